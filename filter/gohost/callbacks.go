@@ -1,0 +1,186 @@
+//go:build wasip1 && !tinygo
+
+package gohost
+
+import (
+	"unsafe"
+
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+)
+
+// Every callback is wrapped in enter and leave: what the host allocates during
+// it stays reachable until it returns (see proxyOnMemoryAllocate).
+
+var (
+	depth  int
+	pinned [][]byte
+)
+
+func enter() { depth++ }
+
+// leave drops the buffers once the outermost callback is over. Callbacks nest:
+// a local reply, for one, makes the host call back before the call returns.
+func leave() {
+	depth--
+	if depth == 0 {
+		clear(pinned)
+		pinned = pinned[:0]
+	}
+}
+
+// proxyOnMemoryAllocate gives the host a buffer for what it hands to the guest.
+// The host writes the address into the guest's memory behind the garbage
+// collector's back, so that nothing the collector knows of refers to the buffer
+// until the SDK has read the address: pinned does, until the callback ends.
+//
+//go:wasmexport proxy_on_memory_allocate
+func proxyOnMemoryAllocate(size uint32) unsafe.Pointer {
+	// One byte more than nothing: a host may ask for zero bytes, and the
+	// address of an empty slice is none.
+	buf := make([]byte, max(size, 1))
+	pinned = append(pinned, buf)
+	return unsafe.Pointer(unsafe.SliceData(buf))
+}
+
+//go:wasmexport proxy_abi_version_0_2_0
+func proxyABIVersion() {}
+
+//go:wasmexport proxy_on_vm_start
+func onVMStart(contextID, vmConfigurationSize uint32) bool {
+	enter()
+	defer leave()
+	return bool(proxyOnVMStart(contextID, int(vmConfigurationSize)))
+}
+
+//go:wasmexport proxy_on_configure
+func onConfigure(pluginContextID, pluginConfigurationSize uint32) bool {
+	enter()
+	defer leave()
+	return bool(proxyOnConfigure(pluginContextID, int(pluginConfigurationSize)))
+}
+
+//go:wasmexport proxy_on_context_create
+func onContextCreate(contextID, pluginContextID uint32) {
+	enter()
+	defer leave()
+	proxyOnContextCreate(contextID, pluginContextID)
+}
+
+//go:wasmexport proxy_on_log
+func onLog(contextID uint32) {
+	enter()
+	defer leave()
+	proxyOnLog(contextID)
+}
+
+//go:wasmexport proxy_on_done
+func onDone(contextID uint32) bool {
+	enter()
+	defer leave()
+	return proxyOnDone(contextID)
+}
+
+//go:wasmexport proxy_on_delete
+func onDelete(contextID uint32) {
+	enter()
+	defer leave()
+	proxyOnDelete(contextID)
+}
+
+//go:wasmexport proxy_on_tick
+func onTick(pluginContextID uint32) {
+	enter()
+	defer leave()
+	proxyOnTick(pluginContextID)
+}
+
+//go:wasmexport proxy_on_queue_ready
+func onQueueReady(pluginContextID, queueID uint32) {
+	enter()
+	defer leave()
+	proxyOnQueueReady(pluginContextID, queueID)
+}
+
+//go:wasmexport proxy_on_new_connection
+func onNewConnection(contextID uint32) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnNewConnection(contextID))
+}
+
+//go:wasmexport proxy_on_downstream_data
+func onDownstreamData(contextID, dataSize uint32, endOfStream bool) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnDownstreamData(contextID, int(dataSize), endOfStream))
+}
+
+//go:wasmexport proxy_on_downstream_connection_close
+func onDownstreamConnectionClose(contextID, peerType uint32) {
+	enter()
+	defer leave()
+	proxyOnDownstreamConnectionClose(contextID, types.PeerType(peerType))
+}
+
+//go:wasmexport proxy_on_upstream_data
+func onUpstreamData(contextID, dataSize uint32, endOfStream bool) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnUpstreamData(contextID, int(dataSize), endOfStream))
+}
+
+//go:wasmexport proxy_on_upstream_connection_close
+func onUpstreamConnectionClose(contextID, peerType uint32) {
+	enter()
+	defer leave()
+	proxyOnUpstreamConnectionClose(contextID, types.PeerType(peerType))
+}
+
+//go:wasmexport proxy_on_request_headers
+func onRequestHeaders(contextID, numHeaders uint32, endOfStream bool) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnRequestHeaders(contextID, int(numHeaders), endOfStream))
+}
+
+//go:wasmexport proxy_on_request_body
+func onRequestBody(contextID, bodySize uint32, endOfStream bool) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnRequestBody(contextID, int(bodySize), endOfStream))
+}
+
+//go:wasmexport proxy_on_request_trailers
+func onRequestTrailers(contextID, numTrailers uint32) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnRequestTrailers(contextID, int(numTrailers)))
+}
+
+//go:wasmexport proxy_on_response_headers
+func onResponseHeaders(contextID, numHeaders uint32, endOfStream bool) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnResponseHeaders(contextID, int(numHeaders), endOfStream))
+}
+
+//go:wasmexport proxy_on_response_body
+func onResponseBody(contextID, bodySize uint32, endOfStream bool) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnResponseBody(contextID, int(bodySize), endOfStream))
+}
+
+//go:wasmexport proxy_on_response_trailers
+func onResponseTrailers(contextID, numTrailers uint32) uint32 {
+	enter()
+	defer leave()
+	return uint32(proxyOnResponseTrailers(contextID, int(numTrailers)))
+}
+
+//go:wasmexport proxy_on_http_call_response
+func onHTTPCallResponse(pluginContextID, calloutID, numHeaders, bodySize, numTrailers uint32) {
+	enter()
+	defer leave()
+	proxyOnHttpCallResponse(pluginContextID, calloutID, int(numHeaders), int(bodySize), int(numTrailers))
+}
