@@ -3,3 +3,5 @@ module github.com/slipway-wasm/slipway/filter
 go 1.22
 
 require github.com/tetratelabs/proxy-wasm-go-sdk v0.24.0
+
+require github.com/tetratelabs/wazero v1.7.2 // indirect
