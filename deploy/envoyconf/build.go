@@ -1,0 +1,123 @@
+package envoyconf
+
+import (
+	"errors"
+	"fmt"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	streamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// Build returns the bootstrap that o describes, or an error that joins one
+// line for each mistake in o; each line begins with the field at fault.
+func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
+	b := builder{clusters: map[string]bool{}}
+
+	b.addCluster("upstream", Cluster{Name: UpstreamCluster, Address: o.Upstream})
+	for i, c := range o.Clusters {
+		b.addCluster(fmt.Sprintf("clusters[%d]", i), c)
+	}
+	names := map[string]bool{}
+	for i, f := range o.Filters {
+		field := fmt.Sprintf("filters[%d]", i)
+		if names[f.Name] {
+			b.errorf("%s.name: %q is used twice; give each filter of the chain its own name", field, f.Name)
+		}
+		names[f.Name] = true
+		b.addFilter(field, f)
+	}
+	b.filters = append(b.filters, &hcmv3.HttpFilter{
+		Name:       "envoy.filters.http.router",
+		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: b.any("router", &routerv3.Router{})},
+	})
+
+	bootstrap := &bootstrapv3.Bootstrap{
+		Admin: &bootstrapv3.Admin{Address: b.bindAddress("admin", o.Admin)},
+		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
+			Listeners: []*listenerv3.Listener{b.listener(o)},
+			Clusters:  b.messages,
+		},
+	}
+	b.validate("bootstrap", bootstrap)
+	if len(b.errs) > 0 {
+		return nil, fmt.Errorf("build Envoy bootstrap: %w", errors.Join(b.errs...))
+	}
+	return bootstrap, nil
+}
+
+// builder collects what Build makes, and every mistake on the way, so that one
+// run tells them all.
+type builder struct {
+	errs     []error
+	filters  []*hcmv3.HttpFilter
+	messages []*clusterv3.Cluster
+	clusters map[string]bool
+}
+
+func (b *builder) errorf(format string, args ...any) {
+	b.errs = append(b.errs, fmt.Errorf(format, args...))
+}
+
+// validate applies the rules of Envoy's own API definition.
+func (b *builder) validate(field string, m proto.Message) {
+	if v, ok := m.(interface{ ValidateAll() error }); ok {
+		if err := v.ValidateAll(); err != nil {
+			b.errorf("%s: %w", field, err)
+		}
+	}
+}
+
+// any packs m, validated here because Bootstrap's own validation stops at an Any.
+func (b *builder) any(field string, m proto.Message) *anypb.Any {
+	b.validate(field, m)
+	packed, err := anypb.New(m)
+	if err != nil {
+		b.errorf("%s: %w", field, err)
+	}
+	return packed
+}
+
+func (b *builder) listener(o BuildOptions) *listenerv3.Listener {
+	manager := &hcmv3.HttpConnectionManager{
+		StatPrefix: "ingress_http",
+		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
+			Name: "local_route",
+			VirtualHosts: []*routev3.VirtualHost{{
+				Name:    "all",
+				Domains: []string{"*"},
+				Routes: []*routev3.Route{{
+					Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+					Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+						ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: UpstreamCluster},
+					}},
+				}},
+			}},
+		}},
+		HttpFilters: b.filters,
+	}
+	if o.AccessLog {
+		manager.AccessLog = []*accesslogv3.AccessLog{{
+			Name:       "envoy.access_loggers.stdout",
+			ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: b.any("access log", &streamv3.StdoutAccessLog{})},
+		}}
+	}
+	return &listenerv3.Listener{
+		Name:             ListenerName,
+		Address:          b.bindAddress("listener", o.Listener),
+		TrafficDirection: o.TrafficDirection,
+		FilterChains: []*listenerv3.FilterChain{{
+			Filters: []*listenerv3.Filter{{
+				Name:       "envoy.filters.network.http_connection_manager",
+				ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: b.any("HTTP connection manager", manager)},
+			}},
+		}},
+	}
+}

@@ -1,0 +1,192 @@
+package envoyconf_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const sum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+var golden = map[string]envoyconf.BuildOptions{
+	// The least one can ask for: a proxy without filters.
+	"minimal": {Upstream: envoyconf.Address{Port: 8080}},
+	// Everything that can be said.
+	"full": {
+		Admin:            envoyconf.Address{Host: "0.0.0.0", Port: 8001},
+		Listener:         envoyconf.Address{Host: "::1", Port: 8085},
+		TrafficDirection: corev3.TrafficDirection_INBOUND,
+		AccessLog:        true,
+		Upstream:         envoyconf.Address{Host: "httpbin.example", Port: 80},
+		Clusters:         []envoyconf.Cluster{{Name: "my_custom_svc", Address: envoyconf.Address{Host: "10.0.0.7", Port: 9000}}},
+		Filters: []envoyconf.Filter{
+			{
+				Name:            "headers",
+				RootID:          "root",
+				VMID:            "shared",
+				VMConfiguration: `{"direction":"in"}`,
+				Configuration:   "x-a=b\nx-c=d\n",
+				FailurePolicy:   wasmv3.FailurePolicy_FAIL_OPEN,
+				Source: envoyconf.Remote{
+					URL: "http://127.0.0.1:9999/headers.wasm", SHA256: sum, Timeout: 1500 * time.Millisecond, Retries: -1,
+				},
+			},
+			{
+				Name:   "requestlog",
+				Source: envoyconf.Remote{URL: "http://127.0.0.1:9999/requestlog.wasm", SHA256: sum},
+			},
+			{
+				Name:   "authtoken",
+				Source: envoyconf.Remote{URL: "https://storage.example/authtoken.wasm?v=1", SHA256: sum, CAFile: "/ca.pem"},
+			},
+			{
+				Name:   "by-address",
+				Source: envoyconf.Remote{URL: "https://10.0.0.8:8443/x.wasm", SHA256: sum},
+			},
+			{Name: "file", Source: envoyconf.Local{Path: "/etc/envoy/file.wasm"}},
+		},
+	},
+}
+
+func TestBuild(t *testing.T) {
+	t.Parallel()
+	for name, options := range golden {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := build(t, options)
+			file := filepath.Join("testdata", name+".yaml")
+			if *update {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("%s differs; if that is meant, run go test ./deploy/envoyconf -update (-want +got):\n%s", file, diff)
+			}
+			if again := build(t, options); string(again) != string(got) {
+				t.Error("built twice, two results")
+			}
+		})
+	}
+}
+
+func build(t *testing.T, o envoyconf.BuildOptions) []byte {
+	t.Helper()
+	bootstrap, err := envoyconf.Build(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := envoyconf.YAML(bootstrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestBuildRefuses(t *testing.T) {
+	t.Parallel()
+	remote := func(url string) envoyconf.Filter {
+		return envoyconf.Filter{Name: "f", Source: envoyconf.Remote{URL: url, SHA256: sum}}
+	}
+	withSum := func(s string) envoyconf.Filter {
+		return envoyconf.Filter{Name: "f", Source: envoyconf.Remote{URL: "http://h/x", SHA256: s}}
+	}
+	filters := func(f ...envoyconf.Filter) func(*envoyconf.BuildOptions) {
+		return func(o *envoyconf.BuildOptions) { o.Filters = f }
+	}
+	tests := map[string]struct {
+		change func(*envoyconf.BuildOptions)
+		want   string
+	}{
+		"no upstream":        {func(o *envoyconf.BuildOptions) { o.Upstream = envoyconf.Address{} }, "upstream.port: 0 is not a port to connect to"},
+		"upstream port":      {func(o *envoyconf.BuildOptions) { o.Upstream.Port = 65536 }, "upstream.port: 65536"},
+		"upstream host":      {func(o *envoyconf.BuildOptions) { o.Upstream.Host = "a b" }, `upstream.host: "a b" is neither`},
+		"upstream with port": {func(o *envoyconf.BuildOptions) { o.Upstream.Host = "a:80" }, `upstream.host: "a:80" is neither`},
+		"listener port":      {func(o *envoyconf.BuildOptions) { o.Listener.Port = -1 }, "listener.port: -1 is not a port"},
+		"listener name":      {func(o *envoyconf.BuildOptions) { o.Listener.Host = "localhost" }, `listener.host: "localhost" is not an IP address`},
+		"admin port":         {func(o *envoyconf.BuildOptions) { o.Admin.Port = 70000 }, "admin.port: 70000 is not a port"},
+		"cluster unnamed":    {func(o *envoyconf.BuildOptions) { o.Clusters[0].Name = "" }, "clusters[0].name: missing"},
+		"cluster twice":      {func(o *envoyconf.BuildOptions) { o.Clusters[0].Name = "upstream" }, `clusters[0].name: cluster "upstream" exists already`},
+		"filter unnamed":     {filters(envoyconf.Filter{Source: envoyconf.Local{Path: "/x"}}), "filters[0].name: missing"},
+		"filter twice":       {filters(remote("http://h/x"), remote("http://h/x")), `filters[1].name: "f" is used twice`},
+		"no source":          {filters(envoyconf.Filter{Name: "f"}), "filters[0].source: missing"},
+		"relative path":      {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Local{Path: "x.wasm"}}), `path: "x.wasm" is not absolute`},
+		"sum missing":        {filters(withSum("")), `sha256: "" is not 64 lower-case hex digits`},
+		"sum short":          {filters(withSum(sum[1:])), "is not 64 lower-case hex digits"},
+		"sum in capitals":    {filters(withSum(strings.ToUpper(sum))), "is not 64 lower-case hex digits"},
+		"sum with prefix":    {filters(withSum("sha256:" + sum[7:])), "is not 64 lower-case hex digits"},
+		"url relative":       {filters(remote("/x.wasm")), "is not an absolute http or https URL"},
+		"url without host":   {filters(remote("http:///x.wasm")), "is not an absolute http or https URL"},
+		"url of a registry":  {filters(remote("oci://ghcr.io/x")), "is not an absolute http or https URL"},
+		"url unparsable":     {filters(remote("http://h:x/")), "not a URL"},
+		"url port":           {filters(remote("http://h:99999/x")), "url.port: 99999 is not a port"},
+		"url fragment":       {filters(remote("http://h/x#y")), "has a fragment"},
+		"timeout": {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Remote{URL: "http://h/x", SHA256: sum, Timeout: -1}}),
+			"timeout: -1ns is negative"},
+		"failure policy": {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Local{Path: "/x"}, FailurePolicy: wasmv3.FailurePolicy(99)}),
+			"failure_policy: 99"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options := envoyconf.BuildOptions{
+				Upstream: envoyconf.Address{Host: "127.0.0.1", Port: 80},
+				Clusters: []envoyconf.Cluster{{Name: "c", Address: envoyconf.Address{Port: 81}}},
+			}
+			test.change(&options)
+			bootstrap, err := envoyconf.Build(options)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+			if bootstrap != nil {
+				t.Error("got a bootstrap beside the error")
+			}
+		})
+	}
+}
+
+// One run must tell every mistake, not the first one only.
+func TestBuildTellsEveryMistake(t *testing.T) {
+	t.Parallel()
+	_, err := envoyconf.Build(envoyconf.BuildOptions{
+		Listener: envoyconf.Address{Port: -1},
+		Filters:  []envoyconf.Filter{{}, {Name: "f"}},
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"upstream.port", "listener.port", "filters[0].name", "filters[1].source"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error says nothing of %s:\n%v", want, err)
+		}
+	}
+}
+
+// Errors go to logs: a password in a URL must not.
+func TestBuildHidesPassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"https://user:hunter2@h/x.wasm", "https://user:hunter2@h:x/x.wasm"} {
+		_, err := envoyconf.Build(envoyconf.BuildOptions{
+			Upstream: envoyconf.Address{Port: 80},
+			Filters:  []envoyconf.Filter{{Name: "f", Source: envoyconf.Remote{URL: url, SHA256: sum}}},
+		})
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got error %v, want one without the password", err)
+		}
+	}
+}

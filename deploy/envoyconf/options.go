@@ -1,0 +1,121 @@
+package envoyconf
+
+import (
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+)
+
+const (
+	// ListenerName names the one listener, for example in the admin
+	// interface's /listeners.
+	ListenerName = "main"
+	// UpstreamCluster names the cluster that every request is routed to.
+	UpstreamCluster = "upstream"
+
+	// DefaultHost is where listeners bind when no host is given.
+	DefaultHost = "127.0.0.1"
+	// DefaultRemoteTimeout bounds one attempt to fetch a module. Istio's agent
+	// allows the same for the whole fetch.
+	DefaultRemoteTimeout = 30 * time.Second
+	// DefaultRemoteRetries is how often a failed fetch is tried again, with
+	// Envoy's own back-off of 1 to 10 seconds.
+	DefaultRemoteRetries = 3
+	// DefaultCAFile holds the certificates that https servers are checked
+	// against: its place in Debian, Ubuntu, Alpine and Envoy's own images.
+	DefaultCAFile = "/etc/ssl/certs/ca-certificates.crt"
+)
+
+// BuildOptions describe one bootstrap. Only Upstream is required.
+type BuildOptions struct {
+	// Admin is where the admin interface listens. The zero value is
+	// 127.0.0.1 and a port that the kernel chooses.
+	Admin Address
+	// Listener is where requests arrive. The zero value is 127.0.0.1 and a
+	// port that the kernel chooses; the admin interface's /listeners tells it.
+	Listener Address
+	// TrafficDirection is what filters read as xds.listener_direction. The
+	// zero value leaves it unspecified.
+	TrafficDirection corev3.TrafficDirection
+	// AccessLog makes Envoy write one line for each request to its standard
+	// output, in Envoy's default format.
+	AccessLog bool
+	// Filters are the chain, in the order in which they see a request.
+	Filters []Filter
+	// Upstream is where requests go after the last filter.
+	Upstream Address
+	// Clusters are what filters may call besides the upstream. The clusters
+	// from which remote modules are fetched are added without being named.
+	Clusters []Cluster
+}
+
+// Address is a TCP address.
+type Address struct {
+	// Host is an IP address or, where Envoy connects to it, a DNS name.
+	// Empty means DefaultHost.
+	Host string
+	// Port is 1 to 65535; for a listener 0 lets the kernel choose.
+	Port int
+}
+
+// Cluster is a plain HTTP/1.1 service that a filter calls by name.
+type Cluster struct {
+	// Name is what the filter's configuration calls it.
+	Name string
+	// Address is where it listens.
+	Address Address
+}
+
+// Filter is one proxy-wasm HTTP filter of the chain.
+type Filter struct {
+	// Name tells the filters of a chain apart, in the configuration and in
+	// Envoy's log.
+	Name string
+	// RootID selects a root context within the module. Modules made with the
+	// Go SDK have one and ignore it.
+	RootID string
+	// VMID is the namespace of shared data: VMs with the same id share it.
+	// Empty means Name.
+	VMID string
+	// VMConfiguration is handed to the VM as it stands (a JSON text is a
+	// string too). Empty means none.
+	VMConfiguration string
+	// Configuration is handed to the plugin as it stands. Empty means none.
+	Configuration string
+	// FailurePolicy says what happens to requests when the plugin cannot run.
+	// The zero value is rendered as FAIL_CLOSED, so that the choice is visible.
+	FailurePolicy wasmv3.FailurePolicy
+	// Source is where the module comes from: Remote or Local.
+	Source Source
+}
+
+// Source is where Envoy gets a module from: a Remote or a Local.
+type Source interface{ isSource() }
+
+// Remote is a module that Envoy itself fetches by HTTP.
+type Remote struct {
+	// URL is the absolute http or https URL of the raw module.
+	URL string
+	// SHA256 is the sum of the served body: 64 lower-case hex digits. It is
+	// the sum of the module, never the digest of an OCI manifest.
+	SHA256 string
+	// Timeout bounds one attempt. Zero means DefaultRemoteTimeout.
+	Timeout time.Duration
+	// Retries is how often a failed attempt (another sum is one, too) is
+	// tried again. Zero means DefaultRemoteRetries; a negative number, none.
+	Retries int
+	// CAFile holds the PEM certificates that an https server is checked
+	// against, on the machine that runs Envoy. Empty means DefaultCAFile.
+	CAFile string
+}
+
+// Local is a module that Envoy reads from its own file system.
+type Local struct {
+	// Path is absolute: Envoy would look for a relative one in whatever
+	// directory it was started in.
+	Path string
+}
+
+func (Remote) isSource() {}
+func (Local) isSource()  {}
