@@ -1,0 +1,173 @@
+// Package build compiles filters to wasm modules and records how.
+//
+// A module in dist/ is what will run in gateways. So it is built by a pinned
+// compiler with fixed flags, its imports and exports are inspected, and both
+// appear in dist/ only when the module would load; beside it stands a record of
+// everything that decided its bytes.
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+)
+
+// Options says what is built, with what and where to. The zero value builds every
+// filter below filter/ to dist/.
+type Options struct {
+	// Filters is what is built. Default: every filter that catalog.Load finds.
+	Filters []catalog.Filter
+	// Dist is the folder for the modules and records. Default: "dist".
+	Dist string
+	// Compiler is "go", "tinygo", or empty for TinyGo where it is installed and
+	// Go elsewhere: see Find.
+	Compiler string
+	// GoToolchain is the Go release to build with, for example "go1.23.12".
+	// Default: the pinned one of the compiler.
+	GoToolchain string
+	// Force builds also what is up to date.
+	Force bool
+	// Out is told what is done, a line each. Default: nothing is told.
+	Out io.Writer
+}
+
+// Module is a built filter: a wasm file whose bytes were compared with its record.
+type Module struct {
+	// Path is the wasm file, as an absolute path.
+	Path string
+	Record
+}
+
+// Build compiles the filters side by side and returns their modules in the order
+// of the filters. A filter whose sources, compiler and module are as its record
+// says is not compiled again.
+//
+// <filter>.wasm and <filter>.json appear in Dist by renaming, after the module was
+// inspected: a build that fails leaves the previous module and record as they were.
+// When several filters fail, the error names all of them.
+func Build(ctx context.Context, opts Options) ([]Module, error) {
+	if opts.Out == nil {
+		opts.Out = io.Discard
+	}
+	if opts.Filters == nil {
+		filters, err := catalog.Load(catalog.LoadOptions{})
+		if err != nil {
+			return nil, err
+		}
+		opts.Filters = filters
+	}
+	dist, err := distFolder(opts.Dist)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dist, 0o755); err != nil {
+		return nil, fmt.Errorf("build: %w", err)
+	}
+	compiler, err := Find(opts.Compiler, opts.GoToolchain)
+	if err != nil {
+		return nil, fmt.Errorf("build: %w", err)
+	}
+	toolchain, line, err := announce(ctx, compiler, opts.Compiler)
+	if err != nil {
+		return nil, fmt.Errorf("build: %w", err)
+	}
+	fmt.Fprintln(opts.Out, line)
+
+	modules := make([]Module, len(opts.Filters))
+	lines := make([]string, len(opts.Filters))
+	failures := make([]error, len(opts.Filters))
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for i, filter := range opts.Filters {
+		group.Go(func() error {
+			job := job{compiler, toolchain, filter, dist}
+			modules[i], lines[i], failures[i] = job.run(ctx, opts.Force)
+			return nil
+		})
+	}
+	_ = group.Wait() // every job keeps its own error: all are reported, not the first
+	for _, line := range lines {
+		if line != "" {
+			fmt.Fprintln(opts.Out, line)
+		}
+	}
+	if err := errors.Join(failures...); err != nil {
+		return nil, err
+	}
+	return modules, nil
+}
+
+func distFolder(dist string) (string, error) {
+	if dist == "" {
+		dist = "dist"
+	}
+	abs, err := filepath.Abs(dist)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", dist, err)
+	}
+	return abs, nil
+}
+
+// job is the build of one filter.
+type job struct {
+	compiler  Compiler
+	toolchain Toolchain
+	filter    catalog.Filter
+	dist      string
+}
+
+// run returns the module and the line that says what was done.
+func (j job) run(ctx context.Context, force bool) (Module, string, error) {
+	fail := func(err error) (Module, string, error) {
+		return Module{}, "", fmt.Errorf("build %s with %s %s: %w", j.filter.Name, j.toolchain.Name, j.toolchain.Version, err)
+	}
+	started := time.Now()
+	sources, err := j.compiler.Sources(ctx, j.filter.Dir)
+	if err != nil {
+		return fail(err)
+	}
+	inputs, err := hashInputs(j.toolchain, sources)
+	if err != nil {
+		return fail(err)
+	}
+	if old, err := loadOne(j.dist, j.filter.Name); err == nil && old.Inputs == inputs && !force {
+		return old, fmt.Sprintf("%s: up to date, %d bytes, wasm sha256 %s", old.Name, old.Size, old.WasmSHA256), nil
+	}
+
+	work, err := os.MkdirTemp(j.dist, ".build-"+j.filter.Name+"-")
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	built := filepath.Join(work, j.filter.Name+".wasm")
+	if err := j.compiler.Compile(ctx, j.filter.Dir, built); err != nil {
+		return fail(err)
+	}
+	wasm, err := os.ReadFile(built)
+	if err != nil {
+		return fail(err)
+	}
+	report, err := inspect.Check(ctx, wasm)
+	if err != nil {
+		return fail(err)
+	}
+	if j.toolchain.Name == TinyGo && report.Exported("malloc") {
+		return fail(errors.New("the module exports TinyGo's malloc, which never frees what the proxy allocates with it; build with -tags=custommalloc, or look for a //export malloc in the filter"))
+	}
+	record := newRecord(j.filter.Name, wasm, j.toolchain, sources, inputs, report)
+	module, err := place(j.dist, built, record)
+	if err != nil {
+		return fail(err)
+	}
+	return module, fmt.Sprintf("%s: built in %s, %d bytes, wasm sha256 %s", record.Name, time.Since(started).Round(100*time.Millisecond), record.Size, record.WasmSHA256), nil
+}

@@ -1,0 +1,69 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// tinyGoCompiler is TinyGo at path.
+type tinyGoCompiler struct{ path, toolchain string }
+
+var _ Compiler = tinyGoCompiler{}
+
+// tinyGoTarget are the flags that also decide which files are compiled.
+//
+// custommalloc leaves out TinyGo's own malloc: Envoy prefers an exported malloc
+// to proxy_on_memory_allocate, and TinyGo's pins every buffer that it hands out,
+// so that the proxy's memory grows with each request.
+var tinyGoTarget = []string{"-target=wasi", "-scheduler=none", "-tags=custommalloc"}
+
+// tinyGoFlags adds -no-debug: debug information holds the paths of folders.
+var tinyGoFlags = append([]string{"-no-debug"}, tinyGoTarget...)
+
+func (c tinyGoCompiler) env() []string {
+	env := environment(c.toolchain)
+	if os.Getenv("HOME") == "" && os.Getenv("XDG_CACHE_HOME") == "" {
+		// TinyGo panics when it finds no place for its cache.
+		env = append(env, "XDG_CACHE_HOME="+filepath.Join(os.TempDir(), "slipway-tinygo-cache"))
+	}
+	return env
+}
+
+var tinyGoVersion = regexp.MustCompile(`tinygo version (\S+) .*using go version (go[0-9][^ )]*)`)
+
+func (c tinyGoCompiler) Describe(ctx context.Context) (Toolchain, error) {
+	text, err := output(ctx, "", c.env(), c.path, "version")
+	if err != nil {
+		return Toolchain{}, fmt.Errorf("run %s with %s: %w", c.path, c.toolchain, err)
+	}
+	match := tinyGoVersion.FindStringSubmatch(string(text))
+	if match == nil {
+		return Toolchain{}, fmt.Errorf("run %s: cannot read a version out of %q", c.path, strings.TrimSpace(string(text)))
+	}
+	return Toolchain{Name: TinyGo, Version: match[1], GoVersion: match[2], Flags: tinyGoFlags}, nil
+}
+
+func (c tinyGoCompiler) Sources(ctx context.Context, dir string) ([]Package, error) {
+	args := append(append([]string{"list"}, tinyGoTarget...), "-json", "-deps", ".")
+	list, err := output(ctx, dir, c.env(), c.path, args...)
+	if err != nil {
+		return nil, err
+	}
+	return packages(list)
+}
+
+func (c tinyGoCompiler) Compile(ctx context.Context, dir, out string) error {
+	args := append(append([]string{"build"}, tinyGoFlags...), "-o", out, ".")
+	_, err := output(ctx, dir, c.env(), c.path, args...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 2 {
+		return fmt.Errorf("TinyGo itself crashed, which is not an error in the filter; COMPILER=go builds without it: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,197 @@
+package build
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+)
+
+// RecordVersion is the version of the record's form. It changes when a reader of
+// the old form could misread the new one.
+const RecordVersion = 1
+
+// Record is the content of dist/<filter>.json. It depends on the sources and the
+// compiler only, not on when or where they met.
+type Record struct {
+	// RecordVersion is RecordVersion.
+	RecordVersion int `json:"recordVersion"`
+	// Name is the filter's name.
+	Name string `json:"name"`
+	// WasmSHA256 is the sha256 of the wasm file, in lowercase hex. It is what an
+	// http(s) source is checked against; an OCI manifest has a digest of its own.
+	WasmSHA256 string `json:"wasmSha256"`
+	// Size is the wasm file's size in bytes.
+	Size int64 `json:"size"`
+	// Compiler is what built it.
+	Compiler Toolchain `json:"compiler"`
+	// Modules are the Go modules that packages came from, sorted by path.
+	Modules []GoModule `json:"modules"`
+	// Inputs is a sha256 over the compiler, its flags and every source file that
+	// is not Go's standard library.
+	Inputs string `json:"inputs"`
+	inspect.Report
+}
+
+// GoModule is a Go module that packages were compiled from.
+type GoModule struct {
+	// Path is the module's path.
+	Path string `json:"path"`
+	// Version is the module's version; empty for the filter's own module.
+	Version string `json:"version,omitempty"`
+}
+
+// Errors of Load, in the chain of what it returns.
+var (
+	// ErrNotBuilt says that there is no module or no record.
+	ErrNotBuilt = errors.New(`not built; run "go tool mage build"`)
+	// ErrChanged says that the module is not the one that its record describes.
+	ErrChanged = errors.New(`changed after it was built; run "go tool mage build"`)
+)
+
+// SDKVersion is the version of proxy-wasm-go-sdk in the module; empty if the
+// filter was written without it.
+func (r Record) SDKVersion() string {
+	for _, m := range r.Modules {
+		if m.Path == "github.com/tetratelabs/proxy-wasm-go-sdk" {
+			return m.Version
+		}
+	}
+	return ""
+}
+
+// Load reads modules back from dist, in the order of the names, and compares each
+// with its record. dist is a folder; empty means "dist". The errors are
+// ErrNotBuilt and ErrChanged, or that of reading a file.
+func Load(dist string, names []string) ([]Module, error) {
+	dist, err := distFolder(dist)
+	if err != nil {
+		return nil, err
+	}
+	modules := make([]Module, len(names))
+	failures := make([]error, len(names))
+	for i, name := range names {
+		modules[i], failures[i] = loadOne(dist, name)
+	}
+	if err := errors.Join(failures...); err != nil {
+		return nil, err
+	}
+	return modules, nil
+}
+
+func loadOne(dist, name string) (Module, error) {
+	fail := func(err error) (Module, error) {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", ErrNotBuilt, err)
+		}
+		return Module{}, fmt.Errorf("module %s: %w", name, err)
+	}
+	module := Module{Path: filepath.Join(dist, name+".wasm")}
+	data, err := os.ReadFile(recordPath(dist, name))
+	if err != nil {
+		return fail(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&module.Record); err != nil {
+		return fail(fmt.Errorf("%w: read its record: %w", ErrChanged, err))
+	}
+	if module.RecordVersion != RecordVersion || module.Name != name {
+		return fail(fmt.Errorf("%w: its record is for %q, version %d", ErrChanged, module.Name, module.RecordVersion))
+	}
+	wasm, err := os.ReadFile(module.Path)
+	if err != nil {
+		return fail(err)
+	}
+	if sum := hexSHA256(wasm); sum != module.WasmSHA256 {
+		return fail(fmt.Errorf("%w: wasm sha256 is %s, its record says %s", ErrChanged, sum, module.WasmSHA256))
+	}
+	return module, nil
+}
+
+func recordPath(dist, name string) string { return filepath.Join(dist, name+".json") }
+
+func newRecord(name string, wasm []byte, toolchain Toolchain, sources []Package, inputs string, report *inspect.Report) Record {
+	return Record{
+		RecordVersion: RecordVersion,
+		Name:          name,
+		WasmSHA256:    hexSHA256(wasm),
+		Size:          int64(len(wasm)),
+		Compiler:      toolchain,
+		Modules:       goModules(sources),
+		Inputs:        inputs,
+		Report:        *report,
+	}
+}
+
+// place puts the module and its record into dist. The module goes first: if only
+// it arrives, the old record does not fit it and Load says so.
+func place(dist, built string, record Record) (Module, error) {
+	data, err := json.MarshalIndent(record, "", "  ")
+	if err != nil {
+		return Module{}, err
+	}
+	path := filepath.Join(dist, record.Name+".wasm")
+	// The compiler's file has the permissions that the umask left it.
+	if err := os.Chmod(built, 0o644); err != nil {
+		return Module{}, err
+	}
+	if err := os.Rename(built, path); err != nil {
+		return Module{}, err
+	}
+	if err := renameio.WriteFile(recordPath(dist, record.Name), append(data, '\n'), 0o644, renameio.IgnoreUmask()); err != nil {
+		return Module{}, err
+	}
+	return Module{Path: path, Record: record}, nil
+}
+
+func goModules(sources []Package) []GoModule {
+	var modules []GoModule
+	for _, p := range sources {
+		if p.Module == nil {
+			continue
+		}
+		m := GoModule{Path: p.Module.Path, Version: p.Module.Version}
+		if p.Module.Replace != nil {
+			m = GoModule{Path: p.Module.Replace.Path, Version: p.Module.Replace.Version}
+		}
+		if !slices.Contains(modules, m) {
+			modules = append(modules, m)
+		}
+	}
+	slices.SortFunc(modules, func(a, b GoModule) int { return strings.Compare(a.Path, b.Path) })
+	return modules
+}
+
+// hashInputs is a sha256 over what decides a module's bytes.
+func hashInputs(toolchain Toolchain, sources []Package) (string, error) {
+	slices.SortFunc(sources, func(a, b Package) int { return strings.Compare(a.ImportPath, b.ImportPath) })
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%q\n", []any{RecordVersion, toolchain})
+	for _, p := range sources {
+		for _, file := range slices.Concat(p.GoFiles, p.SFiles, p.EmbedFiles) {
+			content, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(hash, "%q %q %s\n", p.ImportPath, file, hexSHA256(content))
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+func hexSHA256(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

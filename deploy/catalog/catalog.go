@@ -1,0 +1,155 @@
+// Package catalog knows which filters a repository holds.
+//
+// It exists so that no other place lists them: a folder below filter/ with a
+// filter.yaml is a filter, and everything that builds, tests, publishes or
+// renders filters asks this package.
+package catalog
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// MetadataFile is the name of the file that makes a folder a filter.
+const MetadataFile = "filter.yaml"
+
+// Filter is one filter: a folder with a Go main package and its metadata.
+type Filter struct {
+	// Name is the folder's name. It is the name of the module in dist/, of the
+	// repository in a registry and of the objects in a cluster.
+	Name string
+	// Dir is the folder, as an absolute path.
+	Dir string
+	// Metadata is what filter.yaml says.
+	Metadata Metadata
+}
+
+// LoadOptions says where filters are looked for and which are wanted.
+type LoadOptions struct {
+	// Dir is the folder that holds one folder per filter. Default: "filter".
+	Dir string
+	// Names narrows the result to these filters. Default: all.
+	Names []string
+}
+
+// Names splits the list in the environment variable FILTERS: names separated by
+// commas, spaces round them ignored. Empty means all filters, and gives nil.
+func Names(list string) []string {
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// nameRule is what an OCI repository's path component and a Kubernetes object's
+// name both allow, short enough to leave room for suffixes in a label.
+//
+// References:
+//   - https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+//   - https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#rfc-1035-label-names
+var nameRule = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// CheckName reports whether name can name a filter: it starts with a lowercase
+// letter, goes on with lowercase letters, digits and hyphens,
+// ends with a letter or a digit, and is at most 40 characters long.
+func CheckName(name string) error {
+	if nameRule.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("filter name %q: a name starts with a lowercase letter, holds only a-z, 0-9 and hyphens, does not end with a hyphen and has at most 40 characters, because it becomes an OCI repository and a Kubernetes name", name)
+}
+
+// Load returns the filters, sorted by name. A folder without Go files named
+// main.go and without filter.yaml is no filter and is passed over; one with only
+// one of the two is an error, and so is a wanted name that does not exist.
+func Load(opts LoadOptions) ([]Filter, error) {
+	dir := opts.Dir
+	if dir == "" {
+		dir = "filter"
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find filters: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("find filters: %w; run this in the folder that holds %s", err, filepath.Base(dir))
+	}
+	var filters []Filter
+	for _, entry := range entries {
+		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		folder := filepath.Join(dir, entry.Name())
+		isFilter, err := looksLikeFilter(folder)
+		if err != nil {
+			return nil, fmt.Errorf("find filters: %w", err)
+		}
+		if !isFilter || (len(opts.Names) > 0 && !slices.Contains(opts.Names, entry.Name())) {
+			continue
+		}
+		f, err := load(folder)
+		if err != nil {
+			return nil, err
+		}
+		filters = append(filters, f)
+	}
+	for _, name := range opts.Names {
+		if !slices.ContainsFunc(filters, func(f Filter) bool { return f.Name == name }) {
+			return nil, fmt.Errorf("find filter %q: %s has no folder of that name with a %s", name, dir, MetadataFile)
+		}
+	}
+	if len(filters) == 0 {
+		return nil, fmt.Errorf("find filters: no folder in %s has a %s", dir, MetadataFile)
+	}
+	return filters, nil
+}
+
+// looksLikeFilter refuses a folder with only half of what makes a filter: it was
+// meant to be one, and would otherwise be left out in silence.
+func looksLikeFilter(folder string) (bool, error) {
+	hasMain, err := exists(filepath.Join(folder, "main.go"))
+	if err != nil {
+		return false, err
+	}
+	hasMetadata, err := exists(filepath.Join(folder, MetadataFile))
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case hasMain && !hasMetadata:
+		return false, fmt.Errorf("%s has a main.go but no %s; write one with at least title, description and license", folder, MetadataFile)
+	case hasMetadata && !hasMain:
+		return false, fmt.Errorf("%s has a %s but no main.go", folder, MetadataFile)
+	}
+	return hasMain, nil
+}
+
+func exists(path string) (bool, error) {
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func load(folder string) (Filter, error) {
+	name := filepath.Base(folder)
+	if err := CheckName(name); err != nil {
+		return Filter{}, fmt.Errorf("%s: %w", folder, err)
+	}
+	metadata, err := ReadMetadata(filepath.Join(folder, MetadataFile))
+	if err != nil {
+		return Filter{}, err
+	}
+	return Filter{Name: name, Dir: folder, Metadata: metadata}, nil
+}

@@ -1,0 +1,245 @@
+// Package inspect tells whether Envoy would load a wasm module, and why not.
+//
+// A module that a proxy refuses takes down the traffic behind it, and the
+// refusal shows in the proxy's log only. What it turns on is written in the
+// module: its imports, its exports and their types. So it is checked before the
+// module leaves the machine that built it.
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Function is a function that a module imports or exports.
+type Function struct {
+	// Module is the name of the module that an import comes from; empty for an
+	// export.
+	Module string `json:"module,omitempty"`
+	// Name is the function's name.
+	Name string `json:"name"`
+	// Signature is the function's type as WebAssembly's text format writes value
+	// types, for example "(i32, i64) -> (i32)".
+	Signature string `json:"signature"`
+}
+
+// Report is what a module says of itself.
+type Report struct {
+	// ABI is the proxy-wasm ABI version, for example "0.2.0"; empty if the module
+	// exports no proxy_abi_version_x_y_z that Envoy knows.
+	ABI string `json:"abi"`
+	// EnvoyMin is the lowest Envoy version, as major.minor, that offers every
+	// imported function; empty if none does.
+	EnvoyMin string `json:"envoyMin,omitempty"`
+	// Imports and Exports are the functions, sorted by module and name.
+	Imports []Function `json:"imports"`
+	Exports []Function `json:"exports"`
+
+	problems []string
+}
+
+// Exported reports whether the module exports a function of that name.
+func (r *Report) Exported(name string) bool {
+	return slices.ContainsFunc(r.Exports, func(f Function) bool { return f.Name == name })
+}
+
+// Problems lists why Envoy would not load the module, one line each; it is empty
+// for a module that loads.
+func (r *Report) Problems() []string { return slices.Clone(r.problems) }
+
+// ErrWouldNotLoad is in the chain of every error that Check returns for a valid
+// module that Envoy would refuse.
+var ErrWouldNotLoad = errors.New("envoy would not load the module")
+
+// Check inspects a module and returns an error that names every import or export
+// at fault if Envoy would not load it.
+func Check(ctx context.Context, wasm []byte) (*Report, error) {
+	report, err := Module(ctx, wasm)
+	if err != nil {
+		return nil, err
+	}
+	if len(report.problems) > 0 {
+		return report, fmt.Errorf("%w: %s", ErrWouldNotLoad, strings.Join(report.problems, "; "))
+	}
+	return report, nil
+}
+
+// Module reads a module's imports and exports. The error is not nil if the bytes
+// are no valid WebAssembly 2.0 module.
+func Module(ctx context.Context, wasm []byte) (*Report, error) {
+	// The interpreter's front end validates the whole module and generates no
+	// machine code, which would take several times as long.
+	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer func() { _ = runtime.Close(ctx) }()
+	module, err := runtime.CompileModule(ctx, wasm)
+	if err != nil {
+		return nil, fmt.Errorf("inspect module: not a valid WebAssembly module: %w", err)
+	}
+
+	r := &Report{}
+	imports, exports := functionsOf(module)
+	r.Imports, r.Exports = listed(imports), listed(exports)
+	r.checkABI()
+	r.checkImports(imports)
+	r.checkExports(exports)
+	if _, ok := module.ExportedMemories()["memory"]; !ok {
+		r.problem(`no export "memory": the host cannot reach the module's memory`)
+	}
+	return r, nil
+}
+
+// function is a Function with its types as the tables write them.
+type function struct {
+	module, name    string
+	params, results []api.ValueType
+}
+
+func functionsOf(module wazero.CompiledModule) (imports, exports []function) {
+	for _, def := range module.ImportedFunctions() {
+		from, name, _ := def.Import()
+		imports = append(imports, function{from, name, def.ParamTypes(), def.ResultTypes()})
+	}
+	for name, def := range module.ExportedFunctions() {
+		exports = append(exports, function{"", name, def.ParamTypes(), def.ResultTypes()})
+	}
+	byName := func(a, b function) int {
+		return strings.Compare(a.module+"\x00"+a.name, b.module+"\x00"+b.name)
+	}
+	slices.SortFunc(imports, byName)
+	slices.SortFunc(exports, byName)
+	return slices.CompactFunc(imports, func(a, b function) bool { return a.module == b.module && a.name == b.name && a.signature() == b.signature() }), exports
+}
+
+func listed(functions []function) []Function {
+	list := make([]Function, 0, len(functions))
+	for _, f := range functions {
+		list = append(list, Function{Module: f.module, Name: f.name, Signature: f.text()})
+	}
+	return list
+}
+
+// signature is the type in the tables' notation.
+func (f function) signature() string {
+	letters := func(types []api.ValueType) string {
+		var b strings.Builder
+		for _, t := range types {
+			switch t {
+			case api.ValueTypeI32:
+				b.WriteByte('i')
+			case api.ValueTypeI64:
+				b.WriteByte('I')
+			default:
+				b.WriteByte('?') // no function of the host takes or returns another type
+			}
+		}
+		return b.String()
+	}
+	return letters(f.params) + ":" + letters(f.results)
+}
+
+// text is the type in the text format's notation.
+func (f function) text() string {
+	names := func(types []api.ValueType) string {
+		list := make([]string, len(types))
+		for i, t := range types {
+			list[i] = api.ValueTypeName(t)
+		}
+		return "(" + strings.Join(list, ", ") + ")"
+	}
+	return names(f.params) + " -> " + names(f.results)
+}
+
+// textOf turns the tables' notation into the text format's.
+func textOf(signature string) string {
+	params, results, _ := strings.Cut(signature, ":")
+	names := strings.NewReplacer("i", "i32, ", "I", "i64, ")
+	side := func(s string) string { return "(" + strings.TrimSuffix(names.Replace(s), ", ") + ")" }
+	return side(params) + " -> " + side(results)
+}
+
+func (r *Report) problem(format string, args ...any) {
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) checkABI() {
+	for _, version := range []string{"0.1.0", "0.2.0", "0.2.1"} {
+		if !r.Exported("proxy_abi_version_" + strings.ReplaceAll(version, ".", "_")) {
+			continue
+		}
+		if r.ABI != "" {
+			r.problem("exports proxy_abi_version of both %s and %s; keep one", r.ABI, version)
+		}
+		r.ABI = version
+	}
+	if r.ABI == "" {
+		r.problem("no export proxy_abi_version_0_2_0: it is not a proxy-wasm module, or main imports no proxy-wasm SDK (with the ordinary Go compiler: filter/gohost)")
+	}
+}
+
+func (r *Report) checkImports(imports []function) {
+	r.EnvoyMin = envoyBaseline
+	for _, f := range imports {
+		var table map[string]hostFunction
+		switch f.module {
+		case "env":
+			table = proxyFunctions
+		case "wasi_snapshot_preview1", "wasi_unstable":
+			table = wasiFunctions
+		}
+		offered, ok := table[f.name]
+		switch {
+		case !ok:
+			r.problem("missing import: %s.%s: no Envoy offers it", f.module, f.name)
+		case offered.abi != "" && r.ABI != "" && !slices.Contains(strings.Fields(offered.abi), r.ABI):
+			r.problem("missing import: %s.%s: Envoy offers it to ABI %s only, and the module's is %s", f.module, f.name, strings.ReplaceAll(offered.abi, " ", " and "), r.ABI)
+		case offered.signature != f.signature():
+			r.problem("import %s.%s has type %s, Envoy's is %s", f.module, f.name, f.text(), textOf(offered.signature))
+		case versionLess(r.EnvoyMin, offered.since):
+			r.EnvoyMin = offered.since
+		}
+	}
+	if len(r.problems) > 0 {
+		r.EnvoyMin = ""
+	}
+}
+
+func (r *Report) checkExports(exports []function) {
+	for _, f := range exports {
+		want, known := callbacks[f.name]
+		if other, ok := callbacksABI01[f.name]; ok && r.ABI == "0.1.0" {
+			want = other
+		}
+		if known && f.signature() != want {
+			r.problem("export %s has type %s, Envoy calls it as %s", f.name, f.text(), textOf(want))
+		}
+	}
+	for _, required := range []struct {
+		anyOf []string
+		why   string
+	}{
+		{[]string{"_initialize", "_start"}, "the host would not initialize the module"},
+		{[]string{"proxy_on_memory_allocate", "malloc"}, "the host cannot hand data to the module"},
+		{[]string{"proxy_on_context_create"}, "the host could create no context"},
+	} {
+		if !slices.ContainsFunc(required.anyOf, r.Exported) {
+			r.problem("no export %s: %s", strings.Join(required.anyOf, " or "), required.why)
+		}
+	}
+}
+
+// versionLess compares two major.minor versions out of the tables.
+func versionLess(a, b string) bool {
+	minor := func(v string) int {
+		_, m, _ := strings.Cut(v, ".")
+		n, _ := strconv.Atoi(m)
+		return n
+	}
+	return minor(a) < minor(b) // every version in the tables has major version 1
+}

@@ -1,0 +1,45 @@
+//go:build mage
+
+// Slipway's targets. Each one reads its arguments and calls a package below
+// deploy/ or test/, where the work is done and tested.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+)
+
+// Build compiles every filter to dist/<filter>.wasm with a record beside it.
+func Build(ctx context.Context) error {
+	_, err := buildFilters(ctx)
+	return err
+}
+
+// Tinygo downloads the pinned TinyGo release into your cache folder.
+func Tinygo(ctx context.Context) error {
+	_, err := tinygo.Install(ctx, tinygo.Options{Out: os.Stdout})
+	return err
+}
+
+func buildFilters(ctx context.Context) ([]build.Module, error) {
+	c, err := config.FromEnv()
+	if err != nil {
+		return nil, err
+	}
+	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return nil, fmt.Errorf("build: %w", err)
+	}
+	return build.Build(ctx, build.Options{
+		Filters:     filters,
+		Compiler:    c.Compiler,
+		GoToolchain: c.GoToolchain,
+		Out:         os.Stdout,
+	})
+}
