@@ -12,7 +12,9 @@ type Pair struct{ Name, Value string }
 
 // Object reads the fields of one JSON object into variables. A field that is
 // absent leaves its variable, which holds the default, as it is. The first
-// problem is kept and makes the rest harmless; [Object.Err] returns it.
+// problem is kept, and [Object.Err] returns it; a field with a problem leaves its
+// variable as it is, too. Messages name a field by its path, such as
+// "response.add" or "hosts[2]".
 type Object struct {
 	doc    *document
 	path   string // of the object itself, "" at the top
@@ -157,8 +159,12 @@ func (o *Object) Duration(name string, dst *time.Duration, min, max time.Duratio
 // Strings reads an array of strings. An empty array is a list without elements,
 // not nil.
 func (o *Object) Strings(name string, dst *[]string) {
-	if v := o.field(name); v != nil && o.is(o.at(name), v, kindArray) {
-		o.strings(o.at(name), v, dst)
+	v := o.field(name)
+	if v == nil || !o.is(o.at(name), v, kindArray) {
+		return
+	}
+	if elements, ok := o.elements(o.at(name), v); ok {
+		*dst = elements
 	}
 }
 
@@ -174,8 +180,9 @@ func (o *Object) StringOrStrings(name string, dst *string, list *[]string) {
 	case kindString:
 		*dst, *list = v.text, nil
 	case kindArray:
-		*dst = ""
-		o.strings(o.at(name), v, list)
+		if elements, ok := o.elements(o.at(name), v); ok {
+			*dst, *list = "", elements
+		}
 	default:
 		o.mismatch(o.at(name), v, "a string or an array of strings")
 	}
@@ -197,16 +204,20 @@ func (o *Object) Pairs(name string, dst *[]Pair) {
 		case kindString:
 			pairs = append(pairs, Pair{f.name, f.value.text})
 		case kindArray:
-			if len(f.value.items) == 0 {
-				o.doc.fail(at, "the array is empty; write at least one string, or leave the field out")
+			elements, ok := o.elements(at, &f.value)
+			if !ok {
+				return
 			}
-			var values []string
-			o.strings(at, &f.value, &values)
-			for _, s := range values {
+			if len(elements) == 0 {
+				o.doc.fail(at, "the array is empty; write at least one string, or leave the field out")
+				return
+			}
+			for _, s := range elements {
 				pairs = append(pairs, Pair{f.name, s})
 			}
 		default:
 			o.mismatch(at, &f.value, "a string or an array of strings")
+			return
 		}
 	}
 	*dst = pairs
@@ -243,16 +254,16 @@ func (o *Object) field(name string) *value {
 	return nil
 }
 
-// strings reads the elements of an array.
-func (o *Object) strings(at string, v *value, dst *[]string) {
+// elements returns the elements of an array if all of them are strings.
+func (o *Object) elements(at string, v *value) ([]string, bool) {
 	out := make([]string, 0, len(v.items))
 	for i := range v.items {
 		if !o.is(at+"["+strconv.Itoa(i)+"]", &v.items[i], kindString) {
-			return
+			return nil, false
 		}
 		out = append(out, v.items[i].text)
 	}
-	*dst = out
+	return out, true
 }
 
 // at is the path of a field of this object.

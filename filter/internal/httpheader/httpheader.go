@@ -16,19 +16,13 @@ import (
 // Canonical returns a header name in lower case: the form that HTTP/2 and HTTP/3
 // send (RFC 9113 section 8.2.1) and that Envoy keeps headers in.
 func Canonical(name string) string {
-	for i := 0; i < len(name); i++ {
-		if !isUpper(name[i]) {
-			continue
+	b := []byte(name)
+	for i, c := range b {
+		if isUpper(c) {
+			b[i] = c + 'a' - 'A'
 		}
-		b := []byte(name)
-		for ; i < len(b); i++ {
-			if isUpper(b[i]) {
-				b[i] += 'a' - 'A'
-			}
-		}
-		return string(b)
 	}
-	return name
+	return string(b)
 }
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
@@ -50,10 +44,8 @@ func CheckName(name string) error {
 	if name[0] == ':' {
 		return errors.New("header " + conf.Quote(name) + " is a pseudo header, which only the proxy sets; change it in the proxy's route")
 	}
-	for i := 0; i < len(name); i++ {
-		if !isTokenChar(name[i]) {
-			return errors.New("header name " + conf.Quote(name) + " is not a token; use letters, digits and -")
-		}
+	if !IsToken(name) {
+		return errors.New("header name " + conf.Quote(name) + " is not a token; use letters, digits and -")
 	}
 	switch Canonical(name) {
 	case "host":
@@ -65,6 +57,18 @@ func CheckName(name string) error {
 		return errors.New("header " + conf.Quote(name) + " belongs to one connection (hop-by-hop), which is the proxy's work; leave it out")
 	}
 	return nil
+}
+
+// IsToken reports whether name is a token of RFC 9110 section 5.6.2, which the
+// name of a header field is. It is enough for a header that is only looked at;
+// for one that is set, see [CheckName].
+func IsToken(name string) bool {
+	for i := 0; i < len(name); i++ {
+		if !isTokenChar(name[i]) {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // isTokenChar is tchar of RFC 9110 section 5.6.2.
