@@ -2,6 +2,8 @@ module github.com/slipway-wasm/slipway
 
 go 1.26.2
 
+toolchain go1.26.8
+
 tool (
 	github.com/magefile/mage
 	gotest.tools/gotestsum

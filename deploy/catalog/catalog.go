@@ -68,7 +68,7 @@ func CheckName(name string) error {
 	return fmt.Errorf("filter name %q: a name starts with a lowercase letter, holds only a-z, 0-9 and hyphens, does not end with a hyphen and has at most 40 characters, because it becomes an OCI repository and a Kubernetes name", name)
 }
 
-// Load returns the filters, sorted by name. A folder without Go files named
+// Load returns the filters, sorted by name. A folder without
 // main.go and without filter.yaml is no filter and is passed over; one with only
 // one of the two is an error, and so is a wanted name that does not exist.
 func Load(opts LoadOptions) ([]Filter, error) {

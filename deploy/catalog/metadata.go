@@ -91,7 +91,8 @@ func fieldNames(t reflect.Type) []string {
 }
 
 // nearest returns the known name that name was probably meant to be: the one
-// with the smallest edit distance, if that is at most a third of its length.
+// with the smallest edit distance, if that is at most two
+// or a third of its length.
 func nearest(name string, known []string) string {
 	best, bestDistance := "", len(name)
 	for _, k := range known {
@@ -99,7 +100,7 @@ func nearest(name string, known []string) string {
 			best, bestDistance = k, d
 		}
 	}
-	if bestDistance > max(1, len(best)/3) {
+	if bestDistance > max(2, len(best)/3) {
 		return ""
 	}
 	return best

@@ -114,7 +114,9 @@ func functionsOf(module wazero.CompiledModule) (imports, exports []function) {
 	}
 	slices.SortFunc(imports, byName)
 	slices.SortFunc(exports, byName)
-	return slices.CompactFunc(imports, func(a, b function) bool { return a.module == b.module && a.name == b.name && a.signature() == b.signature() }), exports
+	return slices.CompactFunc(imports, func(a, b function) bool {
+		return a.module == b.module && a.name == b.name && a.signature() == b.signature()
+	}), exports
 }
 
 func listed(functions []function) []Function {

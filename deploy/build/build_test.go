@@ -1,0 +1,304 @@
+package build_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+)
+
+// leastFilter is a filter that does nothing.
+const leastFilter = `package main
+
+import (
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	_ "github.com/slipway-wasm/slipway/filter/gohost"
+)
+
+func main() {}
+
+func init() { proxywasm.SetVMContext(&vmContext{}) }
+
+type vmContext struct{ types.DefaultVMContext }
+`
+
+// filterFolder writes a module of filters, as another repository would have it,
+// and returns its folder.
+func filterFolder(t *testing.T, sources map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	ours, err := filepath.Abs("../../filter")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := os.ReadFile(filepath.Join(ours, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{
+		"go.sum": string(sum),
+		"go.mod": `module example.com/filters
+
+go 1.22
+
+require (
+	github.com/slipway-wasm/slipway/filter v0.0.0
+	github.com/tetratelabs/proxy-wasm-go-sdk v0.24.0
+)
+
+replace github.com/slipway-wasm/slipway/filter => ` + ours + "\n",
+	}
+	for name, source := range sources {
+		files[name+"/main.go"] = source
+		files[name+"/filter.yaml"] = "title: A\ndescription: B\nlicense: MIT\n"
+	}
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// options builds what is in the folder with the ordinary Go compiler.
+func options(t *testing.T, folder string) build.Options {
+	t.Helper()
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return build.Options{Filters: filters, Dist: filepath.Join(folder, "dist"), Compiler: build.Go}
+}
+
+func TestBuild(t *testing.T) {
+	t.Parallel()
+	opts := options(t, filterFolder(t, map[string]string{"least": leastFilter}))
+	var out bytes.Buffer
+	opts.Out = &out
+	modules, err := build.Build(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := modules[0]
+	wasm, err := os.ReadFile(m.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := inspect.Check(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Name != "least" || m.Size != int64(len(wasm)) || m.ABI != "0.2.0" || m.SDKVersion() != "v0.24.0" {
+		t.Errorf("record is %+v", m.Record)
+	}
+	if !slices.Equal(m.Imports, report.Imports) || m.EnvoyMin != "1.33" {
+		t.Errorf("record's inspection is %+v", m.Report)
+	}
+	if m.Compiler.Name != build.Go || m.Compiler.GoVersion != build.GoToolchain || len(m.Compiler.Flags) == 0 {
+		t.Errorf("compiler is %+v", m.Compiler)
+	}
+	if !strings.HasPrefix(out.String(), "compiler: go "+m.Compiler.Version+"\n") {
+		t.Errorf("the compiler is not announced in %q", out.String())
+	}
+	for _, file := range []string{m.Path, filepath.Join(opts.Dist, "least.json")} {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o644 {
+			t.Errorf("%s has mode %v", file, info.Mode())
+		}
+	}
+
+	loaded, err := build.Load(opts.Dist, []string{"least"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := asJSON(t, loaded[0]), asJSON(t, m); a != b {
+		t.Errorf("loaded %s, built %s", a, b)
+	}
+
+	out.Reset()
+	if _, err := build.Build(t.Context(), opts); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "least: up to date") {
+		t.Errorf("an unchanged filter is compiled again: %q", out.String())
+	}
+	source := filepath.Join(opts.Filters[0].Dir, "main.go")
+	if err := os.WriteFile(source, []byte(leastFilter+"\nvar _ = 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if _, err := build.Build(t.Context(), opts); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "least: built") {
+		t.Errorf("a changed filter is not compiled again: %q", out.String())
+	}
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestReproducible builds the same sources in two folders, time zones and umasks,
+// each in a process of its own, because a umask is a process's.
+func TestReproducible(t *testing.T) {
+	t.Parallel()
+	if folder := os.Getenv("TEST_REPRODUCIBLE_FOLDER"); folder != "" {
+		opts := options(t, folder)
+		opts.Force = true
+		if _, err := build.Build(t.Context(), opts); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	var results []string
+	for _, zone := range []string{"UTC", "Pacific/Kiritimati"} {
+		folder := filterFolder(t, map[string]string{"least": leastFilter})
+		umask := map[string]string{"UTC": "022", "Pacific/Kiritimati": "077"}[zone]
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", `umask "$0" && exec "$@"`, umask, os.Args[0], "-test.run=^TestReproducible$")
+		cmd.Env = append(os.Environ(), "TEST_REPRODUCIBLE_FOLDER="+folder, "TZ="+zone)
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, output)
+		}
+		var result string
+		for _, name := range []string{"least.wasm", "least.json"} {
+			path := filepath.Join(folder, "dist", name)
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result += info.Mode().String() + string(content)
+		}
+		results = append(results, result)
+	}
+	if results[0] != results[1] {
+		t.Error("two builds of the same sources differ")
+	}
+}
+
+// TestFailedBuild: what was in dist stays, and every failure is named.
+func TestFailedBuild(t *testing.T) {
+	t.Parallel()
+	folder := filterFolder(t, map[string]string{
+		"good":   leastFilter,
+		"broken": leastFilter,
+		"nosdk":  leastFilter,
+	})
+	opts := options(t, folder)
+	before, err := build.Build(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, source := range map[string]string{
+		"broken": strings.Replace(leastFilter, "func main() {}", "func main() { undefinedFunction() }", 1),
+		"nosdk":  "package main\n\nfunc main() {}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name, "main.go"), []byte(source), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = build.Build(t.Context(), opts)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{
+		"build broken with go ", "main.go:10:15: undefined: undefinedFunction",
+		"build nosdk with go ", "no export proxy_abi_version_0_2_0",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q: %v", want, err)
+		}
+	}
+	if !errors.Is(err, inspect.ErrWouldNotLoad) {
+		t.Errorf("error is not ErrWouldNotLoad: %v", err)
+	}
+	after, err := build.Load(opts.Dist, []string{"broken", "good", "nosdk"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := asJSON(t, after), asJSON(t, before); a != b {
+		t.Errorf("dist changed from %s to %s", b, a)
+	}
+	entries, err := os.ReadDir(opts.Dist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != 6 {
+		t.Errorf("dist holds %v", entries)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	t.Parallel()
+	opts := options(t, filterFolder(t, map[string]string{"least": leastFilter}))
+	if _, err := build.Load(opts.Dist, []string{"least"}); !errors.Is(err, build.ErrNotBuilt) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error of a missing module is %v", err)
+	}
+	modules, err := build.Build(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wasm, record := modules[0].Path, filepath.Join(opts.Dist, "least.json")
+	for name, damage := range map[string]func() error{
+		"another module":   func() error { return os.WriteFile(wasm, []byte("\x00asm\x01\x00\x00\x00"), 0o644) },
+		"a broken record":  func() error { return os.WriteFile(record, []byte("{"), 0o644) },
+		"another's record": func() error { return os.WriteFile(record, []byte(`{"recordVersion":1,"name":"other"}`), 0o644) },
+		"a newer record":   func() error { return os.WriteFile(record, []byte(`{"recordVersion":2,"name":"least"}`), 0o644) },
+		"unknown fields":   func() error { return os.WriteFile(record, []byte(`{"recordVersion":1,"nme":"least"}`), 0o644) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := build.Load(opts.Dist, []string{"least"}); !errors.Is(err, build.ErrChanged) {
+			t.Errorf("%s: error is %v, want ErrChanged", name, err)
+		}
+		// A build mends what was damaged, though no source changed.
+		if _, err := build.Build(t.Context(), opts); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := build.Load(opts.Dist, []string{"least"}); err != nil {
+			t.Errorf("%s: after another build: %v", name, err)
+		}
+	}
+}
+
+// TestPinnedGo: Slipway is run by the Go that builds its filters, so that nobody
+// needs two.
+func TestPinnedGo(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(mod), "\ntoolchain "+build.GoToolchain+"\n") {
+		t.Errorf("go.mod has no line %q", "toolchain "+build.GoToolchain)
+	}
+}

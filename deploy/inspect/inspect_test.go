@@ -1,0 +1,161 @@
+package inspect_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/wasmtest"
+)
+
+const wasi = "wasi_snapshot_preview1"
+
+func TestModuleThatLoads(t *testing.T) {
+	t.Parallel()
+	o := wasmtest.Filter()
+	o.Imports = []wasmtest.Func{
+		{Module: "env", Name: "proxy_log", Signature: "iii:i"},
+		{Module: "env", Name: "proxy_increment_metric", Signature: "iI:i"},
+		{Module: wasi, Name: "fd_write", Signature: "iiii:i"},
+		{Module: wasi, Name: "fd_write", Signature: "iiii:i"}, // Go imports it twice
+	}
+	report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.ABI != "0.2.0" || report.EnvoyMin != "1.26" {
+		t.Errorf("ABI %q, lowest Envoy %q; want 0.2.0 and 1.26", report.ABI, report.EnvoyMin)
+	}
+	want := []inspect.Function{
+		{Module: "env", Name: "proxy_increment_metric", Signature: "(i32, i64) -> (i32)"},
+		{Module: "env", Name: "proxy_log", Signature: "(i32, i32, i32) -> (i32)"},
+		{Module: wasi, Name: "fd_write", Signature: "(i32, i32, i32, i32) -> (i32)"},
+	}
+	if !slices.Equal(report.Imports, want) {
+		t.Errorf("imports are %v, want %v", report.Imports, want)
+	}
+	if !report.Exported("_initialize") || report.Exported("memory") {
+		t.Errorf("exported functions are %v", report.Exports)
+	}
+}
+
+func TestLowestEnvoy(t *testing.T) {
+	t.Parallel()
+	for imported, want := range map[string]string{
+		"poll_oneoff iiii:i":        "1.33",
+		"path_filestat_get iiiii:i": "1.39",
+	} {
+		name, signature, _ := strings.Cut(imported, " ")
+		o := wasmtest.Filter()
+		o.Imports = []wasmtest.Func{
+			{Module: wasi, Name: "sched_yield", Signature: ":i"},
+			{Module: wasi, Name: name, Signature: signature},
+			{Module: "env", Name: "proxy_log", Signature: "iii:i"},
+		}
+		report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.EnvoyMin != want {
+			t.Errorf("%s: lowest Envoy is %s, want %s", name, report.EnvoyMin, want)
+		}
+	}
+}
+
+func TestModuleThatWouldNotLoad(t *testing.T) {
+	t.Parallel()
+	imported := func(module, name, signature string) func(*wasmtest.Options) {
+		return func(o *wasmtest.Options) {
+			o.Imports = append(o.Imports, wasmtest.Func{Module: module, Name: name, Signature: signature})
+		}
+	}
+	exported := func(name, signature string) func(*wasmtest.Options) {
+		return func(o *wasmtest.Options) {
+			o.Exports = append(o.Exports, wasmtest.Func{Name: name, Signature: signature})
+		}
+	}
+	without := func(name string) func(*wasmtest.Options) {
+		return func(o *wasmtest.Options) {
+			o.Exports = slices.DeleteFunc(o.Exports, func(f wasmtest.Func) bool { return f.Name == name })
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*wasmtest.Options)
+		want   string
+	}{
+		"unknown WASI function":   {imported(wasi, "fd_fly", ":i"), "missing import: wasi_snapshot_preview1.fd_fly: no Envoy offers it"},
+		"unknown module":          {imported("gojs", "proxy_log", "iii:i"), "missing import: gojs.proxy_log: no Envoy offers it"},
+		"import of another ABI":   {imported("env", "proxy_get_log_level", "i:i"), "missing import: env.proxy_get_log_level: Envoy offers it to ABI 0.2.1 only, and the module's is 0.2.0"},
+		"import's type":           {imported("env", "proxy_log", "iiI:i"), "import env.proxy_log has type (i32, i32, i64) -> (i32), Envoy's is (i32, i32, i32) -> (i32)"},
+		"import's type, a float":  {imported("env", "proxy_log", "iif:i"), "import env.proxy_log has type (i32, i32, f32) -> (i32)"},
+		"callback's type":         {exported("proxy_on_tick", "i:i"), "export proxy_on_tick has type (i32) -> (i32), Envoy calls it as (i32) -> ()"},
+		"callback of the old ABI": {exported("proxy_on_request_headers", "ii:i"), "export proxy_on_request_headers has type (i32, i32) -> (i32), Envoy calls it as (i32, i32, i32) -> (i32)"},
+		"no ABI":                  {without("proxy_abi_version_0_2_0"), "no export proxy_abi_version_0_2_0"},
+		"two ABIs":                {exported("proxy_abi_version_0_2_1", ":"), "exports proxy_abi_version of both 0.2.0 and 0.2.1"},
+		"no entry":                {without("_initialize"), "no export _initialize or _start"},
+		"no allocator":            {without("proxy_on_memory_allocate"), "no export proxy_on_memory_allocate or malloc"},
+		"no contexts":             {without("proxy_on_context_create"), "no export proxy_on_context_create"},
+		"no memory":               {func(o *wasmtest.Options) { o.NoMemory = true }, `no export "memory"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := wasmtest.Filter()
+			test.change(&o)
+			report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+			if !errors.Is(err, inspect.ErrWouldNotLoad) {
+				t.Fatalf("error is %v, want ErrWouldNotLoad", err)
+			}
+			if len(report.Problems()) != 1 || !strings.HasPrefix(report.Problems()[0], test.want) {
+				t.Errorf("problems are %q, want one that starts with %q", report.Problems(), test.want)
+			}
+		})
+	}
+}
+
+func TestOldABI(t *testing.T) {
+	t.Parallel()
+	o := wasmtest.Filter()
+	o.Exports[1].Name = "proxy_abi_version_0_1_0"
+	o.Exports = append(o.Exports, wasmtest.Func{Name: "proxy_on_request_headers", Signature: "ii:i"})
+	o.Imports = []wasmtest.Func{{Module: "env", Name: "proxy_clear_route_cache", Signature: ":i"}}
+	report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.ABI != "0.1.0" {
+		t.Errorf("ABI is %q", report.ABI)
+	}
+}
+
+func TestNotWasm(t *testing.T) {
+	t.Parallel()
+	whole := wasmtest.Encode(wasmtest.Filter())
+	for name, wasm := range map[string][]byte{
+		"empty":     nil,
+		"text":      []byte("<html>not found</html>"),
+		"truncated": whole[:len(whole)-5],
+		"component": []byte("\x00asm\x0d\x00\x01\x00"),
+	} {
+		_, err := inspect.Check(t.Context(), wasm)
+		if err == nil || !strings.Contains(err.Error(), "not a valid WebAssembly module") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+}
+
+// FuzzModule: no bytes make the inspection panic.
+func FuzzModule(f *testing.F) {
+	f.Add([]byte{})
+	f.Add(wasmtest.Encode(wasmtest.Filter()))
+	o := wasmtest.Filter()
+	o.Imports = []wasmtest.Func{{Module: "env", Name: "proxy_log", Signature: "iii:i"}}
+	f.Add(wasmtest.Encode(o))
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		report, err := inspect.Check(t.Context(), wasm)
+		if (err == nil) != (report != nil && len(report.Problems()) == 0) {
+			t.Errorf("error %v with report %+v", err, report)
+		}
+	})
+}

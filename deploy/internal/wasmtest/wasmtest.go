@@ -1,0 +1,95 @@
+// Package wasmtest makes small valid WebAssembly modules for tests: with just the
+// imports and exports that a test is about, which no compiler would produce.
+package wasmtest
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+)
+
+// Func is an imported or exported function. Signature is written as parameters,
+// colon, results, where i is i32, I is i64 and f is f32: "iI:i".
+type Func struct {
+	Module    string // of an import
+	Name      string
+	Signature string
+}
+
+// Options says what a module has.
+type Options struct {
+	Imports []Func
+	Exports []Func // their bodies trap
+	// NoMemory leaves out the exported memory.
+	NoMemory bool
+	// Custom is the content of a custom section, to make modules differ.
+	Custom string
+}
+
+// Filter returns the options of the least module that Envoy loads.
+func Filter() Options {
+	return Options{Exports: []Func{
+		{Name: "_initialize", Signature: ":"},
+		{Name: "proxy_abi_version_0_2_0", Signature: ":"},
+		{Name: "proxy_on_memory_allocate", Signature: "i:i"},
+		{Name: "proxy_on_context_create", Signature: "ii:"},
+	}}
+}
+
+// Encode returns the module's bytes.
+//
+// Reference: https://webassembly.github.io/spec/core/binary/modules.html
+func Encode(o Options) []byte {
+	var types, imports, functions, exports, codes [][]byte
+	for i, f := range slices.Concat(o.Imports, o.Exports) {
+		types = append(types, functionType(f.Signature))
+		index := uvarint(uint64(i))
+		if i < len(o.Imports) {
+			imports = append(imports, slices.Concat(name(f.Module), name(f.Name), []byte{0x00}, index))
+			continue
+		}
+		functions = append(functions, index)
+		exports = append(exports, slices.Concat(name(f.Name), []byte{0x00}, index))
+		codes = append(codes, []byte{3, 0, 0x00, 0x0b}) // 3 bytes: no locals, unreachable, end
+	}
+	if !o.NoMemory {
+		exports = append(exports, slices.Concat(name("memory"), []byte{0x02, 0}))
+	}
+	module := []byte("\x00asm\x01\x00\x00\x00")
+	module = append(module, section(1, vector(types))...)
+	module = append(module, section(2, vector(imports))...)
+	module = append(module, section(3, vector(functions))...)
+	if !o.NoMemory {
+		module = append(module, section(5, []byte{1, 0x00, 1})...)
+	}
+	module = append(module, section(7, vector(exports))...)
+	module = append(module, section(10, vector(codes))...)
+	if o.Custom != "" {
+		module = append(module, section(0, slices.Concat(name("test"), []byte(o.Custom)))...)
+	}
+	return module
+}
+
+func functionType(signature string) []byte {
+	params, results, _ := strings.Cut(signature, ":")
+	side := func(letters string) []byte {
+		b := uvarint(uint64(len(letters)))
+		for _, l := range letters {
+			b = append(b, map[rune]byte{'i': 0x7f, 'I': 0x7e, 'f': 0x7d}[l])
+		}
+		return b
+	}
+	return slices.Concat([]byte{0x60}, side(params), side(results))
+}
+
+func section(id byte, content []byte) []byte {
+	return slices.Concat([]byte{id}, uvarint(uint64(len(content))), content)
+}
+
+func vector(items [][]byte) []byte {
+	return append(uvarint(uint64(len(items))), slices.Concat(items...)...)
+}
+
+func name(s string) []byte { return append(uvarint(uint64(len(s))), s...) }
+
+func uvarint(n uint64) []byte { return binary.AppendUvarint(nil, n) }
