@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/test/suite"
 )
 
 // Build compiles every filter to dist/<filter>.wasm with a record beside it.
@@ -42,4 +43,22 @@ func buildFilters(ctx context.Context) ([]build.Module, error) {
 		GoToolchain: c.GoToolchain,
 		Out:         os.Stdout,
 	})
+}
+
+// Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
+func Test(ctx context.Context) error {
+	if _, err := buildFilters(ctx); err != nil {
+		return err
+	}
+	return suite.Test(ctx, suiteOptions())
+}
+
+// Lint runs the linters over every module.
+func Lint(ctx context.Context) error {
+	return suite.Lint(ctx, suiteOptions())
+}
+
+func suiteOptions() suite.Options {
+	_, ci := os.LookupEnv("CI")
+	return suite.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}
 }

@@ -1,0 +1,190 @@
+// Package suite runs the tests and linters of every Go module in the repository.
+//
+// The repository is several modules, for what a filter or a heavy dependency
+// needs, and "go test ./..." sees one at a time. This package finds them, so that
+// one command tests all of it and no list has to name a new one.
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// GolangciLint is the pinned linter: https://golangci-lint.run/docs/product/changelog
+const GolangciLint = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
+
+// Options says where the repository is and how strict a run is.
+type Options struct {
+	// Root is the repository's folder. Default: ".".
+	Root string
+	// Dist is the folder with the built filters, for the tests that run compiled
+	// modules. Required for Test.
+	Dist string
+	// RefuseSkips makes a skipped test an error, as continuous integration wants.
+	RefuseSkips bool
+	// Out and Err receive what the tools print. Default: nothing is printed.
+	Out, Err io.Writer
+}
+
+// own are the packages that a target of their own runs, because they start whole
+// systems; each is a folder as seen from the repository's root.
+var own = []string{"test/e2e"}
+
+// Test runs the tests of every module: shuffled, and with the race detector where
+// a C compiler allows it. Every skipped test is printed with its reason. The error
+// names the modules whose tests failed.
+func Test(ctx context.Context, opts Options) error {
+	if opts.Dist == "" {
+		return errors.New("test: no folder with the built filters was given")
+	}
+	dist, err := filepath.Abs(opts.Dist)
+	if err != nil {
+		return fmt.Errorf("test: %w", err)
+	}
+	race := raceFlags(ctx, opts)
+	return eachModule(ctx, opts, "test", func(module string) error {
+		packages, err := packagesOf(ctx, opts, module)
+		if err != nil || len(packages) == 0 {
+			return err
+		}
+		report, err := os.CreateTemp("", "slipway-test-*.json")
+		if err != nil {
+			return err
+		}
+		_ = report.Close()
+		defer func() { _ = os.Remove(report.Name()) }()
+
+		args := slices.Concat([]string{"tool", "-modfile=" + filepath.Join(absolute(opts.Root), "go.mod"), "gotestsum", "--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on"}, race, packages)
+		cmd := command(ctx, opts, module, "go", args...)
+		cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
+		if err := cmd.Run(); err != nil {
+			return err
+		}
+		skipped, err := skips(report.Name())
+		if err != nil {
+			return err
+		}
+		if opts.RefuseSkips && len(skipped) > 0 {
+			return fmt.Errorf("skipped: %s; every test has to run here", strings.Join(skipped, ", "))
+		}
+		return nil
+	})
+}
+
+// Lint runs golangci-lint over every module.
+func Lint(ctx context.Context, opts Options) error {
+	return eachModule(ctx, opts, "lint", func(module string) error {
+		return command(ctx, opts, module, "go", "run", GolangciLint, "run", "./...").Run()
+	})
+}
+
+// Modules returns the folders of the repository that hold a Go module, as seen
+// from root, sorted, "." first.
+func Modules(root string) ([]string, error) {
+	if root == "" {
+		root = "."
+	}
+	var modules []string
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() && path != "." && (strings.HasPrefix(name, ".") || name == "testdata" || path == "dist") {
+			return fs.SkipDir
+		}
+		if name == "go.mod" && !entry.IsDir() {
+			modules = append(modules, filepath.Dir(path))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find Go modules: %w", err)
+	}
+	slices.Sort(modules)
+	return modules, nil
+}
+
+// eachModule runs one step in every module, goes on after a failure, and returns
+// all of them.
+func eachModule(ctx context.Context, opts Options, step string, run func(module string) error) error {
+	modules, err := Modules(opts.Root)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, module := range modules {
+		if opts.Out != nil {
+			fmt.Fprintf(opts.Out, "%s: module %s\n", step, module)
+		}
+		if err := run(module); err != nil {
+			failures = append(failures, fmt.Errorf("%s module %s: %w", step, module, err))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// packagesOf lists a module's packages, less those with a target of their own.
+func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
+	cmd := command(ctx, opts, module, "go", "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
+	cmd.Stdout = nil
+	list, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list packages: %w", err)
+	}
+	var packages []string
+	for line := range strings.Lines(string(list)) {
+		path, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
+		folder, err := filepath.Rel(absolute(opts.Root), dir)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(own, filepath.ToSlash(folder)) {
+			packages = append(packages, path)
+		}
+	}
+	return packages, nil
+}
+
+// raceFlags is empty where the race detector cannot be built, and says so.
+func raceFlags(ctx context.Context, opts Options) []string {
+	output, err := exec.CommandContext(ctx, "go", "env", "CC").Output()
+	if err == nil {
+		_, err = exec.LookPath(strings.TrimSpace(string(output)))
+	}
+	if err != nil {
+		if opts.Out != nil {
+			fmt.Fprintln(opts.Out, "test: without the race detector, which needs a C compiler; install gcc to have it")
+		}
+		return nil
+	}
+	return []string{"-race"}
+}
+
+// command runs in a module's folder and sees that module alone.
+func command(ctx context.Context, opts Options, module, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = filepath.Join(opts.Root, module)
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err
+	return cmd
+}
+
+func absolute(root string) string {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return root // only without a working directory, where every command fails anyway
+	}
+	return abs
+}

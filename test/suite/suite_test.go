@@ -1,0 +1,93 @@
+package suite_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/test/suite"
+)
+
+// repository writes a repository of two modules.
+func repository(t *testing.T, testOfInner string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		// The tools come from the root module's go.mod, which has to be ours.
+		"go.mod":                     read(t, "../../go.mod"),
+		"go.sum":                     read(t, "../../go.sum"),
+		"outer_test.go":              "package outer\n\nimport \"testing\"\n\nfunc TestOuter(*testing.T) {}\n",
+		"inner/go.mod":               "module example.com/inner\n\ngo 1.22\n",
+		"inner/inner_test.go":        testOfInner,
+		"inner/testdata/data/go.mod": "module example.com/data\n",
+		"test/e2e/e2e_test.go":       "package e2e\n\nimport \"testing\"\n\nfunc TestWhole(t *testing.T) { t.Fatal(\"it has a target of its own\") }\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func TestModules(t *testing.T) {
+	t.Parallel()
+	modules, err := suite.Modules(repository(t, "package inner\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(modules, []string{".", "inner"}) {
+		t.Errorf("modules are %v", modules)
+	}
+}
+
+func TestTest(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body        string
+		refuseSkips bool
+		wantErr     string
+		wantOut     string
+	}{
+		"passes": {body: `if os.Getenv("SLIPWAY_DIST") == "" { t.Fatal("no SLIPWAY_DIST") }`, refuseSkips: true},
+		"fails":  {body: `t.Fatal("this is why")`, wantErr: "test module inner: ", wantOut: "this is why"},
+		"skips":  {body: `t.Skip("nginx is missing; apt-get install nginx")`, wantOut: "nginx is missing; apt-get install nginx"},
+		"skips where none may": {
+			body: `t.Skip("nginx is missing")`, refuseSkips: true,
+			wantErr: "test module inner: skipped: example.com/inner.TestInner", wantOut: "nginx is missing",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			err := suite.Test(t.Context(), suite.Options{
+				Root:        repository(t, "package inner\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nvar _ = os.Getenv\n\nfunc TestInner(t *testing.T) { "+test.body+" }\n"),
+				Dist:        t.TempDir(),
+				RefuseSkips: test.refuseSkips,
+				Out:         &out,
+				Err:         &out,
+			})
+			if (err == nil) != (test.wantErr == "") || (err != nil && !strings.Contains(err.Error(), test.wantErr)) {
+				t.Errorf("error is %v, want %q in it; output:\n%s", err, test.wantErr, out.String())
+			}
+			if !strings.Contains(out.String(), test.wantOut) {
+				t.Errorf("output lacks %q:\n%s", test.wantOut, out.String())
+			}
+		})
+	}
+}
