@@ -86,7 +86,8 @@ func Load(opts LoadOptions) ([]Filter, error) {
 	}
 	var filters []Filter
 	for _, entry := range entries {
-		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
+		wanted := len(opts.Names) == 0 || slices.Contains(opts.Names, entry.Name())
+		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") || !wanted {
 			continue
 		}
 		folder := filepath.Join(dir, entry.Name())
@@ -94,7 +95,7 @@ func Load(opts LoadOptions) ([]Filter, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find filters: %w", err)
 		}
-		if !isFilter || (len(opts.Names) > 0 && !slices.Contains(opts.Names, entry.Name())) {
+		if !isFilter {
 			continue
 		}
 		f, err := load(folder)
