@@ -1,0 +1,208 @@
+package main
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/slipway-wasm/slipway/filter/internal/conf"
+)
+
+// host is what a refresher needs of the proxy.
+type host interface {
+	// now returns the time, from a clock that all workers share.
+	now() int64
+	// load returns the value at a key of the shared data with the number to
+	// compare it by.
+	load(key string) (value []byte, cas uint32, found bool)
+	// store sets the value at a key, or does nothing and returns false if cas is
+	// not the number of the value there. See createOnly for absent keys.
+	store(key string, value []byte, cas uint32) bool
+	// fetch asks the auth service for a token. It either returns why it could not
+	// send the request, or calls done later, in this worker, with a token or a
+	// problem. After the plugin is gone it may never call it.
+	fetch(done func(token, problem string)) (unsent string)
+	// count counts a fetch that worked or failed.
+	count(worked bool)
+
+	debug(message string)
+	info(message string)
+	warn(message string)
+}
+
+// createOnly is the number to compare by that creates a key but never overwrites
+// one. The proxy ignores the number where there is no value yet, numbers values
+// from 1 in the order in which any of its workers sets any of them, and takes 0
+// as "overwrite": so 0 for an absent key, which looks natural, would let two
+// workers create it one after the other, and both believe that they hold the
+// lease. The highest number that is belongs to no value before the four billionth.
+// https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/shared_data.cc
+const createOnly = math.MaxUint32
+
+const (
+	// pickUp is how often a worker looks at the record: the longest that it can
+	// go on with an old token after another worker has fetched a new one.
+	pickUp = second
+
+	// leaseMargin is how much longer than the fetch's timeout the lease lasts:
+	// time for a busy worker to get to the answer.
+	leaseMargin = second
+
+	// storeTries bounds how often the end of a fetch is written. The second try
+	// is only ever needed if somebody took over an expired lease in between, and
+	// then finds that out.
+	storeTries = 4
+)
+
+// refresher keeps the token of one plugin in one worker. It takes turns with the
+// refreshers of all other workers that have the same key:
+//
+//  1. All share one record in the proxy's shared data. Every change is a
+//     compare-and-swap from the record that was read to the next one.
+//  2. When a fetch is due, each tries to write itself into the record as the
+//     holder of the lease. The one whose write goes through fetches.
+//  3. The answer is written only if the record still names this very fetch; the
+//     lease ends with the same write. A token or a failure moves the time at
+//     which the next fetch is due.
+//  4. A lease that is not ended in time, because its worker died or its plugin
+//     was replaced, lapses by the clock, and the next fetch is due.
+//  5. The token in the record is read once a second, and by each request for as
+//     long as there is none.
+type refresher struct {
+	host     host
+	cluster  string // for messages
+	key      string
+	began    int64
+	interval int64
+	leaseTTL int64
+
+	token   string // the last one seen in the record, "" if none
+	fetches uint64 // the number of the fetch under way here, 0 if none
+}
+
+func newRefresher(c *config, h host) *refresher {
+	return &refresher{
+		host:     h,
+		cluster:  c.cluster,
+		key:      c.key(),
+		began:    h.now(),
+		interval: int64(c.interval),
+		leaseTTL: int64(c.timeout) + leaseMargin,
+	}
+}
+
+// current returns the token, "" before the first.
+func (r *refresher) current() string {
+	if r.token == "" {
+		r.load()
+	}
+	return r.token
+}
+
+// tick fetches if it is time to and nobody else does. It returns how long from
+// now to call it again.
+func (r *refresher) tick() int64 {
+	rec, cas := r.load()
+	// The time is taken after the record, so that it cannot be older than the
+	// times in there.
+	now := r.host.now()
+	if wait := rec.wait(now, r.began, r.interval); wait > 0 {
+		return min(wait, pickUp)
+	}
+	rec.fetches++
+	rec.leasedAt, rec.leaseTTL = now, r.leaseTTL
+	if r.store(rec, cas) {
+		r.fetch(rec.fetches)
+	}
+	return pickUp
+}
+
+func (r *refresher) fetch(number uint64) {
+	r.fetches = number
+	unsent := r.host.fetch(func(token, problem string) { r.finish(number, token, problem, false) })
+	if unsent != "" {
+		r.finish(number, "", unsent, true)
+	}
+}
+
+// finish writes down how the fetch with this number ended: with a token, or else
+// with a problem, which may be that the request was not sent.
+func (r *refresher) finish(number uint64, token, problem string, unsent bool) {
+	if r.fetches == number {
+		r.fetches = 0
+	}
+	for range storeTries {
+		rec, cas := r.load()
+		if !rec.leasedBy(number) {
+			// The answer came after the lease lapsed, so a later fetch is under way
+			// or done, and this answer may be older than what that one brings.
+			break
+		}
+		before := rec
+		now := r.host.now()
+		rec.leasedAt = 0
+		if problem == "" {
+			rec.token, rec.fetchedAt, rec.failures = token, now, 0
+		} else {
+			rec.failures, rec.failedAt, rec.unsent = rec.failures+1, now, unsent
+		}
+		if !r.store(rec, cas) {
+			continue
+		}
+		r.token = rec.token
+		r.host.count(problem == "")
+		r.report(&before, problem)
+		return
+	}
+	r.host.count(false)
+	r.host.debug("authtoken: an answer from cluster " + conf.Quote(r.cluster) + " came too late and was dropped")
+}
+
+// release gives up the lease of a fetch that is under way here and will not end,
+// because the plugin is going away. Another worker need not wait for it to lapse.
+func (r *refresher) release() {
+	if r.fetches == 0 {
+		return
+	}
+	rec, cas := r.load()
+	if rec.leasedBy(r.fetches) {
+		rec.leasedAt = 0
+		r.store(rec, cas) // if it fails, somebody else has seen to it
+	}
+	r.fetches = 0
+}
+
+// report logs the end of a fetch if it changed whether refreshing works. One
+// worker's write does that, so the message appears once for all of them.
+func (r *refresher) report(before *record, problem string) {
+	cluster := "cluster " + conf.Quote(r.cluster)
+	switch {
+	case problem == "" && before.failures > 0:
+		r.host.info("authtoken: " + cluster + " gives tokens again, failed fetches in between: " + strconv.FormatUint(before.failures, 10))
+	case problem == "" && before.token == "":
+		r.host.info("authtoken: got the first token from " + cluster)
+	case problem == "":
+	case before.failures > 0:
+		r.host.debug("authtoken: still no new token from " + cluster + ": " + problem)
+	case before.token == "":
+		r.host.warn("authtoken: no token from " + cluster + ": " + problem + "; none is sent until a fetch works, tried again after 1s, 2s, 4s and so on up to the interval")
+	default:
+		r.host.warn("authtoken: no new token from " + cluster + ": " + problem + "; the last one is sent until a fetch works, tried again after 1s, 2s, 4s and so on up to the interval")
+	}
+}
+
+// load reads the record and takes over the token in it. cas is what store needs.
+func (r *refresher) load() (rec record, cas uint32) {
+	value, cas, found := r.host.load(r.key)
+	if !found {
+		return record{}, createOnly
+	}
+	rec = decode(value)
+	if rec.token != "" {
+		r.token = rec.token
+	}
+	return rec, cas
+}
+
+func (r *refresher) store(rec record, cas uint32) bool {
+	return r.host.store(r.key, rec.encode(), cas)
+}
