@@ -1,0 +1,102 @@
+// Package gitinfo reads the facts about a checkout that a published filter
+// carries: which commit it was built from, when that was made, and where the
+// sources are.
+//
+// It runs git, which is there wherever a checkout is, instead of linking an
+// implementation of git.
+package gitinfo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Info is what is known about a checkout.
+type Info struct {
+	// Commit is the full hash of the commit that is checked out.
+	Commit string
+	// Dirty says that files differ from the commit, or are not in it.
+	Dirty bool
+	// Time is when the commit was made, in UTC, to the second.
+	Time time.Time
+	// Source is the URL of the remote "origin" as a browser takes it, without
+	// credentials; empty if there is none.
+	Source string
+}
+
+// Revision is the commit, with "-dirty" after it if the files differ from it, as
+// docker buildx writes it.
+func (i Info) Revision() string {
+	if i.Dirty {
+		return i.Commit + "-dirty"
+	}
+	return i.Commit
+}
+
+// Read returns the facts about the checkout that dir lies in; an empty dir is the
+// working directory.
+func Read(ctx context.Context, dir string) (Info, error) {
+	head, err := git(ctx, dir, "log", "-1", "--no-show-signature", "--format=%H %ct")
+	if err != nil {
+		return Info{}, fmt.Errorf("read the commit that is published: %w; run this in a git checkout with at least one commit", err)
+	}
+	var info Info
+	var seconds int64
+	if _, err := fmt.Sscan(head, &info.Commit, &seconds); err != nil {
+		return Info{}, fmt.Errorf("read the commit that is published: git log printed %q: %w", head, err)
+	}
+	info.Time = time.Unix(seconds, 0).UTC()
+	status, err := git(ctx, dir, "status", "--porcelain")
+	if err != nil {
+		return Info{}, fmt.Errorf("compare the checkout with its commit: %w", err)
+	}
+	info.Dirty = status != ""
+	// It fails when there is no origin, and then there is no source to name.
+	if remote, err := git(ctx, dir, "config", "--get", "remote.origin.url"); err == nil {
+		info.Source = browserURL(remote)
+	}
+	return info, nil
+}
+
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return "", fmt.Errorf("git %s: %s", args[0], strings.TrimSpace(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), err
+}
+
+// scpURL is ssh's short form, user@host:path.
+var scpURL = regexp.MustCompile(`^(?:[^@/]+@)?([^:/]+):([^/].*)$`)
+
+// browserURL turns git's address of a repository into the one that people open,
+// and never lets a password or token through. What has no such address, a local
+// path for example, gives an empty string.
+func browserURL(remote string) string {
+	if scp := scpURL.FindStringSubmatch(remote); scp != nil && !strings.Contains(remote, "://") {
+		remote = "https://" + scp[1] + "/" + scp[2]
+	}
+	u, err := url.Parse(remote)
+	if err != nil {
+		return ""
+	}
+	switch u.Scheme {
+	case "ssh", "git", "git+ssh":
+		u.Scheme, u.Host = "https", u.Hostname()
+	case "http", "https":
+	default:
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + strings.TrimSuffix(u.EscapedPath(), ".git")
+}

@@ -1,0 +1,64 @@
+package immutable
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	denied := errors.New("403")
+	for name, c := range map[string]struct {
+		answers  []string // of Current, in turn; "" is absent
+		err      error    // of Current
+		create   error
+		written  bool
+		wantErr  error
+		wantText string
+	}{
+		"absent":                       {answers: []string{"", "ours"}, written: true},
+		"same":                         {answers: []string{"ours"}},
+		"other":                        {answers: []string{"theirs"}, wantText: "r.example/headers:1.0.0 exists with manifest digest theirs (ours is ours); a published version never changes: choose a new version"},
+		"other arrives meanwhile":      {answers: []string{"", "theirs"}, wantText: "published by somebody else at the same moment, with manifest digest theirs (ours is ours)"},
+		"forbidden is not absent":      {err: denied, wantErr: denied},
+		"create fails":                 {answers: []string{""}, create: denied, wantErr: denied},
+		"gone when it is read back":    {answers: []string{"", ""}, wantErr: ErrAbsent},
+		"two writers of the same ours": {answers: []string{"", "ours"}, written: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			created := false
+			slot := Slot{
+				Name: "r.example/headers:1.0.0", Kind: "manifest digest", Ours: "ours",
+				Current: func(context.Context) (string, error) {
+					if c.err != nil {
+						return "", c.err
+					}
+					answer := c.answers[0]
+					c.answers = c.answers[1:]
+					if answer == "" {
+						return "", ErrAbsent
+					}
+					return answer, nil
+				},
+				Create: func(context.Context) error { created = true; return c.create },
+			}
+			written, err := slot.Write(t.Context())
+			if written != c.written || (c.wantErr != nil && !errors.Is(err, c.wantErr)) {
+				t.Fatalf("written %t, error %v", written, err)
+			}
+			conflict := new(Conflict)
+			if c.wantText != "" && (!errors.As(err, &conflict) || !strings.Contains(err.Error(), c.wantText)) {
+				t.Fatalf("error %v, want %q", err, c.wantText)
+			}
+			if c.wantErr == nil && c.wantText == "" && err != nil {
+				t.Fatal(err)
+			}
+			if name == "other" && created {
+				t.Error("written over other content")
+			}
+		})
+	}
+}

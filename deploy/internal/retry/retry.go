@@ -1,0 +1,167 @@
+// Package retry decides which failed transfers are tried again, when, and until
+// when.
+//
+// Registries and object stores ask to come back in minutes (429 with
+// Retry-After), close connections in the middle of a body, or let them hang. The
+// retries that client libraries bring along wait for seconds at most and repeat
+// single requests, which cannot mend a body that broke off. Everything that
+// Slipway sends or reads is addressed by its content, so here the whole operation
+// is done again: Transport makes the failures that a later try may cure
+// recognizable, and Policy.Do repeats what failed with one of them until the
+// context's deadline.
+package retry
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Policy says how often and how soon a failed operation is done again. The zero
+// value suits a registry or an object store on the internet.
+type Policy struct {
+	// Tries is how many times in a row an operation may fail while the server
+	// names no time to come back. Default: 6, which is half a minute with the
+	// default delays. Waits that the server asked for (Retry-After) do not count:
+	// they are bounded by the context's deadline only.
+	Tries int
+	// Delay is the wait after the first failure, give or take half of it. It
+	// doubles with each further one, up to MaxDelay. Default: 1 second.
+	Delay time.Duration
+	// MaxDelay is the longest wait that the server did not ask for. Default: 30
+	// seconds.
+	MaxDelay time.Duration
+	// Notify is called before each wait. Default: nobody is told.
+	Notify func(err error, wait time.Duration)
+}
+
+// Do calls operation until it succeeds, fails with an error that Retryable calls
+// final, has failed too often, or would have to wait beyond the context's
+// deadline. It returns operation's last error.
+//
+// operation must be safe to repeat, and must start from the beginning each time.
+func (p Policy) Do(ctx context.Context, operation func() error) error {
+	options := []backoff.RetryOption{
+		backoff.WithBackOff(p.backOff()),
+		backoff.WithMaxElapsedTime(0),
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		options = append(options, backoff.WithMaxElapsedTime(max(time.Until(deadline), 1)))
+	}
+	if p.Notify != nil {
+		options = append(options, backoff.WithNotify(p.Notify))
+	}
+	var last error
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		last = operation()
+		if last == nil {
+			return struct{}{}, nil
+		}
+		if !Retryable(last) {
+			return struct{}{}, backoff.Permanent(last)
+		}
+		if status := new(StatusError); errors.As(last, &status) && status.RetryAfter > 0 {
+			return struct{}{}, &retryAfter{last, &backoff.RetryAfterError{Duration: status.RetryAfter}}
+		}
+		return struct{}{}, last
+	}, options...)
+	if err == nil {
+		return nil
+	}
+	status := new(StatusError)
+	deadline, bounded := ctx.Deadline()
+	switch {
+	case ctx.Err() != nil && errors.Is(last, context.Cause(ctx)):
+		return last
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w; the last failure was: %w", context.Cause(ctx), last)
+	case bounded && errors.As(last, &status) && status.RetryAfter > time.Until(deadline):
+		return fmt.Errorf("%w; that is beyond the deadline, which is in %s", last, time.Until(deadline).Round(time.Second))
+	}
+	return last
+}
+
+// retryAfter shows the backoff library the wait and everybody else the error.
+type retryAfter struct {
+	error
+	wait *backoff.RetryAfterError
+}
+
+func (e *retryAfter) Unwrap() []error { return []error{e.error, e.wait} }
+
+func (p Policy) backOff() backoff.BackOff {
+	b := &limited{tries: p.Tries, ExponentialBackOff: backoff.ExponentialBackOff{
+		InitialInterval:     p.Delay,
+		RandomizationFactor: 0.5,
+		Multiplier:          2,
+		MaxInterval:         p.MaxDelay,
+	}}
+	if b.tries == 0 {
+		b.tries = 6
+	}
+	if b.InitialInterval == 0 {
+		b.InitialInterval = time.Second
+	}
+	if b.MaxInterval == 0 {
+		b.MaxInterval = 30 * time.Second
+	}
+	return b
+}
+
+// limited is an exponential backoff that ends after a number of failures in a
+// row. backoff.Retry resets it when the server named a time.
+type limited struct {
+	backoff.ExponentialBackOff
+	tries, failed int
+}
+
+func (b *limited) Reset() {
+	b.failed = 0
+	b.ExponentialBackOff.Reset()
+}
+
+func (b *limited) NextBackOff() time.Duration {
+	b.failed++
+	if b.failed >= b.tries {
+		return backoff.Stop
+	}
+	return b.ExponentialBackOff.NextBackOff()
+}
+
+// Retryable reports whether doing the same again may succeed: the server was
+// busy or failing (StatusError), or the connection broke, stalled or ended early.
+// An answer such as 401, 403 or 413, a certificate that is not trusted, or a host
+// that does not exist stays as it is.
+func Retryable(err error) bool {
+	if status := new(StatusError); errors.As(err, &status) {
+		return true
+	}
+	// A body that ends before its announced size; net/http reports it for HTTP/1,
+	// and readers that know the size for the rest.
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	broken := new(ConnectionError)
+	if !errors.As(err, &broken) {
+		return false
+	}
+	if cert := new(tls.CertificateVerificationError); errors.As(err, &cert) {
+		return false
+	}
+	if dns := new(net.DNSError); errors.As(err, &dns) {
+		return !dns.IsNotFound
+	}
+	if record := new(tls.RecordHeaderError); errors.As(err, record) {
+		return false
+	}
+	// net/http gives these two no type.
+	return !strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") &&
+		!strings.Contains(err.Error(), "unsupported protocol scheme")
+}

@@ -1,0 +1,252 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Transport is an http.RoundTripper whose failures Policy.Do understands:
+//
+//   - 408, 429, 500, 502, 503 and 504 come back as *StatusError, with what the
+//     server said about when to come back;
+//   - a connection that breaks, in RoundTrip or while the body is read, as
+//     *ConnectionError;
+//   - a connection on which less than a kilobyte moves in Stall, in either
+//     direction, is cut, with ErrStalled in the error's chain.
+//
+// No error holds a query string or credentials of the URL.
+type Transport struct {
+	// Base does the requests. Default: http.DefaultTransport.
+	Base http.RoundTripper
+	// Stall is how long a connection may stand still. Default: 1 minute, which is
+	// what registries take at most to store a large upload before they answer.
+	Stall time.Duration
+}
+
+var _ http.RoundTripper = (*Transport)(nil)
+
+// ErrStalled says that nothing worth mentioning moved on a connection for
+// Transport.Stall.
+var ErrStalled = errors.New("the connection stalled")
+
+// StatusError is an answer that a later try may change.
+type StatusError struct {
+	Method string
+	// URL is the address without query and credentials.
+	URL string
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// RetryAfter is how long the server asked to wait; 0 if it named no time.
+	RetryAfter time.Duration
+	// Message is the start of the answer's body, on one line.
+	Message string
+}
+
+func (e *StatusError) Error() string {
+	text := fmt.Sprintf("%s %s: %d %s", e.Method, e.URL, e.StatusCode, http.StatusText(e.StatusCode))
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf("; it asks to come back in %s", e.RetryAfter)
+	}
+	return text
+}
+
+// ConnectionError is a request or a body that did not get through.
+type ConnectionError struct {
+	Method string
+	// URL is the address without query and credentials.
+	URL string
+	Err error
+}
+
+func (e *ConnectionError) Error() string { return fmt.Sprintf("%s %s: %v", e.Method, e.URL, e.Err) }
+
+// Unwrap returns what happened to the connection.
+func (e *ConnectionError) Unwrap() error { return e.Err }
+
+// retried are the statuses that are a state of the server, not a judgement of the
+// request.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc9110#name-status-codes
+var retried = map[int]bool{
+	http.StatusRequestTimeout:      true,
+	http.StatusTooManyRequests:     true,
+	http.StatusInternalServerError: true,
+	http.StatusBadGateway:          true,
+	http.StatusServiceUnavailable:  true,
+	http.StatusGatewayTimeout:      true,
+}
+
+// RoundTrip does the request once.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	base, stall := t.Base, t.Stall
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	if stall == 0 {
+		stall = time.Minute
+	}
+	ctx, cancel := context.WithCancelCause(req.Context())
+	watch := &watch{stall: stall, left: stall, cancel: cancel}
+	sent := req.Clone(ctx)
+	if req.Body != nil && req.Body != http.NoBody {
+		sent.Body = &watchedBody{ReadCloser: req.Body, moved: watch.moved}
+	}
+	fail := func(err error) error {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
+			err = cause
+		}
+		return &ConnectionError{req.Method, redact(req.URL), err}
+	}
+	watch.start()
+	resp, err := base.RoundTrip(sent)
+	watch.stop()
+	if err != nil {
+		err = fail(err)
+		cancel(nil)
+		return nil, err
+	}
+	if retried[resp.StatusCode] {
+		defer cancel(nil)
+		defer func() { _ = resp.Body.Close() }()
+		watch.start()
+		defer watch.stop()
+		return nil, statusError(req, resp)
+	}
+	resp.Body = &answerBody{ReadCloser: resp.Body, watch: watch, fail: fail, cancel: cancel}
+	return resp, nil
+}
+
+func statusError(req *http.Request, resp *http.Response) error {
+	message, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what arrives is only shown
+	return &StatusError{
+		Method:     req.Method,
+		URL:        redact(req.URL),
+		StatusCode: resp.StatusCode,
+		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
+		Message:    printable(string(message)),
+	}
+}
+
+// parseRetryAfter reads both forms of the header; anything else counts as absent.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+func parseRetryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(value); err == nil {
+		return max(date.Sub(now).Round(time.Second), 0)
+	}
+	return 0
+}
+
+// printable makes a server's text fit for one line of a log.
+func printable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// redact drops what may hold a secret: upload sessions and presigned URLs carry
+// signatures in the query.
+func redact(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// watch cancels a request on which nothing moves. It is stopped while the
+// caller, not the connection, is what is being waited for.
+type watch struct {
+	stall  time.Duration
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	timer   *time.Timer // nil while stopped
+	started time.Time
+	left    time.Duration // of stall, when it was started
+	bytes   int           // moved since left was last full
+}
+
+// enough bytes in one Stall show that a connection is alive. A trickle below is
+// how a broken proxy keeps clients waiting for hours.
+const enough = 1024
+
+func (w *watch) start() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.started = time.Now()
+	w.timer = time.AfterFunc(w.left, func() {
+		w.cancel(fmt.Errorf("%w: less than 1 KiB in %s", ErrStalled, w.stall))
+	})
+}
+
+func (w *watch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+	w.timer = nil
+	w.left -= time.Since(w.started)
+}
+
+func (w *watch) moved(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.bytes += n; w.bytes < enough {
+		return
+	}
+	w.bytes, w.left, w.started = 0, w.stall, time.Now()
+	if w.timer != nil {
+		w.timer.Reset(w.stall)
+	}
+}
+
+// watchedBody is a request's body; the connection takes the next piece when it
+// has sent the one before.
+type watchedBody struct {
+	io.ReadCloser
+	moved func(int)
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.moved(n)
+	return n, err
+}
+
+// answerBody is an answer's body.
+type answerBody struct {
+	io.ReadCloser
+	watch  *watch
+	fail   func(error) error
+	cancel context.CancelCauseFunc
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	b.watch.start()
+	defer b.watch.stop()
+	n, err := b.ReadCloser.Read(p)
+	b.watch.moved(n)
+	if err != nil && err != io.EOF {
+		err = b.fail(err)
+	}
+	return n, err
+}
+
+func (b *answerBody) Close() error {
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
+}
