@@ -156,6 +156,7 @@ func TestCut(t *testing.T) {
 		{"escapes fit", strings.Repeat(`"`, room/2), strings.Repeat(`\"`, room/2)},
 		{"escapes too long", strings.Repeat(`"`, room/2+1), strings.Repeat(`\"`, room/2-2) + "…"},
 		{"in a character", strings.Repeat("漢", room/3+1), strings.Repeat("漢", (room-3)/3) + "…"},
+		{"few, all escapes", strings.Repeat("\x01", room/6+1), strings.Repeat(`\u0001`, (room-3)/6) + "…"},
 		{"in a long escape", strings.Repeat("\x01", room), strings.Repeat(`\u0001`, (room-3)/6) + "…"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -201,6 +202,9 @@ func TestLineReusesItsBuffer(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations for each line, want none", n)
 	}
+	l.begin(c.maxLineBytes, "", 2, "", "", "")
+	l.end(&ending{duration: -1})
+	check(t, string(l.buf), `{"stream_id":2}`)
 	if cap(l.buf) > 2*minLine {
 		t.Errorf("the buffer grew to %d bytes for a line of at most %d", cap(l.buf), minLine)
 	}

@@ -347,6 +347,23 @@ func testStreamsKeepApart(t *testing.T, vm types.VMContext) {
 	}
 }
 
+// The last buffer given is the first taken, and no more than maxFree are kept.
+func TestBuffers(t *testing.T) {
+	t.Parallel()
+	var p plugin
+	for i := 0; i <= maxFree; i++ {
+		p.giveBuffer(make([]byte, i))
+	}
+	for i := maxFree - 1; i >= 0; i-- {
+		if buf := p.takeBuffer(); buf == nil || len(buf) != i {
+			t.Fatalf("took a buffer of %d bytes, want %d", len(buf), i)
+		}
+	}
+	if p.takeBuffer() != nil {
+		t.Error("took a buffer that nobody gave")
+	}
+}
+
 func testBadConfiguration(t *testing.T, vm types.VMContext) {
 	tests := []struct{ name, vm, plugin, want string }{
 		{"headers is no choice", ``, `{"headers":"some"}`,
