@@ -38,6 +38,10 @@ type Options struct {
 // systems; each is a folder as seen from the repository's root.
 var own = []string{"test/e2e"}
 
+// filterModule is the module whose tests also run what was compiled. They run a
+// second time without the race detector, under which they leave that out.
+const filterModule = "filter"
+
 // Test runs the tests of every module: shuffled, and with the race detector where
 // a C compiler allows it. Every skipped test is printed with its reason. The error
 // names the modules whose tests failed.
@@ -55,28 +59,40 @@ func Test(ctx context.Context, opts Options) error {
 		if err != nil || len(packages) == 0 {
 			return err
 		}
-		report, err := os.CreateTemp("", "slipway-test-*.json")
-		if err != nil {
-			return err
+		err = testModule(ctx, opts, module, dist, slices.Concat(race, packages))
+		if module == filterModule && len(race) > 0 {
+			err = errors.Join(err, testModule(ctx, opts, module, dist, packages))
 		}
-		_ = report.Close()
-		defer func() { _ = os.Remove(report.Name()) }()
-
-		args := slices.Concat([]string{"tool", "-modfile=" + filepath.Join(absolute(opts.Root), "go.mod"), "gotestsum", "--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on"}, race, packages)
-		cmd := command(ctx, opts, module, "go", args...)
-		cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
-		if err := cmd.Run(); err != nil {
-			return err
-		}
-		skipped, err := skips(report.Name())
-		if err != nil {
-			return err
-		}
-		if opts.RefuseSkips && len(skipped) > 0 {
-			return fmt.Errorf("skipped: %s; every test has to run here", strings.Join(skipped, ", "))
-		}
-		return nil
+		return err
 	})
+}
+
+// testModule runs "go test" with the arguments in a module's folder.
+func testModule(ctx context.Context, opts Options, module, dist string, arguments []string) error {
+	report, err := os.CreateTemp("", "slipway-test-*.json")
+	if err != nil {
+		return err
+	}
+	_ = report.Close()
+	defer func() { _ = os.Remove(report.Name()) }()
+
+	gotestsum := []string{
+		"tool", "-modfile=" + filepath.Join(absolute(opts.Root), "go.mod"), "gotestsum",
+		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on",
+	}
+	cmd := command(ctx, opts, module, "go", slices.Concat(gotestsum, arguments)...)
+	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	skipped, err := skips(report.Name())
+	if err != nil {
+		return err
+	}
+	if opts.RefuseSkips && len(skipped) > 0 {
+		return fmt.Errorf("skipped: %s; every test has to run here", strings.Join(skipped, ", "))
+	}
+	return nil
 }
 
 // Lint runs golangci-lint over every module.

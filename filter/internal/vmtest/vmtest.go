@@ -24,6 +24,12 @@
 //
 // In both modes an empty header value, property or answer of proxytest's is
 // "not found" or a panic of proxytest itself, unlike in Envoy.
+//
+// # The race detector
+//
+// It watches Go code and cannot look into a module, but slows the compilation of
+// a module down tenfold. With -race only the native half runs; "go tool mage test"
+// runs the tests with it and without it.
 package vmtest
 
 import (
@@ -41,11 +47,14 @@ const distVariable = "SLIPWAY_DIST"
 
 // Run runs test as the subtests "native", on the VM context that native returns,
 // and "wasm", on the module $SLIPWAY_DIST/<filter>.wasm, which is skipped when
-// SLIPWAY_DIST is unset. test hands vm to
+// SLIPWAY_DIST is unset, and not there at all under the race detector. test hands vm to
 // [proxytest.EmulatorOption.WithVMContext].
 func Run(t *testing.T, filter string, native func() types.VMContext, test func(t *testing.T, vm types.VMContext)) {
 	t.Helper()
 	t.Run("native", func(t *testing.T) { test(t, native()) })
+	if raceEnabled {
+		return
+	}
 	t.Run("wasm", func(t *testing.T) {
 		dist := os.Getenv(distVariable)
 		if dist == "" {
