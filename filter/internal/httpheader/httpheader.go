@@ -27,6 +27,10 @@ func Canonical(name string) string {
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 
+// Sensitive lists the headers, in canonical form, whose values are credentials
+// and do not belong in a log.
+var Sensitive = []string{"authorization", "proxy-authorization", "cookie", "set-cookie", "x-auth"}
+
 // CheckName returns an error, one line that says what to do, unless name is a
 // header that a filter may read and change. Upper case is allowed.
 //

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	_ "github.com/slipway-wasm/slipway/filter/gohost"
+	"github.com/slipway-wasm/slipway/filter/internal/counter"
+)
+
+func main() {}
+
+func init() { proxywasm.SetVMContext(&vmContext{}) }
+
+type vmContext struct{ types.DefaultVMContext }
+
+// NewPluginContext makes the context of one plugin configuration.
+func (*vmContext) NewPluginContext(uint32) types.PluginContext { return &plugin{} }
+
+// plugin is the context of one plugin configuration.
+type plugin struct {
+	types.DefaultPluginContext
+	config  *config
+	counter counter.Counter
+	line    []byte // where messages are put together
+}
+
+// OnPluginStart reads the plugin configuration.
+func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
+	var data []byte
+	if size > 0 {
+		var err error
+		if data, err = proxywasm.GetPluginConfiguration(); err != nil {
+			proxywasm.LogCritical("headers: read the plugin configuration: " + err.Error())
+			return types.OnPluginStartStatusFailed
+		}
+	}
+	c, err := parseConfig(data)
+	if err != nil {
+		proxywasm.LogCritical("headers: plugin configuration: " + err.Error())
+		return types.OnPluginStartStatusFailed
+	}
+	if p.counter, err = counter.Define(c.countMetric); err != nil {
+		proxywasm.LogCritical("headers: " + err.Error())
+		return types.OnPluginStartStatusFailed
+	}
+	p.config = c
+	return types.OnPluginStartStatusOK
+}
+
+// NewHttpContext makes the context of one stream. Streams of a plugin that did not
+// start pass unchanged.
+func (p *plugin) NewHttpContext(id uint32) types.HttpContext {
+	if p.config == nil {
+		return &types.DefaultHttpContext{}
+	}
+	return &stream{plugin: p, id: id}
+}
+
+// stream is the context of one request with its response.
+type stream struct {
+	types.DefaultHttpContext
+	plugin *plugin
+	id     uint32
+}
+
+// OnHttpRequestHeaders logs and counts what came, then changes it.
+func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
+	s.logHeaders(" request headers:", proxywasm.GetHttpRequestHeaders)
+	// In ABI 0.2 the host answers "not found" for a header that is absent, and
+	// success for one that is empty: the error alone tells whether it is there.
+	if _, err := proxywasm.GetHttpRequestHeader(s.plugin.config.countHeader); err == nil {
+		s.plugin.counter.Add(1)
+	}
+	apply(s.plugin.config.request, proxywasm.RemoveHttpRequestHeader, proxywasm.ReplaceHttpRequestHeader, proxywasm.AddHttpRequestHeader)
+	return types.ActionContinue
+}
+
+// OnHttpResponseHeaders logs what came, then changes it.
+func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
+	s.logHeaders(" response headers:", proxywasm.GetHttpResponseHeaders)
+	apply(s.plugin.config.response, proxywasm.RemoveHttpResponseHeader, proxywasm.ReplaceHttpResponseHeader, proxywasm.AddHttpResponseHeader)
+	return types.ActionContinue
+}
+
+// OnHttpStreamDone logs the end of the stream.
+func (s *stream) OnHttpStreamDone() {
+	if s.plugin.config.debugLog {
+		proxywasm.LogDebug(s.name() + " stream done")
+	}
+}
+
+// apply makes the changes with the host calls for one direction. A call that
+// fails is logged, and the rest goes on.
+func apply(changes []change, remover func(string) error, setter, adder func(string, string) error) {
+	for _, c := range changes {
+		var err error
+		switch c.verb {
+		case remove:
+			err = remover(c.name)
+		case set:
+			err = setter(c.name, c.value)
+		case add:
+			err = adder(c.name, c.value)
+		}
+		if err != nil {
+			proxywasm.LogError("headers: change header " + c.name + ": " + err.Error())
+		}
+	}
+}
