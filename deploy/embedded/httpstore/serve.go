@@ -1,0 +1,103 @@
+package httpstore
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// mediaTypes are those of https://www.iana.org/assignments/media-types/application/wasm
+// and of what lies beside a module.
+var mediaTypes = map[string]string{
+	".wasm":   "application/wasm",
+	".sha256": "text/plain; charset=utf-8",
+	".json":   "application/json",
+}
+
+// ServeHTTP answers GET and HEAD for the object that the path names.
+func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "this storage is read-only over HTTP", http.StatusMethodNotAllowed)
+		return
+	}
+	key := strings.TrimPrefix(r.URL.Path, "/")
+	if checkKey(key) != nil {
+		http.NotFound(w, r)
+		return
+	}
+	file, err := s.root.Open(key)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	defer file.Close() //nolint:errcheck // nothing was written
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		http.NotFound(w, r)
+		return
+	}
+	if mediaType, ok := mediaTypes[path.Ext(key)]; ok {
+		w.Header().Set("Content-Type", mediaType)
+	}
+	// RFC 8246: objects never change.
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	http.ServeContent(w, r, key, info.ModTime(), file)
+}
+
+// Server is a [Store] that listens.
+type Server struct {
+	*Store
+	server *http.Server
+	url    string
+	done   chan error
+}
+
+// ServeOptions say what to serve where.
+type ServeOptions struct {
+	// Dir is the store's folder. It is required.
+	Dir string
+	// Addr is the TCP address to listen on. Empty means 127.0.0.1 and a port
+	// that the kernel chooses.
+	Addr string
+}
+
+// Serve opens the store in o.Dir and serves it until [Server.Close].
+func Serve(o ServeOptions) (*Server, error) {
+	addr := o.Addr
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	store, err := Open(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("serve storage: %w", err), store.Close())
+	}
+	s := &Server{
+		Store:  store,
+		server: &http.Server{Handler: store, ReadHeaderTimeout: 10 * time.Second},
+		url:    "http://" + listener.Addr().String(),
+		done:   make(chan error, 1),
+	}
+	go func() { s.done <- s.server.Serve(listener) }()
+	return s, nil
+}
+
+// URL is where the object under key is served.
+func (s *Server) URL(key string) string { return s.url + "/" + key }
+
+// Close ends the server, cutting transfers that are under way.
+func (s *Server) Close() error {
+	err := s.server.Close()
+	if serveErr := <-s.done; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	return errors.Join(err, s.Store.Close())
+}
