@@ -1,0 +1,150 @@
+package envoy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// keptLines bounds the memory of a proxy that logs every request for hours; the
+// log file has everything.
+const keptLines = 50_000
+
+// Log is what a proxy has written so far, line by line, in the order in which
+// it was written; of more than 50,000 lines, the last. It is safe for concurrent
+// use.
+type Log struct {
+	mu      sync.Mutex
+	dropped int // lines that came before lines[0]
+	lines   []string
+	changed chan struct{} // closed, and replaced, with each new line
+	ended   bool
+}
+
+func newLog() *Log { return &Log{changed: make(chan struct{})} }
+
+// Mark returns the number of lines so far: what [Log.Lines] and [Log.Wait] take
+// to look only at what comes later.
+func (l *Log) Mark() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped + len(l.lines)
+}
+
+// Lines returns the lines after mark. Zero returns all.
+func (l *Log) Lines(mark int) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.after(mark))
+}
+
+// after is called with mu held.
+func (l *Log) after(mark int) []string {
+	return l.lines[min(max(mark-l.dropped, 0), len(l.lines)):]
+}
+
+// Wait returns the first line after mark that holds every one of parts, waiting
+// for it until ctx ends or the proxy has exited.
+func (l *Log) Wait(ctx context.Context, mark int, parts ...string) (string, error) {
+	for {
+		l.mu.Lock()
+		fresh, changed, ended := l.after(mark), l.changed, l.ended
+		mark = l.dropped + len(l.lines)
+		l.mu.Unlock()
+		for _, line := range fresh {
+			if containsAll(line, parts) {
+				return line, nil
+			}
+		}
+		if ended {
+			return "", fmt.Errorf("wait for a log line with %q: the proxy has exited", parts)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for a log line with %q: %w", parts, context.Cause(ctx))
+		}
+	}
+}
+
+func containsAll(line string, parts []string) bool {
+	for _, part := range parts {
+		if !strings.Contains(line, part) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Log) add(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.lines) == 2*keptLines {
+		l.dropped += keptLines
+		l.lines = slices.Clone(l.lines[keptLines:])
+	}
+	l.lines = append(l.lines, line)
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *Log) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// relevantLines bounds what goes into an error.
+const relevantLines = 40
+
+// Relevant returns at most the last 40 of the lines that tell what went wrong:
+// warnings and worse, what filters logged, and what Envoy wrote without its
+// usual prefix (the trace of a crash).
+func (l *Log) Relevant() []string {
+	var relevant []string
+	for _, line := range l.Lines(0) {
+		if isRelevant(line) {
+			relevant = append(relevant, line)
+		}
+	}
+	return relevant[max(0, len(relevant)-relevantLines):]
+}
+
+// isRelevant knows Envoy's default format: [time][thread][level][logger] [file] text.
+func isRelevant(line string) bool {
+	if !strings.HasPrefix(line, "[20") {
+		return strings.TrimSpace(line) != ""
+	}
+	for _, mark := range []string{"][warning][", "][error][", "][critical][", " wasm log"} {
+		if strings.Contains(line, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// lineWriter cuts what one stream of the process writes into lines.
+type lineWriter struct {
+	log  *Log
+	copy io.Writer // gets everything as it comes
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.copy.Write(p) //nolint:errcheck // a reader that went away must not stop the proxy's log
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexByte(w.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		w.log.add(string(w.rest[:i]))
+		w.rest = w.rest[i+1:]
+	}
+}

@@ -1,0 +1,226 @@
+package envoy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	func_e "github.com/tetratelabs/func-e"
+	"github.com/tetratelabs/func-e/api"
+)
+
+const (
+	// defaultReadyTimeout is long: an Envoy that fetches a module from a server
+	// which is down retries before it gives up and becomes ready.
+	defaultReadyTimeout = 60 * time.Second
+	pollInterval        = 20 * time.Millisecond
+	// runID names func-e's folder in ours.
+	runID = "run"
+)
+
+// StartOptions describe one run of Envoy. Path, Config and Dir are required.
+type StartOptions struct {
+	// Path is the binary, as [Find] returns it.
+	Path string
+	// Config is the bootstrap, YAML or JSON. Ports may be 0.
+	Config []byte
+	// Dir is where the configuration, the log and other files of this run are
+	// kept. It is created, and left to the caller.
+	Dir string
+	// Concurrency is the number of worker threads. Zero means 1.
+	Concurrency int
+	// LogLevel is the level of Envoy's own loggers. Empty means "info".
+	LogLevel string
+	// WasmLogLevel is the level of the wasm logger, and so the lowest level at
+	// which filters are heard. Empty means "debug".
+	WasmLogLevel string
+	// Args are added to Envoy's command line.
+	Args []string
+	// ReadyTimeout bounds the time until Envoy is ready. Zero means 60 s.
+	ReadyTimeout time.Duration
+	// Output gets what Envoy writes as it writes it. Nil means nowhere (the log
+	// file and [Proxy.Log] have it in any case).
+	Output io.Writer
+}
+
+// Proxy is a running Envoy.
+type Proxy struct {
+	log      *Log
+	logFile  string
+	adminURL string
+
+	stop context.CancelFunc
+	done chan struct{}
+	err  error // of the run; read after done
+}
+
+// Start runs Envoy through func-e and returns once it is ready. The error tells
+// why it did not become so, with the relevant lines of its log.
+//
+// The process ends with [Proxy.Stop], with ctx, or with this process: on Linux
+// the kernel kills it even when this process is killed.
+func Start(ctx context.Context, o StartOptions) (*Proxy, error) {
+	p, err := start(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("start Envoy %s: %w", o.Path, err)
+	}
+	timeout := o.ReadyTimeout
+	if timeout == 0 {
+		timeout = defaultReadyTimeout
+	}
+	readyCtx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready after %v", timeout))
+	defer cancel()
+	if err := p.awaitReady(readyCtx, filepath.Join(o.Dir, adminAddressFile)); err != nil {
+		p.Stop() //nolint:errcheck // err says more
+		return nil, fmt.Errorf("start Envoy %s: %w", o.Path, p.explain(err))
+	}
+	return p, nil
+}
+
+const (
+	configFile       = "envoy.yaml"
+	adminAddressFile = "admin-address.txt"
+)
+
+func start(ctx context.Context, o StartOptions) (*Proxy, error) {
+	if o.Path == "" || len(o.Config) == 0 || o.Dir == "" {
+		return nil, errors.New("the options Path, Config and Dir must be given")
+	}
+	if o.Output == nil {
+		o.Output = io.Discard
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	config := filepath.Join(o.Dir, configFile)
+	if err := os.WriteFile(config, o.Config, 0o600); err != nil {
+		return nil, err
+	}
+	// An address that an earlier run left here would be polled for nothing.
+	adminAddress := filepath.Join(o.Dir, adminAddressFile)
+	if err := os.RemoveAll(adminAddress); err != nil {
+		return nil, err
+	}
+
+	args := append([]string{
+		"--config-path", config,
+		"--admin-address-path", adminAddress,
+		"--concurrency", strconv.Itoa(max(o.Concurrency, 1)),
+		"--log-level", orDefault(o.LogLevel, "info"),
+		"--component-log-level", "wasm:" + orDefault(o.WasmLogLevel, "debug"),
+		// Shared memory that only hot restart needs, and that would make two
+		// Envoys on one machine collide.
+		"--disable-hot-restart",
+	}, o.Args...)
+
+	ctx, cancel := context.WithCancel(ctx)
+	p := &Proxy{
+		log:     newLog(),
+		logFile: filepath.Join(o.Dir, "runs", runID, "stderr.log"),
+		stop:    cancel,
+		done:    make(chan struct{}),
+	}
+	go func() {
+		defer close(p.done)
+		defer p.log.end()
+		// func-e asks the kernel to kill Envoy when its parent *thread* ends
+		// (PR_SET_PDEATHSIG), so that thread must live as long as Envoy:
+		// https://github.com/golang/go/issues/27505
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p.err = func_e.Run(ctx, args,
+			api.EnvoyPath(o.Path),
+			api.HomeDir(o.Dir), api.RunID(runID),
+			api.Out(io.Discard),
+			api.EnvoyOut(&lineWriter{log: p.log, copy: o.Output}),
+			api.EnvoyErr(&lineWriter{log: p.log, copy: o.Output}))
+	}()
+	return p, nil
+}
+
+func orDefault(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
+
+// awaitReady waits for the admin interface's address and for its /ready.
+func (p *Proxy) awaitReady(ctx context.Context, adminAddress string) error {
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for {
+		if p.adminURL == "" {
+			if address, err := os.ReadFile(adminAddress); err == nil && len(address) > 0 {
+				p.adminURL = "http://" + strings.TrimSpace(string(address))
+			}
+		}
+		if p.adminURL != "" {
+			if _, err := p.Get(ctx, "/ready"); err == nil {
+				return nil
+			}
+		}
+		select {
+		case <-ticker.C:
+		case <-p.done:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			// Not p.err: where the admin interface was up already, func-e reports
+			// that it is no longer, and not how the process ended.
+			return errors.New("it exited before it was ready")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// explain adds what the log has to say to err.
+func (p *Proxy) explain(err error) error {
+	return fmt.Errorf("%w\n%s", err, p.Report())
+}
+
+// Report returns the relevant lines of the log (see [Log.Relevant]) and where
+// the whole log lies: what a failed test prints.
+func (p *Proxy) Report() string {
+	var b strings.Builder
+	for _, line := range p.log.Relevant() {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	fmt.Fprintf(&b, "  the whole log: %s", p.logFile)
+	return b.String()
+}
+
+// Log is what Envoy has written so far, standard output and standard error.
+func (p *Proxy) Log() *Log { return p.log }
+
+// LogFile is where Envoy's standard error, its log, is kept. Beside it lie
+// stdout.log and config_dump.json.
+func (p *Proxy) LogFile() string { return p.logFile }
+
+// Done is closed when Envoy has exited, for whatever reason.
+func (p *Proxy) Done() <-chan struct{} { return p.done }
+
+// Stop kills Envoy and waits for its end. It returns an error if Envoy had
+// exited by itself before, which a proxy must not do. Calling it again does no harm.
+func (p *Proxy) Stop() error {
+	select {
+	case <-p.done:
+		p.stop()
+		if p.err != nil {
+			return p.explain(fmt.Errorf("the proxy exited by itself: %w", p.err))
+		}
+		return nil
+	default:
+	}
+	p.stop()
+	<-p.done
+	return nil
+}
