@@ -66,6 +66,9 @@ func parseConfig(data []byte) (*config, error) {
 	checkPairs(o, "headers", c.headers)
 	o.Duration("timeout", &c.timeout, minTimeout, maxTimeout)
 	o.Duration("interval", &c.interval, minInterval, maxInterval)
+	if !o.Has("timeout") {
+		c.timeout = min(c.timeout, c.interval)
+	}
 	if c.timeout > c.interval {
 		o.Fail("timeout", c.timeout.String()+" is longer than the interval of "+c.interval.String()+"; write a shorter timeout or a longer interval")
 	}

@@ -17,8 +17,8 @@
 //     OPTIONS; the request has no body.
 //   - headers ({"accept": "*/*"}): more headers of that request. An array gives
 //     one header for each element. The object takes the place of the default.
-//   - timeout ("5s"): how long an answer may take, from 100ms to 1m, and no longer
-//     than interval.
+//   - timeout ("5s", or interval if that is shorter): how long an answer may take,
+//     from 100ms to 1m, and no longer than interval.
 //   - interval ("15s"): from a token to the next fetch, from 1s to 24h.
 //   - token_header ("authorization"): the header of the answer that carries the
 //     token.
