@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrAbsent is what Slot.Current returns for a name that nothing was published
@@ -48,6 +49,9 @@ type Slot struct {
 	// Create writes the content. Where the store can refuse an existing name
 	// (If-None-Match), Create lets it, and returns nil if it did.
 	Create func(context.Context) error
+	// Overwrites says that Create cannot refuse and puts our content in the place
+	// of any other. Write then waits for Settle before it reads back.
+	Overwrites bool
 }
 
 // Check looks the name up without writing: it returns true if our content is
@@ -69,11 +73,17 @@ func (s Slot) Check(ctx context.Context) (bool, error) {
 // whether anything was written. It looks before it writes, and again afterwards:
 // where two writers met, the one whose content is not there gets a *Conflict.
 func (s Slot) Write(ctx context.Context) (bool, error) {
+	start := time.Now()
 	if exists, err := s.Check(ctx); exists || err != nil {
 		return false, err
 	}
 	if err := s.Create(ctx); err != nil {
 		return false, err
+	}
+	if s.Overwrites {
+		if err := Settle(ctx, start); err != nil {
+			return false, err
+		}
 	}
 	published, err := s.Current(ctx)
 	if err != nil {
@@ -83,4 +93,24 @@ func (s Slot) Write(ctx context.Context) (bool, error) {
 		return false, &Conflict{Name: s.Name, Kind: s.Kind, Published: published, Ours: s.Ours, Lost: true}
 	}
 	return true, nil
+}
+
+// Settle waits until another writer, who looked at a name before our write and
+// writes without looking again, has most likely written as well. start is when we
+// looked. In a store without conditional writes that is how two writers find out
+// about each other: the one that is overwritten sees it when it reads back, if it
+// reads later than the other writes (Fischer's algorithm for mutual exclusion). The
+// others are taken to need at most four times as long as we did between looking
+// and having written.
+//
+// Reference: https://lamport.azurewebsites.net/pubs/fast-mutex.pdf, section 1
+func Settle(ctx context.Context, start time.Time) error {
+	timer := time.NewTimer(max(4*time.Since(start), 50*time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

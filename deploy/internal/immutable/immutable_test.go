@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestWrite(t *testing.T) {
@@ -58,6 +61,52 @@ func TestWrite(t *testing.T) {
 			}
 			if name == "other" && created {
 				t.Error("written over other content")
+			}
+		})
+	}
+}
+
+// TestWriteTwoWritersAtOnce lets two writers find the name absent and write one
+// after the other, in a store that overwrites. The slower one takes up to three
+// times as long as the other.
+func TestWriteTwoWritersAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, slower := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			published := ""
+			writer := func(content string, takes time.Duration) Slot {
+				return Slot{
+					Ours: content, Overwrites: true,
+					Current: func(context.Context) (string, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						if published == "" {
+							return "", ErrAbsent
+						}
+						return published, nil
+					},
+					Create: func(context.Context) error {
+						<-time.After(takes)
+						mu.Lock()
+						defer mu.Unlock()
+						published = content
+						return nil
+					},
+				}
+			}
+			var errs [2]error
+			var group sync.WaitGroup
+			group.Go(func() { _, errs[0] = writer("first", 100*time.Millisecond).Write(t.Context()) })
+			group.Go(func() { _, errs[1] = writer("second", slower).Write(t.Context()) })
+			group.Wait()
+			lost := new(Conflict)
+			switch published {
+			case "first":
+				errs[0], errs[1] = errs[1], errs[0]
+			}
+			if errs[1] != nil || !errors.As(errs[0], &lost) || !lost.Lost {
+				t.Errorf("%v: %q is published; its writer got %v, the other %v", slower, published, errs[1], errs[0])
 			}
 		})
 	}

@@ -42,9 +42,26 @@ type Policy struct {
 	Notify func(err error, wait time.Duration)
 }
 
+// DeadlineError says that the server asked to come back after the deadline.
+type DeadlineError struct {
+	// Left is how much time there was until the deadline.
+	Left time.Duration
+	// Err is what the server said.
+	Err *StatusError
+}
+
+func (e *DeadlineError) Error() string {
+	return fmt.Sprintf("%v, and the deadline is in %s", e.Err, e.Left.Round(time.Second))
+}
+
+// Unwrap returns what the server said.
+func (e *DeadlineError) Unwrap() error { return e.Err }
+
 // Do calls operation until it succeeds, fails with an error that Retryable calls
 // final, has failed too often, or would have to wait beyond the context's
-// deadline. It returns operation's last error.
+// deadline. It returns operation's last error; of one that comes from Transport
+// only what Transport said, because net/http puts the URL with its query before
+// it.
 //
 // operation must be safe to repeat, and must start from the beginning each time.
 func (p Policy) Do(ctx context.Context, operation func() error) error {
@@ -52,40 +69,49 @@ func (p Policy) Do(ctx context.Context, operation func() error) error {
 		backoff.WithBackOff(p.backOff()),
 		backoff.WithMaxElapsedTime(0),
 	}
-	if deadline, ok := ctx.Deadline(); ok {
+	deadline, bounded := ctx.Deadline()
+	if bounded {
 		options = append(options, backoff.WithMaxElapsedTime(max(time.Until(deadline), 1)))
 	}
 	if p.Notify != nil {
 		options = append(options, backoff.WithNotify(p.Notify))
 	}
 	var last error
+	status := new(StatusError)
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		last = operation()
-		if last == nil {
+		last = concise(operation())
+		switch {
+		case last == nil:
 			return struct{}{}, nil
-		}
-		if !Retryable(last) {
+		case !Retryable(last):
 			return struct{}{}, backoff.Permanent(last)
-		}
-		if status := new(StatusError); errors.As(last, &status) && status.RetryAfter > 0 {
+		case errors.As(last, &status) && status.RetryAfter > 0:
 			return struct{}{}, &retryAfter{last, &backoff.RetryAfterError{Duration: status.RetryAfter}}
 		}
 		return struct{}{}, last
 	}, options...)
-	if err == nil {
-		return nil
-	}
-	status := new(StatusError)
-	deadline, bounded := ctx.Deadline()
 	switch {
+	case err == nil:
+		return nil
 	case ctx.Err() != nil && errors.Is(last, context.Cause(ctx)):
 		return last
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w; the last failure was: %w", context.Cause(ctx), last)
 	case bounded && errors.As(last, &status) && status.RetryAfter > time.Until(deadline):
-		return fmt.Errorf("%w; that is beyond the deadline, which is in %s", last, time.Until(deadline).Round(time.Second))
+		return &DeadlineError{Left: time.Until(deadline), Err: status}
 	}
 	return last
+}
+
+// concise drops what stands before an error of Transport.
+func concise(err error) error {
+	if status := new(StatusError); errors.As(err, &status) {
+		return status
+	}
+	if broken := new(ConnectionError); errors.As(err, &broken) {
+		return broken
+	}
+	return err
 }
 
 // retryAfter shows the backoff library the wait and everybody else the error.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -99,10 +100,17 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	watch := &watch{stall: stall, left: stall, cancel: cancel}
 	sent := req.Clone(ctx)
+	var body *watchedBody
 	if req.Body != nil && req.Body != http.NoBody {
-		sent.Body = &watchedBody{ReadCloser: req.Body, moved: watch.moved}
+		body = &watchedBody{ReadCloser: req.Body, moved: watch.moved}
+		sent.Body = body
 	}
 	fail := func(err error) error {
+		if body != nil {
+			if own := body.err.Load(); own != nil {
+				return *own // what was to be sent is at fault, not the connection
+			}
+		}
 		if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
 			err = cause
 		}
@@ -219,11 +227,15 @@ func (w *watch) moved(n int) {
 type watchedBody struct {
 	io.ReadCloser
 	moved func(int)
+	err   atomic.Pointer[error] // of reading it
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.moved(n)
+	if err != nil && err != io.EOF {
+		b.err.Store(&err)
+	}
 	return n, err
 }
 
