@@ -2,10 +2,50 @@ package main
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
 )
+
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, in string
+		want     config
+	}{
+		{"none", "", config{countHeader: "hello", countMetric: "hello_header_counter", debugLog: true}},
+		{"lines", "X-A = b\nx-a=C", config{
+			response:    []change{{add, "x-a", "b"}, {add, "x-a", "C"}},
+			countHeader: "hello", countMetric: "hello_header_counter", debugLog: true,
+		}},
+		{"JSON", `{
+			"request": {"add": {"X-A": ["1", "2"]}, "set": {"X-B": ["3", "4"], "x-c": ""}, "remove": ["X-D", "x-e"]},
+			"response": {"set": {"x-a": "1"}},
+			"count": {"header": "X-Count", "metric": "Count_2xx"},
+			"debug_log": false
+		}`, config{
+			request: []change{
+				{remove, "x-d", ""}, {remove, "x-e", ""},
+				{set, "x-b", "3"}, {add, "x-b", "4"}, {set, "x-c", ""},
+				{add, "x-a", "1"}, {add, "x-a", "2"},
+			},
+			response:    []change{{set, "x-a", "1"}},
+			countHeader: "x-count", countMetric: "Count_2xx",
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := parseConfig([]byte(tc.in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(*got, tc.want) {
+				t.Errorf("got  %+v\nwant %+v", *got, tc.want)
+			}
+		})
+	}
+}
 
 func TestBadConfiguration(t *testing.T) {
 	t.Parallel()

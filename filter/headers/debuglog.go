@@ -9,11 +9,11 @@ import (
 	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
 )
 
-// logHeaders logs the headers that get returns, all in one message: half the price
-// of one message each. The proxy drops the message unless its level is debug, and
-// the filter cannot know: the host offers proxy_get_log_level to modules of ABI
-// 0.2.1 only, and the SDK's are of ABI 0.2.0.
-func (s *stream) logHeaders(what string, get func() ([][2]string, error)) {
+// logHeaders logs the headers that get returns, unless the configuration says no.
+// The proxy drops the messages unless its level is debug, which the filter cannot
+// ask for: a host offers proxy_get_log_level to modules of ABI 0.2.1 only, and
+// those made with the SDK are of ABI 0.2.0.
+func (s *stream) logHeaders(direction string, get func() ([][2]string, error)) {
 	if !s.plugin.config.debugLog {
 		return
 	}
@@ -21,24 +21,24 @@ func (s *stream) logHeaders(what string, get func() ([][2]string, error)) {
 	if err != nil {
 		return
 	}
-	line := append(s.plugin.line[:0], s.name()...)
-	line = append(line, what...)
+	prefix := s.name() + direction + " header "
 	for _, h := range headers {
 		name, value := h[0], h[1]
 		if slices.Contains(httpheader.Sensitive, name) {
 			value = "(redacted)"
 		}
-		line = append(line, " ["...)
-		line = append(line, name...)
-		line = append(line, ": "...)
-		line = append(line, value...)
-		line = append(line, ']')
+		proxywasm.LogDebug(prefix + name + ": " + value)
 	}
-	s.plugin.line = line
-	proxywasm.LogDebug(string(line))
+}
+
+// logDone logs the end of the stream, unless the configuration says no.
+func (s *stream) logDone() {
+	if s.plugin.config.debugLog {
+		proxywasm.LogDebug(s.name() + "stream done")
+	}
 }
 
 // name is how messages call the stream.
 func (s *stream) name() string {
-	return "context " + strconv.Itoa(int(s.id)) + ":"
+	return "context " + strconv.Itoa(int(s.id)) + ": "
 }

@@ -22,7 +22,6 @@ type plugin struct {
 	types.DefaultPluginContext
 	config  *config
 	counter counter.Counter
-	line    []byte // where messages are put together
 }
 
 // OnPluginStart reads the plugin configuration.
@@ -66,7 +65,7 @@ type stream struct {
 
 // OnHttpRequestHeaders logs and counts what came, then changes it.
 func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
-	s.logHeaders(" request headers:", proxywasm.GetHttpRequestHeaders)
+	s.logHeaders("request", proxywasm.GetHttpRequestHeaders)
 	// In ABI 0.2 the host answers "not found" for a header that is absent, and
 	// success for one that is empty: the error alone tells whether it is there.
 	if _, err := proxywasm.GetHttpRequestHeader(s.plugin.config.countHeader); err == nil {
@@ -78,17 +77,13 @@ func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
 
 // OnHttpResponseHeaders logs what came, then changes it.
 func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
-	s.logHeaders(" response headers:", proxywasm.GetHttpResponseHeaders)
+	s.logHeaders("response", proxywasm.GetHttpResponseHeaders)
 	apply(s.plugin.config.response, proxywasm.RemoveHttpResponseHeader, proxywasm.ReplaceHttpResponseHeader, proxywasm.AddHttpResponseHeader)
 	return types.ActionContinue
 }
 
 // OnHttpStreamDone logs the end of the stream.
-func (s *stream) OnHttpStreamDone() {
-	if s.plugin.config.debugLog {
-		proxywasm.LogDebug(s.name() + " stream done")
-	}
-}
+func (s *stream) OnHttpStreamDone() { s.logDone() }
 
 // apply makes the changes with the host calls for one direction. A call that
 // fails is logged, and the rest goes on.

@@ -80,6 +80,7 @@ func testChanges(t *testing.T, vm types.VMContext) {
 			headers{{":path", "/"}, {"x-b", "sb"}, {"x-a", "a"}}, response},
 		{"lines", "# a comment\n\n  x-new = a=b # c  \r\n\tX-Other\t=\ty\t\n   # another\nserver=+\nx-empty=",
 			request, headers{{":status", "200"}, {"server", "s+"}, {"x-a", "3"}, {"x-new", "a=b # c"}, {"x-other", "y"}, {"x-empty", ""}}},
+		{"shortest line", "a=", request, append(clone(response), [2]string{"a", ""})},
 		{"one line without end", "x-new=n", request, append(clone(response), [2]string{"x-new", "n"})},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -167,8 +168,13 @@ func testDebugLog(t *testing.T, vm types.VMContext) {
 		for range 2 {
 			id, got := stream(host)
 			want := []string{
-				fmt.Sprintf("context %d: request headers: [:path: /] [authorization: (redacted)] [x-a: 1, 2] [x-empty: ]", id),
-				fmt.Sprintf("context %d: response headers: [:status: 200] [set-cookie: (redacted)] [x-auth: (redacted)]", id),
+				fmt.Sprintf("context %d: request header :path: /", id),
+				fmt.Sprintf("context %d: request header authorization: (redacted)", id),
+				fmt.Sprintf("context %d: request header x-a: 1, 2", id),
+				fmt.Sprintf("context %d: request header x-empty: ", id),
+				fmt.Sprintf("context %d: response header :status: 200", id),
+				fmt.Sprintf("context %d: response header set-cookie: (redacted)", id),
+				fmt.Sprintf("context %d: response header x-auth: (redacted)", id),
 				fmt.Sprintf("context %d: stream done", id),
 			}
 			if !reflect.DeepEqual(got, want) {

@@ -331,7 +331,7 @@ func (d *document) fail(at, problem string) {
 // pathElement is a name out of the configuration as part of a path.
 func pathElement(name string) string {
 	for i := 0; i < len(name); i++ {
-		if c := name[i]; !isLetter(c) && c != '-' {
+		if c := name[i]; !isWordChar(c) && c != '-' {
 			return Quote(name)
 		}
 	}

@@ -212,6 +212,24 @@ func TestFail(t *testing.T) {
 	}
 }
 
+func TestStringOrStringsReplacesBothDefaults(t *testing.T) {
+	t.Parallel()
+	o, err := ParseObject([]byte(`{"string": "s", "array": ["a"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, many := "default", []string{"default"}
+	o.StringOrStrings("string", &one, &many)
+	if one != "s" || many != nil {
+		t.Errorf("after a string: %q, %q", one, many)
+	}
+	one, many = "default", []string{"default"}
+	o.StringOrStrings("array", &one, &many)
+	if one != "" || !reflect.DeepEqual(many, []string{"a"}) {
+		t.Errorf("after an array: %q, %q", one, many)
+	}
+}
+
 // An object may be read in two places; both count as reading it.
 func TestObjectTwice(t *testing.T) {
 	t.Parallel()

@@ -243,7 +243,7 @@ func (p *parser) closes(bracket byte, after string) bool {
 
 func (p *parser) word() value {
 	at := p.pos
-	for p.pos < len(p.src) && isLetter(p.src[p.pos]) {
+	for p.pos < len(p.src) && isWordChar(p.src[p.pos]) {
 		p.pos++
 	}
 	switch word := p.src[at:p.pos]; word {
@@ -257,7 +257,8 @@ func (p *parser) word() value {
 	}
 }
 
-func isLetter(c byte) bool {
+// isWordChar reports whether c is a letter, a digit or an underscore.
+func isWordChar(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || '0' <= c && c <= '9'
 }
 

@@ -1,16 +1,13 @@
 package conf
 
 // nearest returns the candidate that name most likely is a misspelling of, or ""
-// if none is close: at most one edit for every three characters, and one in any
-// case.
+// if none is close: at most one edit, and one more for every four characters, so
+// that two swapped ones, which are two edits, are found in a word of four.
 func nearest(name string, candidates []string) string {
 	if len(name) > 64 { // no field name is near that; the distance is quadratic
 		return ""
 	}
-	best, least := "", len(name)/3+1
-	if len(name) < 3 {
-		least = 1
-	}
+	best, least := "", 1+len(name)/4
 	for _, c := range candidates {
 		if d := distance(name, c); d <= least && (best == "" || d < least) {
 			best, least = c, d
