@@ -18,8 +18,7 @@ import (
 
 // Build compiles every filter to dist/<filter>.wasm with a record beside it.
 func Build(ctx context.Context) error {
-	_, err := buildFilters(ctx)
-	return err
+	return buildFilters(ctx)
 }
 
 // Tinygo downloads the pinned TinyGo release into your cache folder.
@@ -28,26 +27,27 @@ func Tinygo(ctx context.Context) error {
 	return err
 }
 
-func buildFilters(ctx context.Context) ([]build.Module, error) {
+func buildFilters(ctx context.Context) error {
 	c, err := config.FromEnv()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
-		return nil, fmt.Errorf("build: %w", err)
+		return fmt.Errorf("build: %w", err)
 	}
-	return build.Build(ctx, build.Options{
+	_, err = build.Build(ctx, build.Options{
 		Filters:     filters,
 		Compiler:    c.Compiler,
 		GoToolchain: c.GoToolchain,
 		Out:         os.Stdout,
 	})
+	return err
 }
 
 // Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
 func Test(ctx context.Context) error {
-	if _, err := buildFilters(ctx); err != nil {
+	if err := buildFilters(ctx); err != nil {
 		return err
 	}
 	return suite.Test(ctx, suiteOptions())
