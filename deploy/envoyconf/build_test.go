@@ -38,6 +38,8 @@ var golden = map[string]envoyconf.BuildOptions{
 				VMConfiguration: `{"direction":"in"}`,
 				Configuration:   "x-a=b\nx-c=d\n",
 				FailurePolicy:   wasmv3.FailurePolicy_FAIL_OPEN,
+				Environment:     map[string]string{"MODE": "test", "A": ""},
+				HostEnvironment: []string{"HOSTNAME"},
 				Source: envoyconf.Remote{
 					URL: "http://127.0.0.1:9999/headers.wasm", SHA256: sum, Timeout: 1500 * time.Millisecond, Retries: -1,
 				},
@@ -48,7 +50,7 @@ var golden = map[string]envoyconf.BuildOptions{
 			},
 			{
 				Name:   "authtoken",
-				Source: envoyconf.Remote{URL: "https://storage.example/authtoken.wasm?v=1", SHA256: sum, CAFile: "/ca.pem"},
+				Source: envoyconf.Remote{URL: "https://storage.example/authtoken.wasm?v=1", SHA256: sum, Cluster: "modules", CAFile: "/ca.pem"},
 			},
 			{
 				Name:   "by-address",
@@ -124,18 +126,22 @@ func TestBuildRefuses(t *testing.T) {
 		"cluster twice":      {func(o *envoyconf.BuildOptions) { o.Clusters[0].Name = "upstream" }, `clusters[0].name: cluster "upstream" exists already`},
 		"filter unnamed":     {filters(envoyconf.Filter{Source: envoyconf.Local{Path: "/x"}}), "filters[0].name: missing"},
 		"filter twice":       {filters(remote("http://h/x"), remote("http://h/x")), `filters[1].name: "f" is used twice`},
-		"no source":          {filters(envoyconf.Filter{Name: "f"}), "filters[0].source: missing"},
-		"relative path":      {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Local{Path: "x.wasm"}}), `path: "x.wasm" is not absolute`},
-		"sum missing":        {filters(withSum("")), `sha256: "" is not 64 lower-case hex digits`},
-		"sum short":          {filters(withSum(sum[1:])), "is not 64 lower-case hex digits"},
-		"sum in capitals":    {filters(withSum(strings.ToUpper(sum))), "is not 64 lower-case hex digits"},
-		"sum with prefix":    {filters(withSum("sha256:" + sum[7:])), "is not 64 lower-case hex digits"},
-		"url relative":       {filters(remote("/x.wasm")), "is not an absolute http or https URL"},
-		"url without host":   {filters(remote("http:///x.wasm")), "is not an absolute http or https URL"},
-		"url of a registry":  {filters(remote("oci://ghcr.io/x")), "is not an absolute http or https URL"},
-		"url unparsable":     {filters(remote("http://h:x/")), "not a URL"},
-		"url port":           {filters(remote("http://h:99999/x")), "url.port: 99999 is not a port"},
-		"url fragment":       {filters(remote("http://h/x#y")), "has a fragment"},
+		"environment twice": {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Local{Path: "/x"}, Environment: map[string]string{"A": "b"}, HostEnvironment: []string{"A"}}),
+			"filters[0].environment: A is given and taken from the host, too"},
+		"remote cluster twice": {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Remote{URL: "http://h/x", SHA256: sum, Cluster: "c"}}),
+			`filters[0].source.cluster: cluster "c" exists already`},
+		"no source":         {filters(envoyconf.Filter{Name: "f"}), "filters[0].source: missing"},
+		"relative path":     {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Local{Path: "x.wasm"}}), `path: "x.wasm" is not absolute`},
+		"sum missing":       {filters(withSum("")), `sha256: "" is not 64 lower-case hex digits`},
+		"sum short":         {filters(withSum(sum[1:])), "is not 64 lower-case hex digits"},
+		"sum in capitals":   {filters(withSum(strings.ToUpper(sum))), "is not 64 lower-case hex digits"},
+		"sum with prefix":   {filters(withSum("sha256:" + sum[7:])), "is not 64 lower-case hex digits"},
+		"url relative":      {filters(remote("/x.wasm")), "is not an absolute http or https URL"},
+		"url without host":  {filters(remote("http:///x.wasm")), "is not an absolute http or https URL"},
+		"url of a registry": {filters(remote("oci://ghcr.io/x")), "is not an absolute http or https URL"},
+		"url unparsable":    {filters(remote("http://h:x/")), "not a URL"},
+		"url port":          {filters(remote("http://h:99999/x")), "url.port: 99999 is not a port"},
+		"url fragment":      {filters(remote("http://h/x#y")), "has a fragment"},
 		"timeout": {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Remote{URL: "http://h/x", SHA256: sum, Timeout: -1}}),
 			"timeout: -1ns is negative"},
 		"failure policy": {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Local{Path: "/x"}, FailurePolicy: wasmv3.FailurePolicy(99)}),
@@ -187,6 +193,36 @@ func TestBuildHidesPassword(t *testing.T) {
 		})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("got error %v, want one without the password", err)
+		}
+	}
+}
+
+// One filter alone is what it is in a bootstrap, with the same mistakes.
+func TestBuildFilter(t *testing.T) {
+	t.Parallel()
+	wasm, clusters, err := envoyconf.BuildFilter(envoyconf.Filter{
+		Name:   "f",
+		Source: envoyconf.Remote{URL: "https://storage.example/f.wasm", SHA256: sum, Cluster: "modules"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote := wasm.GetConfig().GetVmConfig().GetCode().GetRemote()
+	if remote.GetSha256() != sum || remote.GetHttpUri().GetCluster() != "modules" {
+		t.Errorf("remote source is %v", remote)
+	}
+	if len(clusters) != 1 || clusters[0].GetName() != "modules" || clusters[0].GetTransportSocket() == nil {
+		t.Errorf("clusters are %v", clusters)
+	}
+	for want, f := range map[string]envoyconf.Filter{
+		"filter.name: missing":          {Source: envoyconf.Local{Path: "/x"}},
+		"filter.source: missing":        {Name: "f"},
+		"is not 64 lower-case hex":      {Name: "f", Source: envoyconf.Remote{URL: "http://h/x"}},
+		"is not an absolute http or":    {Name: "f", Source: envoyconf.Remote{URL: "ftp://h/x", SHA256: sum}},
+		"filter.source.url.port: 99999": {Name: "f", Source: envoyconf.Remote{URL: "http://h:99999/x", SHA256: sum}},
+	} {
+		if wasm, clusters, err := envoyconf.BuildFilter(f); err == nil || !strings.Contains(err.Error(), want) || wasm != nil || clusters != nil {
+			t.Errorf("%+v gives %v, %v, %v; want an error with %q", f, wasm, clusters, err, want)
 		}
 	}
 }

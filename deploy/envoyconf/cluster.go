@@ -32,9 +32,9 @@ func (b *builder) addCluster(field string, c Cluster) {
 	b.messages = append(b.messages, b.cluster(field, c))
 }
 
-// addRemoteCluster adds the cluster from which u is fetched, once for each
-// scheme, host and port, and returns its name.
-func (b *builder) addRemoteCluster(field string, u *url.URL, caFile string) string {
+// addRemoteCluster adds the cluster from which u, the URL of r, is fetched, once
+// for each name, and returns its name.
+func (b *builder) addRemoteCluster(field string, u *url.URL, r Remote) string {
 	port := 80
 	if u.Scheme == "https" {
 		port = 443
@@ -42,15 +42,21 @@ func (b *builder) addRemoteCluster(field string, u *url.URL, caFile string) stri
 	if p := u.Port(); p != "" {
 		port, _ = strconv.Atoi(p) // checked by url.Parse to be digits, by cluster to be in range
 	}
-	name := fmt.Sprintf("wasm_%s_%s_%d", u.Scheme, u.Hostname(), port)
-	if b.clusters[name] {
+	name := r.Cluster
+	switch {
+	case name == "":
+		if name = fmt.Sprintf("wasm_%s_%s_%d", u.Scheme, u.Hostname(), port); b.clusters[name] {
+			return name
+		}
+	case b.clusters[name]:
+		b.errorf("%s.cluster: cluster %q exists already; choose another name", strings.TrimSuffix(field, ".url"), name)
 		return name
 	}
 	b.clusters[name] = true
 
 	cluster := b.cluster(field, Cluster{Name: name, Address: Address{Host: u.Hostname(), Port: port}})
 	if u.Scheme == "https" {
-		cluster.TransportSocket = b.tls(field, u.Hostname(), caFile)
+		cluster.TransportSocket = b.tls(field, u.Hostname(), r.CAFile)
 	}
 	b.messages = append(b.messages, cluster)
 	return name

@@ -1,10 +1,13 @@
 package envoyconf
 
 import (
+	"errors"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"regexp"
 
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	wasmfilterv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/wasm/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -19,10 +22,38 @@ const runtimeV8 = "envoy.wasm.runtime.v8"
 
 var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
+// BuildFilter returns one filter's own message and the cluster from which its
+// module is fetched (none for a Local one), for whoever puts them into a
+// configuration that is not a bootstrap of ours. Its errors are Build's.
+func BuildFilter(f Filter) (*wasmfilterv3.Wasm, []*clusterv3.Cluster, error) {
+	b := builder{clusters: map[string]bool{}}
+	wasm := b.wasm("filter", f)
+	b.validate("filter", wasm)
+	for _, c := range b.messages {
+		b.validate("cluster "+c.Name, c)
+	}
+	if len(b.errs) > 0 {
+		return nil, nil, fmt.Errorf("build Envoy filter: %w", errors.Join(b.errs...))
+	}
+	return wasm, b.messages, nil
+}
+
 func (b *builder) addFilter(field string, f Filter) {
+	wasm := b.wasm(field, f)
+	if wasm == nil {
+		return
+	}
+	b.filters = append(b.filters, &hcmv3.HttpFilter{
+		Name:       f.Name,
+		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: b.any(field, wasm)},
+	})
+}
+
+// wasm is nil after a mistake that leaves nothing to say about the filter.
+func (b *builder) wasm(field string, f Filter) *wasmfilterv3.Wasm {
 	if f.Name == "" {
 		b.errorf("%s.name: missing; Envoy's log tells filters apart by it", field)
-		return
+		return nil
 	}
 	if f.VMID == "" {
 		f.VMID = f.Name
@@ -33,23 +64,31 @@ func (b *builder) addFilter(field string, f Filter) {
 	if _, known := wasmv3.FailurePolicy_name[int32(f.FailurePolicy)]; !known {
 		b.errorf("%s.failure_policy: %d is not one of Envoy's", field, f.FailurePolicy)
 	}
-	plugin := &wasmv3.PluginConfig{
+	return &wasmfilterv3.Wasm{Config: &wasmv3.PluginConfig{
 		Name:          f.Name,
 		RootId:        f.RootID,
 		FailurePolicy: f.FailurePolicy,
 		Configuration: b.text(field, f.Configuration),
 		Vm: &wasmv3.PluginConfig_VmConfig{VmConfig: &wasmv3.VmConfig{
-			VmId:          f.VMID,
-			Runtime:       runtimeV8,
-			Code:          b.code(field+".source", f.Source),
-			Configuration: b.text(field, f.VMConfiguration),
+			VmId:                 f.VMID,
+			Runtime:              runtimeV8,
+			Code:                 b.code(field+".source", f.Source),
+			Configuration:        b.text(field, f.VMConfiguration),
+			EnvironmentVariables: b.environment(field, f),
 		}},
+	}}
+}
+
+func (b *builder) environment(field string, f Filter) *wasmv3.EnvironmentVariables {
+	if len(f.Environment) == 0 && len(f.HostEnvironment) == 0 {
+		return nil
 	}
-	b.validate(field, plugin)
-	b.filters = append(b.filters, &hcmv3.HttpFilter{
-		Name:       f.Name,
-		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: b.any(field, &wasmfilterv3.Wasm{Config: plugin})},
-	})
+	for _, name := range f.HostEnvironment {
+		if _, both := f.Environment[name]; both {
+			b.errorf("%s.environment: %s is given and taken from the host, too; keep one", field, name)
+		}
+	}
+	return &wasmv3.EnvironmentVariables{HostEnvKeys: f.HostEnvironment, KeyValues: f.Environment}
 }
 
 // text wraps a configuration in a StringValue, which Envoy hands over without
@@ -121,7 +160,7 @@ func (b *builder) remoteCluster(field string, r Remote) string {
 	case u.Fragment != "":
 		b.errorf("%s.url: %q has a fragment, which no server sees; remove it", field, r.URL)
 	default:
-		return b.addRemoteCluster(field+".url", u, r.CAFile)
+		return b.addRemoteCluster(field+".url", u, r)
 	}
 	return none
 }

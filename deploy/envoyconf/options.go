@@ -81,6 +81,12 @@ type Filter struct {
 	// VMConfiguration is handed to the VM as it stands (a JSON text is a
 	// string too). Empty means none.
 	VMConfiguration string
+	// Environment are variables that the VM sees. Envoy refuses a name that
+	// HostEnvironment has, too.
+	Environment map[string]string
+	// HostEnvironment names the variables of Envoy's own environment that the VM
+	// sees.
+	HostEnvironment []string
 	// Configuration is handed to the plugin as it stands. Empty means none.
 	Configuration string
 	// FailurePolicy says what happens to requests when the plugin cannot run.
@@ -105,6 +111,9 @@ type Remote struct {
 	// Retries is how often a failed attempt (another sum is one, too) is
 	// tried again. Zero means DefaultRemoteRetries; a negative number, none.
 	Retries int
+	// Cluster names the cluster from which it is fetched. Empty means a name made
+	// of the URL's scheme, host and port, so that filters share it.
+	Cluster string
 	// CAFile holds the PEM certificates that an https server is checked
 	// against, on the machine that runs Envoy. Empty means DefaultCAFile.
 	CAFile string
