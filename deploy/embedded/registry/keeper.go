@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/renameio/v2"
+)
+
+// keeper writes down each manifest that the registry accepts, one file per
+// repository and reference, and feeds them to it at the next start. A file holds
+// the media type on its first line and the manifest after it.
+type keeper struct {
+	dir  string
+	next http.Handler
+
+	// mu keeps files and memory in the same order.
+	mu sync.Mutex
+}
+
+// manifestPath matches the path of a manifest.
+//
+// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
+var manifestPath = regexp.MustCompile(`^/v2/([a-z0-9][a-z0-9._/-]*)/manifests/([a-zA-Z0-9_][a-zA-Z0-9._:-]{0,255})$`)
+
+// maxManifest is how large a manifest may be.
+//
+// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
+const maxManifest = 4 << 20
+
+func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := manifestPath.FindStringSubmatch(r.URL.Path)
+	if path == nil || (r.Method != http.MethodPut && r.Method != http.MethodDelete) {
+		k.next.ServeHTTP(w, r)
+		return
+	}
+	manifest, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifest))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(manifest))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	answer := &answer{header: make(http.Header)}
+	k.next.ServeHTTP(answer, r)
+	if answer.status < 300 {
+		// A client hears of success when the file is there.
+		if err := k.keep(r, path[1], path[2], answer.header.Get("Docker-Content-Digest"), manifest); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+	}
+	maps.Copy(w.Header(), answer.header)
+	w.WriteHeader(answer.status)
+	_, _ = w.Write(answer.body.Bytes()) // fails when the client went away
+}
+
+// answer is the registry's answer while its content is being kept.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+// keep writes what was put under its digest and its tag, or removes what was
+// deleted.
+func (k *keeper) keep(r *http.Request, repository, reference, digest string, manifest []byte) error {
+	folder := filepath.Join(k.dir, url.PathEscape(repository))
+	if r.Method == http.MethodDelete {
+		return os.Remove(filepath.Join(folder, reference))
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	content := slices.Concat([]byte(r.Header.Get("Content-Type")+"\n"), manifest)
+	for _, name := range slices.Compact([]string{digest, reference}) {
+		if err := renameio.WriteFile(filepath.Join(folder, name), content, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restore puts all kept manifests into the registry.
+func (k *keeper) restore() error {
+	files, err := filepath.Glob(filepath.Join(k.dir, "*", "*"))
+	if err != nil {
+		return err
+	}
+	contents := make(map[string][]byte, len(files))
+	// What a killed process was about to write; renameio's names begin with a dot.
+	files = slices.DeleteFunc(files, func(file string) bool {
+		return strings.HasPrefix(filepath.Base(file), ".") && os.Remove(file) == nil
+	})
+	for _, file := range files {
+		if contents[file], err = os.ReadFile(file); err != nil {
+			return err
+		}
+	}
+	// The registry takes an index only after the manifests in it.
+	isIndex := func(file string) int {
+		if mediaType, _, _ := bytes.Cut(contents[file], []byte("\n")); bytes.Contains(mediaType, []byte("index")) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(files, func(a, b string) int { return isIndex(a) - isIndex(b) })
+	for _, file := range files {
+		mediaType, manifest, found := bytes.Cut(contents[file], []byte("\n"))
+		repository, err := url.PathUnescape(filepath.Base(filepath.Dir(file)))
+		if !found || err != nil {
+			return fmt.Errorf("%s was not written by this registry; remove it", file)
+		}
+		request, err := http.NewRequest(http.MethodPut, "/v2/"+repository+"/manifests/"+filepath.Base(file), bytes.NewReader(manifest))
+		if err != nil {
+			return fmt.Errorf("restore %s: %w", file, err)
+		}
+		request.Header.Set("Content-Type", string(mediaType))
+		answer := &answer{header: make(http.Header)}
+		if k.next.ServeHTTP(answer, request); answer.status >= 300 {
+			return fmt.Errorf("restore %s: %s", file, strings.TrimSpace(answer.body.String()))
+		}
+	}
+	return nil
+}
