@@ -157,8 +157,9 @@ func checkPairs(o *conf.Object, field string, pairs []conf.Pair) {
 // (Its colons are left to recording rules.)
 func isMetricName(s string) bool {
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c != '_' && !('a' <= c && c <= 'z') && !('A' <= c && c <= 'Z') && !(i > 0 && '0' <= c && c <= '9') {
+		switch c := s[i]; {
+		case c == '_', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', i > 0 && '0' <= c && c <= '9':
+		default:
 			return false
 		}
 	}

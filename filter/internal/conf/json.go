@@ -170,10 +170,8 @@ func (p *parser) object(depth int) value {
 		return v
 	}
 	for p.err == nil {
-		at := p.pos
 		switch p.next() {
 		case '"':
-			at = p.pos
 		case '}':
 			p.fail(p.pos, "a comma before }; remove the comma")
 			return v
@@ -184,6 +182,7 @@ func (p *parser) object(depth int) value {
 			p.fail(p.pos, "unexpected "+p.here()+"; a field name in double quotes belongs here")
 			return v
 		}
+		at := p.pos
 		name := p.string()
 		for i := range v.fields {
 			if v.fields[i].name == name {
