@@ -1,0 +1,223 @@
+// Package faultproxy puts a proxy with a fault before a real server, for tests.
+//
+// Registries, stores and the proxies before them fail in ways that cannot be
+// asked for. Here the server stays the real one, and each Fault is named after
+// what goes wrong between it and the client.
+package faultproxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// Rule applies a fault to some requests.
+type Rule struct {
+	// Match is a regular expression for the method, a space and the path, for
+	// example "^PUT .*/manifests/". Empty matches all.
+	Match string
+	// Times is how many requests are hit. Default: all.
+	Times int
+	// Fault is what happens to them.
+	Fault Fault
+}
+
+// Fault answers a request in the place of next, or with its help.
+type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// Proxy is a running proxy.
+type Proxy struct {
+	// Addr is its host and port.
+	Addr string
+
+	mu       sync.Mutex
+	requests []string
+}
+
+// Start runs a proxy before the server at target, a host and port, until the test
+// ends. The first rule that matches a request and is not used up applies.
+func Start(t testing.TB, target string, rules ...Rule) *Proxy {
+	t.Helper()
+	backend := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: target})
+	backend.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	type state struct {
+		Rule
+		match *regexp.Regexp
+		hits  int
+	}
+	states := make([]*state, len(rules))
+	for i, rule := range rules {
+		states[i] = &state{Rule: rule, match: regexp.MustCompile(rule.Match)}
+	}
+	p := &Proxy{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		request := r.Method + " " + r.URL.Path
+		fault := func(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(w, r) }
+		p.mu.Lock()
+		p.requests = append(p.requests, request)
+		for _, s := range states {
+			if s.match.MatchString(request) && (s.Times == 0 || s.hits < s.Times) {
+				s.hits++
+				fault = s.Fault
+				break
+			}
+		}
+		p.mu.Unlock()
+		// The backend sees the proxy's own address, so that the locations that it
+		// answers with lead back here.
+		fault(w, r, backend)
+	}))
+	t.Cleanup(server.Close)
+	p.Addr = server.Listener.Addr().String()
+	return p
+}
+
+// Requests returns the requests so far that match a regular expression as in
+// Rule.Match.
+func (p *Proxy) Requests(match string) []string {
+	expression := regexp.MustCompile(match)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var matching []string
+	for _, request := range p.requests {
+		if expression.MatchString(request) {
+			matching = append(matching, request)
+		}
+	}
+	return matching
+}
+
+// Forget forgets the requests so far.
+func (p *Proxy) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.requests = nil
+}
+
+// Status answers with a status and headers, given as name and value in turn. It
+// does not read the request's body, as proxies with a limit do.
+func Status(code int, headers ...string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(code)
+		fmt.Fprintf(w, `{"errors":[{"code":"FAULT","message":"injected %d"}]}`, code)
+	}
+}
+
+// Reset resets the connection before anything is answered.
+func Reset(w http.ResponseWriter, _ *http.Request, _ http.Handler) { reset(w) }
+
+// ResetAfterWork lets the server do its work and resets the connection before the
+// client hears of it.
+func ResetAfterWork(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	next.ServeHTTP(httptest.NewRecorder(), r)
+	reset(w)
+}
+
+// ResetInRequest resets the connection in the middle of the request's body.
+func ResetInRequest(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+	_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength/2)
+	reset(w)
+}
+
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// Truncate ends the answer's body in its middle by closing the connection.
+func Truncate(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	answer := record(w, r, next)
+	_, _ = w.Write(answer[:len(answer)/2])
+	panic(http.ErrAbortHandler)
+}
+
+// Shorten leaves out the second half of the answer's body, and says so in its
+// length: a server that lies consistently.
+func Shorten(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	recorder := httptest.NewRecorder()
+	next.ServeHTTP(recorder, r)
+	half := recorder.Body.Bytes()[:recorder.Body.Len()/2]
+	copyHeader(w, recorder)
+	w.Header().Set("Content-Length", strconv.Itoa(len(half)))
+	w.WriteHeader(recorder.Code)
+	_, _ = w.Write(half)
+}
+
+// Corrupt flips a bit in the middle of the answer's body.
+func Corrupt(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	answer := record(w, r, next)
+	if len(answer) > 0 {
+		answer[len(answer)/2] ^= 1
+	}
+	_, _ = w.Write(answer)
+}
+
+// WrongHeader replaces a header of the answer.
+func WrongHeader(name, value string) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		recorder := httptest.NewRecorder()
+		next.ServeHTTP(recorder, r)
+		copyHeader(w, recorder)
+		w.Header().Set(name, value)
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(recorder.Body.Bytes())
+	}
+}
+
+// Endless goes on after the answer's body until the client hangs up.
+func Endless(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	recorder := httptest.NewRecorder()
+	next.ServeHTTP(recorder, r)
+	copyHeader(w, recorder)
+	w.Header().Del("Content-Length")
+	w.WriteHeader(recorder.Code)
+	data := recorder.Body.Bytes()
+	for r.Context().Err() == nil {
+		if _, err := w.Write(data); err != nil {
+			return
+		}
+		data = make([]byte, 1<<16)
+	}
+}
+
+// Hang sends the first half of the answer's body and then nothing until the client
+// hangs up.
+func Hang(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	answer := record(w, r, next)
+	_, _ = w.Write(answer[:len(answer)/2])
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+// record lets the server answer, sends the answer's status and header on, and
+// returns its body.
+func record(w http.ResponseWriter, r *http.Request, next http.Handler) []byte {
+	recorder := httptest.NewRecorder()
+	next.ServeHTTP(recorder, r)
+	copyHeader(w, recorder)
+	w.WriteHeader(recorder.Code)
+	return recorder.Body.Bytes()
+}
+
+func copyHeader(w http.ResponseWriter, recorder *httptest.ResponseRecorder) {
+	for name, values := range recorder.Header() {
+		w.Header()[name] = values
+	}
+}

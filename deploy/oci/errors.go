@@ -1,0 +1,91 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+)
+
+// explained is a registry's failure in words that say what to do. The chain below
+// it is the original's.
+type explained struct {
+	text string
+	err  error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.err }
+
+// explain makes an error of the registry client fit to be shown: without the query
+// strings in which registries and their stores pass signatures, and with what can
+// be done about it.
+func (r *Registry) explain(err error) error {
+	answer := new(errcode.ErrorResponse)
+	deadline := new(retry.DeadlineError)
+	broken := new(retry.ConnectionError)
+	switch {
+	case errors.As(err, &answer):
+		text := fmt.Sprintf("%s %s://%s%s: %d %s", answer.Method, answer.URL.Scheme, answer.URL.Host, answer.URL.Path, answer.StatusCode, http.StatusText(answer.StatusCode))
+		if len(answer.Errors) > 0 {
+			text += ": " + printable(answer.Errors.Error())
+		}
+		return &explained{text + r.advice(answer.StatusCode), err}
+	case errors.As(err, &deadline):
+		return &explained{err.Error() + "; run it again later, or set TRANSFER_TIMEOUT higher", err}
+	case errors.As(err, &broken) && strings.Contains(broken.Error(), "server gave HTTP response to HTTPS client"):
+		return &explained{err.Error() + "; set REGISTRY_PLAIN_HTTP=true if this registry really has no TLS", err}
+	}
+	return err
+}
+
+// advice is what a person can do about an answer that stays as it is.
+func (r *Registry) advice(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		if r.static {
+			return "; the registry does not accept REGISTRY_USERNAME and REGISTRY_PASSWORD: check both"
+		}
+		return fmt.Sprintf("; run \"docker login %s\" or \"oras login %s\", or set REGISTRY_USERNAME and REGISTRY_PASSWORD", r.host, r.host)
+	case http.StatusForbidden:
+		return "; these credentials may not do that: let them write to the repository (GitHub Actions: permissions: packages: write), or use others"
+	case http.StatusRequestEntityTooLarge:
+		return "; the registry or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size), or make the module smaller"
+	}
+	return ""
+}
+
+// printable makes a registry's text fit for one line of a log.
+func printable(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+}
+
+// absent reports whether a registry definitely has no such thing. 401 and 403 are
+// no such answer.
+func absent(err error) bool {
+	answer := new(errcode.ErrorResponse)
+	return errors.Is(err, errdef.ErrNotFound) || (errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound)
+}
+
+// damaged reports whether a registry answered, but with something else than the
+// manifest promises.
+func damaged(err error) bool {
+	switch {
+	case absent(err):
+		return true
+	case retry.Retryable(err),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, new(*errcode.ErrorResponse)),
+		errors.As(err, new(*retry.ConnectionError)),
+		errors.As(err, new(*fs.PathError)):
+		return false
+	}
+	return true
+}

@@ -1,0 +1,131 @@
+package oci
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/internal/wasmtest"
+)
+
+// testRelease returns a release of a version; each call the same.
+func testRelease(version string) Release {
+	return Release{
+		Version:     version,
+		Revision:    "0123456789abcdef0123456789abcdef01234567",
+		Source:      "https://github.com/acme/filters",
+		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
+		EnvoyTested: "1.36.4",
+	}
+}
+
+// testFilter writes a module that Envoy loads, with the given content in a custom
+// section, and returns it as built.
+func testFilter(t testing.TB, name, content string) Filter {
+	t.Helper()
+	options := wasmtest.Filter()
+	options.Custom = content
+	return testModule(t, name, wasmtest.Encode(options))
+}
+
+func testModule(t testing.TB, name string, wasm []byte) Filter {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name+".wasm")
+	if err := os.WriteFile(path, wasm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := inspect.Module(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(wasm)
+	return Filter{
+		Module: build.Module{Path: path, Record: build.Record{
+			RecordVersion: build.RecordVersion,
+			Name:          name,
+			WasmSHA256:    hex.EncodeToString(sum[:]),
+			Size:          int64(len(wasm)),
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
+			Modules: []build.GoModule{
+				{Path: "github.com/acme/filters"},
+				{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"},
+			},
+			Report: *report,
+		}},
+		Metadata: catalog.Metadata{Title: "The " + name + " filter", Description: "It does what a test needs.", License: "Apache-2.0"},
+	}
+}
+
+// startRegistry runs the embedded registry until the test ends and returns its
+// address.
+func startRegistry(t testing.TB, opts embedded.Options) string {
+	t.Helper()
+	opts.Dir = t.TempDir()
+	r, err := embedded.Start(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r.Addr()
+}
+
+// openTest opens the registry at an address, with waits that suit a test.
+func openTest(t testing.TB, address string) *Registry {
+	t.Helper()
+	if !strings.HasPrefix(address, LayoutScheme) {
+		address += "/acme"
+	}
+	return openWith(t, RegistryOptions{Address: address})
+}
+
+func openWith(t testing.TB, opts RegistryOptions) *Registry {
+	t.Helper()
+	opts.Retry.Delay, opts.Stall = time.Millisecond, 5*time.Second
+	r, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+var _ = retry.Policy{}
+
+// push publishes and fails the test if that fails.
+func push(t testing.TB, r *Registry, version string, filters ...Filter) []Published {
+	t.Helper()
+	published, err := Push(t.Context(), r, PushOptions{Filters: filters, Release: testRelease(version), Shapes: Shapes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return published
+}
+
+// digestOf returns the manifest digest of a tag; empty if the tag is absent.
+func digestOf(t testing.TB, r *Registry, filter, tag string) string {
+	t.Helper()
+	repo, err := r.repository(filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc, err := r.resolve(t.Context(), repo, tag)
+	if absent(err) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return desc.Digest.String()
+}

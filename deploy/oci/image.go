@@ -1,0 +1,290 @@
+package oci
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+// Shape is a form of manifest. No single one serves all consumers, so each has
+// tags of its own: 1.4.0, compat-1.4.0, cncf-1.4.0. The prefix begins with a
+// letter so that it can be neither a version nor part of one: 1.4.0-compat would
+// be a pre-release of 1.4.0.
+type Shape string
+
+const (
+	// Artifact is the two-layer artifact that Istio and Envoy Gateway read, with
+	// the raw wasm: the layer's digest is the wasm sha256. It is the default.
+	//
+	// Reference: https://github.com/solo-io/wasm/blob/master/spec/spec.md#format
+	Artifact Shape = "artifact"
+	// Compat is a container image with plugin.wasm in its only layer. Istio and
+	// Envoy Gateway read it too, and registries that accept nothing but images
+	// store it.
+	//
+	// Reference: https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md#specification
+	Compat Shape = "compat"
+	// CNCF is the artifact that wkg, wash and runwasi read. Istio does not.
+	//
+	// Reference: https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/
+	CNCF Shape = "cncf"
+)
+
+// Shapes are all shapes, the default first.
+var Shapes = []Shape{Artifact, Compat, CNCF}
+
+// ParseShape reads the name of a shape.
+func ParseShape(name string) (Shape, error) {
+	if shape := Shape(name); slices.Contains(Shapes, shape) {
+		return shape, nil
+	}
+	return "", fmt.Errorf("shape %q does not exist; choose among %s, %s and %s", name, Artifact, Compat, CNCF)
+}
+
+// tag is the tag of a version, or of a range of versions, in this shape.
+func (s Shape) tag(version string) string {
+	if s == Artifact {
+		return version
+	}
+	return string(s) + "-" + version
+}
+
+// Media types that the shapes are made of.
+const (
+	// Reference: https://github.com/solo-io/wasm/blob/master/spec/spec.md#format
+	mediaTypeModuleConfig = "application/vnd.module.wasm.config.v1+json"
+	mediaTypeModuleLayer  = "application/vnd.module.wasm.content.layer.v1+wasm"
+	// Reference: https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/
+	mediaTypeCNCFConfig = "application/vnd.wasm.config.v0+json"
+	mediaTypeCNCFLayer  = "application/wasm"
+)
+
+// Annotations of Slipway's manifests, besides the OCI set.
+const (
+	// AnnotationFilter is the filter's name.
+	AnnotationFilter = "io.github.slipway-wasm.filter"
+	// AnnotationWasmSHA256 is the sha256 of the module, in lowercase hex. It is
+	// not the manifest digest.
+	AnnotationWasmSHA256 = "io.github.slipway-wasm.wasm-sha256"
+	// AnnotationCompiler is the compiler, its version and the Go release.
+	AnnotationCompiler = "io.github.slipway-wasm.compiler"
+	// AnnotationSDK is the version of proxy-wasm-go-sdk.
+	AnnotationSDK = "io.github.slipway-wasm.proxy-wasm-go-sdk"
+	// AnnotationABI is the proxy-wasm ABI version, for example "0.2.0".
+	AnnotationABI = "io.github.slipway-wasm.proxy-wasm-abi"
+	// AnnotationEnvoyMin is the lowest Envoy version, as major.minor, that offers
+	// every function that the module imports.
+	AnnotationEnvoyMin = "io.github.slipway-wasm.envoy-min"
+	// AnnotationEnvoyTested is the lowest Envoy version that the filter was
+	// tested with.
+	AnnotationEnvoyTested = "io.github.slipway-wasm.envoy-tested"
+	// annotationVariant is a convention among tools that write the compat shape.
+	//
+	// Reference: https://github.com/solo-io/wasm/blob/master/spec/spec-compat.md#annotation
+	annotationVariant = "module.wasm.image/variant"
+)
+
+// Filter is a built filter that is to be published.
+type Filter struct {
+	// Module is the wasm file and its record.
+	Module build.Module
+	// Metadata is what filter.yaml says.
+	Metadata catalog.Metadata
+}
+
+// Release is what the filters of one release have in common. The same filters and
+// the same release give the same manifests, anywhere and at any time.
+type Release struct {
+	// Version is a semantic version: see ParseVersion.
+	Version string
+	// Revision is the commit that the filters were built from.
+	Revision string
+	// Source is the URL of the sources; empty if they have none.
+	Source string
+	// Created is when the commit was made: not the time of the build or the push,
+	// which would make every digest differ.
+	Created time.Time
+	// EnvoyTested is the lowest Envoy version that the filters were tested with;
+	// empty if it is not known.
+	EnvoyTested string
+}
+
+// Image is a manifest and the blobs that it refers to.
+type Image struct {
+	// Shape is the manifest's form.
+	Shape Shape
+	// Descriptor holds the manifest digest.
+	Descriptor ocispec.Descriptor
+	// Manifest is the manifest's content.
+	Manifest []byte
+	// Blobs are the config and the layers, each once.
+	Blobs []Blob
+}
+
+// Blob is content that can be read any number of times.
+type Blob struct {
+	ocispec.Descriptor
+	// Open returns the content from its beginning.
+	Open func() (io.ReadCloser, error)
+}
+
+// NewImage builds a filter's image in one of the shapes. It reads the module's
+// file only for the compat shape, whose layer is a compressed archive, and holds
+// none of it in memory.
+func NewImage(shape Shape, filter Filter, release Release) (*Image, error) {
+	image, err := newImage(shape, filter, release)
+	if err != nil {
+		return nil, fmt.Errorf("make the %s image of %s %s: %w", shape, filter.Module.Name, release.Version, err)
+	}
+	return image, nil
+}
+
+func newImage(shape Shape, filter Filter, release Release) (*Image, error) {
+	release.Created = release.Created.UTC().Truncate(time.Second)
+	wasm, err := wasmBlob(filter.Module)
+	if err != nil {
+		return nil, err
+	}
+	manifest := ocispec.Manifest{
+		Versioned:   specs.Versioned{SchemaVersion: 2},
+		MediaType:   ocispec.MediaTypeImageManifest,
+		Annotations: annotations(filter, release),
+	}
+	var config, layer Blob
+	switch shape {
+	case Artifact:
+		// Its content is for a runtime to read; Istio looks at the layer's media
+		// type only. It has to be a layer, and registries want a config.
+		config = bytesBlob(mediaTypeModuleConfig, []byte("{}"))
+		layer = wasm
+		layer.MediaType = mediaTypeModuleLayer
+		layer.Annotations = title(filter.Module.Name + ".wasm")
+		manifest.Layers = []ocispec.Descriptor{config.Descriptor, layer.Descriptor}
+	case Compat:
+		var diffID digest.Digest
+		if layer, diffID, err = compatLayer(wasm); err != nil {
+			return nil, err
+		}
+		if config, err = jsonBlob(ocispec.MediaTypeImageConfig, ocispec.Image{
+			Created:  &release.Created,
+			Platform: ocispec.Platform{Architecture: "wasm", OS: "wasip1"},
+			RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{diffID}},
+		}); err != nil {
+			return nil, err
+		}
+		manifest.Layers = []ocispec.Descriptor{layer.Descriptor}
+		manifest.Annotations[annotationVariant] = "compat"
+	case CNCF:
+		layer = wasm
+		layer.MediaType = mediaTypeCNCFLayer
+		if config, err = jsonBlob(mediaTypeCNCFConfig, cncfConfig{
+			Created:      release.Created,
+			Architecture: "wasm",
+			OS:           "wasip1",
+			LayerDigests: []digest.Digest{layer.Digest},
+		}); err != nil {
+			return nil, err
+		}
+		manifest.Layers = []ocispec.Descriptor{layer.Descriptor}
+	default:
+		return nil, fmt.Errorf("shape %q does not exist", shape)
+	}
+	manifest.Config = config.Descriptor
+	content, err := json.Marshal(manifest)
+	if err != nil {
+		return nil, err
+	}
+	return &Image{
+		Shape:      shape,
+		Descriptor: describe(ocispec.MediaTypeImageManifest, content),
+		Manifest:   content,
+		Blobs:      []Blob{config, layer},
+	}, nil
+}
+
+// cncfConfig is the config of the CNCF shape.
+//
+// Reference: https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/
+type cncfConfig struct {
+	Created      time.Time       `json:"created"`
+	Architecture string          `json:"architecture"`
+	OS           string          `json:"os"`
+	LayerDigests []digest.Digest `json:"layerDigests"`
+}
+
+// annotations says where a module comes from and what it needs.
+//
+// Reference: https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
+func annotations(filter Filter, release Release) map[string]string {
+	record := filter.Module.Record
+	all := map[string]string{
+		ocispec.AnnotationTitle:       filter.Metadata.Title,
+		ocispec.AnnotationDescription: filter.Metadata.Description,
+		ocispec.AnnotationLicenses:    filter.Metadata.License,
+		ocispec.AnnotationVersion:     release.Version,
+		ocispec.AnnotationRevision:    release.Revision,
+		ocispec.AnnotationSource:      release.Source,
+		ocispec.AnnotationCreated:     release.Created.Format(time.RFC3339),
+		AnnotationFilter:              record.Name,
+		AnnotationWasmSHA256:          record.WasmSHA256,
+		AnnotationCompiler:            strings.TrimSpace(fmt.Sprintf("%s %s %s", record.Compiler.Name, record.Compiler.Version, record.Compiler.GoVersion)),
+		AnnotationSDK:                 record.SDKVersion(),
+		AnnotationABI:                 record.ABI,
+		AnnotationEnvoyMin:            record.EnvoyMin,
+		AnnotationEnvoyTested:         release.EnvoyTested,
+	}
+	for key, value := range all {
+		if value == "" {
+			delete(all, key)
+		}
+	}
+	return all
+}
+
+func title(name string) map[string]string {
+	return map[string]string{ocispec.AnnotationTitle: name}
+}
+
+// wasmBlob is the module as its record describes it. Whoever reads a file that
+// has become another one since finds out by the digest.
+func wasmBlob(module build.Module) (Blob, error) {
+	sum := digest.NewDigestFromEncoded(digest.SHA256, module.WasmSHA256)
+	if err := sum.Validate(); err != nil {
+		return Blob{}, fmt.Errorf("wasm sha256 %q in its record: %w", module.WasmSHA256, err)
+	}
+	return Blob{
+		Descriptor: ocispec.Descriptor{Digest: sum, Size: module.Size},
+		Open:       func() (io.ReadCloser, error) { return os.Open(module.Path) },
+	}, nil
+}
+
+func jsonBlob(mediaType string, value any) (Blob, error) {
+	content, err := json.Marshal(value)
+	if err != nil {
+		return Blob{}, err
+	}
+	return bytesBlob(mediaType, content), nil
+}
+
+func bytesBlob(mediaType string, content []byte) Blob {
+	return Blob{
+		Descriptor: describe(mediaType, content),
+		Open:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+	}
+}
+
+func describe(mediaType string, content []byte) ocispec.Descriptor {
+	return ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(content), Size: int64(len(content))}
+}

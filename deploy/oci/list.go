@@ -1,0 +1,137 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/Masterminds/semver/v3"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+)
+
+// Listed is one published version of a filter in one shape.
+type Listed struct {
+	// Filter is the filter's name.
+	Filter string `json:"filter"`
+	// Version is the version, for example "1.4.0".
+	Version string `json:"version"`
+	// Shape is the manifest's form.
+	Shape Shape `json:"shape"`
+	// Tag is the version's tag.
+	Tag string `json:"tag"`
+	// Moving are the moving tags that point to the same manifest.
+	Moving []string `json:"moving,omitempty"`
+	// ManifestDigest is the manifest digest, "sha256:…".
+	ManifestDigest string `json:"manifestDigest"`
+	// WasmSHA256 is the sha256 of the module as the manifest says it, in hex.
+	WasmSHA256 string `json:"wasmSha256,omitempty"`
+	// Size is how many bytes a consumer downloads: the manifest's blobs, each once.
+	Size int64 `json:"size"`
+	// Created is when the version's commit was made, as RFC 3339 writes it.
+	Created string `json:"created,omitempty"`
+}
+
+// List returns the published versions of filters, the newest first, in the order
+// of the filters' names as given and of the shapes. A filter that was never
+// published has none.
+func List(ctx context.Context, r *Registry, filters []string) ([]Listed, error) {
+	all := make([][]Listed, len(filters))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, filter := range filters {
+		group.Go(func() (err error) {
+			if all[i], err = r.list(ctx, filter); err != nil {
+				return fmt.Errorf("list %s: %w", r.name(filter), err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return slices.Concat(all...), err
+}
+
+func (r *Registry) list(ctx context.Context, filter string) ([]Listed, error) {
+	repo, err := r.repository(filter)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := r.tags(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	var list []Listed
+	moving := make(map[string][]string) // by digest
+	for _, tag := range tags {
+		kind, ok := parseTag(tag)
+		if !ok {
+			continue
+		}
+		desc, err := r.resolve(ctx, repo, tag)
+		if absent(err) {
+			continue // deleted since the tags were listed
+		}
+		if err != nil {
+			return nil, err
+		}
+		digest := desc.Digest.String()
+		if kind.version == nil {
+			moving[digest] = append(moving[digest], tag)
+			continue
+		}
+		data, err := r.fetch(ctx, repo, desc)
+		if err != nil {
+			return nil, err
+		}
+		var m ocispec.Manifest
+		if err := json.Unmarshal(data, &m); err != nil {
+			return nil, fmt.Errorf("read the manifest of %s: %w", tag, err)
+		}
+		list = append(list, Listed{
+			Filter:         filter,
+			Version:        kind.version.Original(),
+			Shape:          kind.shape,
+			Tag:            tag,
+			ManifestDigest: digest,
+			WasmSHA256:     m.Annotations[AnnotationWasmSHA256],
+			Size:           downloadSize(m),
+			Created:        m.Annotations[ocispec.AnnotationCreated],
+		})
+	}
+	for i := range list {
+		list[i].Moving = slices.Sorted(slices.Values(moving[list[i].ManifestDigest]))
+	}
+	slices.SortFunc(list, func(a, b Listed) int {
+		if order := semver.MustParse(b.Version).Compare(semver.MustParse(a.Version)); order != 0 {
+			return order
+		}
+		return slices.Index(Shapes, a.Shape) - slices.Index(Shapes, b.Shape)
+	})
+	return list, nil
+}
+
+func downloadSize(m ocispec.Manifest) int64 {
+	seen := make(map[string]bool)
+	var size int64
+	for _, blob := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
+		if !seen[blob.Digest.String()] {
+			seen[blob.Digest.String()] = true
+			size += blob.Size
+		}
+	}
+	return size
+}
+
+// WriteList writes a list as a table for people.
+func WriteList(w io.Writer, list []Listed) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FILTER\tTAG\tALSO\tSIZE\tCREATED\tMANIFEST DIGEST")
+	for _, l := range list {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", l.Filter, l.Tag, strings.Join(l.Moving, ","), l.Size, l.Created, l.ManifestDigest)
+	}
+	return table.Flush()
+}

@@ -1,0 +1,130 @@
+package oci
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// Pulled is a module that was pulled.
+type Pulled struct {
+	// Reference is what was pulled, pinned by its manifest digest.
+	Reference string `json:"reference"`
+	// ManifestDigest is the manifest digest, "sha256:…".
+	ManifestDigest string `json:"manifestDigest"`
+	// WasmSHA256 is the sha256 of the module, in hex.
+	WasmSHA256 string `json:"wasmSha256"`
+	// WasmSize is the module's size in bytes.
+	WasmSize int64 `json:"wasmSize"`
+	// File is where it is.
+	File string `json:"file"`
+}
+
+// String is one line for people.
+func (p Pulled) String() string {
+	return fmt.Sprintf("%s: %d bytes from %s, wasm sha256 %s", p.File, p.WasmSize, p.Reference, p.WasmSHA256)
+}
+
+// Pull writes the module that a reference stands for to a file. The file appears,
+// or is replaced, only when all of it arrived with the digest that the manifest
+// names and, where the manifest says it, the wasm sha256.
+func Pull(ctx context.Context, r *Registry, ref Reference, file string) (*Pulled, error) {
+	pulled, err := r.pull(ctx, ref, file)
+	if err != nil {
+		return nil, fmt.Errorf("pull %s: %w", ref, err)
+	}
+	r.report.Printf("%s", pulled)
+	return pulled, nil
+}
+
+func (r *Registry) pull(ctx context.Context, ref Reference, file string) (*Pulled, error) {
+	found, err := r.find(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	shape := found.manifest.shape()
+	if shape == "" {
+		return nil, fmt.Errorf("it holds no wasm module in a shape that Slipway knows; \"go tool mage verify %s\" says what it is", ref)
+	}
+	out, err := renameio.NewPendingFile(file, renameio.WithPermissions(0o644), renameio.IgnoreUmask())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Cleanup() }()
+	sum, size, err := r.writeWasm(ctx, found, out.File)
+	if err != nil {
+		return nil, err
+	}
+	if err := out.CloseAtomicallyReplace(); err != nil {
+		return nil, err
+	}
+	return &Pulled{
+		Reference:      Reference{Repository: ref.Repository, Digest: found.desc.Digest.String()}.String(),
+		ManifestDigest: found.desc.Digest.String(),
+		WasmSHA256:     sum,
+		WasmSize:       size,
+		File:           file,
+	}, nil
+}
+
+// writeWasm writes the module of a manifest to out, and returns its wasm sha256 and
+// size.
+func (r *Registry) writeWasm(ctx context.Context, found *found, out *os.File) (string, int64, error) {
+	layer := found.manifest.wasmLayer()
+	if layer.Size > maxWasm {
+		return "", 0, fmt.Errorf("layer %s has %d bytes, and proxies read no more than %d", layer.Digest, layer.Size, maxWasm)
+	}
+	blob := out
+	if found.manifest.shape() == Compat {
+		// The archive is unpacked only after its digest was compared.
+		var err error
+		if blob, err = os.CreateTemp(filepath.Dir(out.Name()), ".layer-"); err != nil {
+			return "", 0, err
+		}
+		defer func() {
+			_ = blob.Close()
+			_ = os.Remove(blob.Name())
+		}()
+	}
+	if err := r.copyBlob(ctx, found.repo, layer, func() (io.Writer, error) {
+		if _, err := blob.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		return blob, blob.Truncate(0)
+	}); err != nil {
+		return "", 0, err
+	}
+	if _, err := blob.Seek(0, io.SeekStart); err != nil {
+		return "", 0, err
+	}
+	hash := sha256.New()
+	var size int64
+	var err error
+	if blob == out {
+		size, err = io.Copy(hash, blob)
+	} else {
+		var wasm io.Reader
+		if wasm, err = readLayer(blob); err != nil {
+			return "", 0, err
+		}
+		// One byte more than allowed shows that there is more.
+		size, err = io.Copy(io.MultiWriter(out, hash), io.LimitReader(wasm, maxWasm+1))
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	if size > maxWasm {
+		return "", 0, fmt.Errorf("%s in layer %s has more than the %d bytes that proxies read", compatFile, layer.Digest, maxWasm)
+	}
+	sum := hex.EncodeToString(hash.Sum(nil))
+	if want := found.manifest.Annotations[AnnotationWasmSHA256]; want != "" && want != sum {
+		return "", 0, fmt.Errorf("the wasm sha256 is %s, and annotation %s says %s", sum, AnnotationWasmSHA256, want)
+	}
+	return sum, size, nil
+}

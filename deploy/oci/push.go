@@ -1,0 +1,394 @@
+package oci
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+)
+
+// parallel is how many filters are worked on side by side. Registries begin to
+// answer 429 not far above.
+const parallel = 8
+
+// maxWasm is the largest module that Istio's agent and Envoy Gateway download;
+// they cut off what is beyond.
+//
+// Reference: ISTIO_WASM_MAX_BINARY_SIZE_BYTES in
+// https://istio.io/latest/docs/reference/commands/pilot-agent/
+const maxWasm = 256 << 20
+
+// PushOptions says what is pushed and how.
+type PushOptions struct {
+	// Filters are what is pushed.
+	Filters []Filter
+	// Release is what they have in common.
+	Release Release
+	// Shapes are the forms to push. Default: Artifact.
+	Shapes []Shape
+	// Siblings are the names of further filters in the registry, whose blobs are
+	// mounted where they are the same.
+	Siblings []string
+	// HoldTags leaves the moving tags where they are, for a release that checks
+	// more before it calls Move.
+	HoldTags bool
+}
+
+// Published is one manifest in a registry, under its version.
+type Published struct {
+	// Filter is the filter's name.
+	Filter string `json:"filter"`
+	// Version is the version, for example "1.4.0".
+	Version string `json:"version"`
+	// Shape is the manifest's form.
+	Shape Shape `json:"shape"`
+	// Repository is the repository's full name.
+	Repository string `json:"repository"`
+	// Tag is the version's tag in this shape.
+	Tag string `json:"tag"`
+	// ManifestDigest is the manifest digest, "sha256:…": what an oci:// URL is
+	// pinned to.
+	ManifestDigest string `json:"manifestDigest"`
+	// WasmSHA256 is the sha256 of the module, in hex.
+	WasmSHA256 string `json:"wasmSha256"`
+	// WasmSize is the module's size in bytes.
+	WasmSize int64 `json:"wasmSize"`
+	// Unchanged says that it was there already and nothing was sent.
+	Unchanged bool `json:"unchanged"`
+	// Moved are the moving tags that were moved to it.
+	Moved []string `json:"moved,omitempty"`
+}
+
+// Reference is the manifest pinned by its digest.
+func (p Published) Reference() string { return p.Repository + "@" + p.ManifestDigest }
+
+// job is the push of one image.
+type job struct {
+	*Image
+	filter  Filter
+	version string
+	name    string // of the repository
+	repo    repository
+	slot    immutable.Slot // of the version tag
+	exists  bool
+	moved   []string
+}
+
+// Push publishes filters under their version, side by side, and returns what is
+// published in the order of the filters and shapes.
+//
+// First it looks at every version tag, and changes nothing if one has another
+// digest than ours (*immutable.Conflict). Then it sends blobs, manifests by their
+// digest, reads both back, and only when all filters have come so far sets the
+// version tags, and after them the moving tags. So it can be interrupted
+// anywhere: no tag points to something incomplete, and the same push again
+// finishes the job. What the registry has already is not sent.
+func Push(ctx context.Context, r *Registry, opts PushOptions) ([]Published, error) {
+	jobs, err := r.plan(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := each(jobs, "look up", func(j *job) (err error) {
+		j.exists, err = j.slot.Check(ctx)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	missing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.exists })
+	if err := each(missing, "inspect", func(j *job) error { return check(ctx, j.filter) }); err != nil {
+		return nil, err
+	}
+	sources := r.blobSources(ctx, jobs, missing, opts.Siblings)
+	if err := each(missing, "push", func(j *job) error { return r.send(ctx, j, sources) }); err != nil {
+		return nil, err
+	}
+	if err := each(missing, "tag", func(j *job) error {
+		_, err := j.slot.Write(ctx)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if !opts.HoldTags {
+		if err := each(jobs, "move the tags of", func(j *job) (err error) {
+			j.moved, err = r.move(ctx, j.repo, j.Shape, j.version, j.Descriptor)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	published := make([]Published, len(jobs))
+	for i, j := range jobs {
+		published[i] = j.published()
+		r.report.Printf("%s", published[i])
+	}
+	return published, nil
+}
+
+func (j *job) published() Published {
+	return Published{
+		Filter:         j.filter.Module.Name,
+		Version:        j.version,
+		Shape:          j.Shape,
+		Repository:     j.name,
+		Tag:            j.Shape.tag(j.version),
+		ManifestDigest: j.Descriptor.Digest.String(),
+		WasmSHA256:     j.filter.Module.WasmSHA256,
+		WasmSize:       j.filter.Module.Size,
+		Unchanged:      j.exists,
+		Moved:          j.moved,
+	}
+}
+
+// String is one line for people.
+func (p Published) String() string {
+	state := "pushed"
+	if p.Unchanged {
+		state = "was there already"
+	}
+	line := fmt.Sprintf("%s:%s: %s, manifest digest %s, wasm sha256 %s", p.Repository, p.Tag, state, p.ManifestDigest, p.WasmSHA256)
+	if len(p.Moved) > 0 {
+		line += "; now also " + strings.Join(p.Moved, ", ")
+	}
+	return line
+}
+
+// plan builds the images.
+func (r *Registry) plan(opts PushOptions) ([]*job, error) {
+	if _, err := ParseVersion(opts.Release.Version); err != nil {
+		return nil, fmt.Errorf("push: %w", err)
+	}
+	if len(opts.Shapes) == 0 {
+		opts.Shapes = []Shape{Artifact}
+	}
+	var jobs []*job
+	for _, filter := range opts.Filters {
+		repo, err := r.repository(filter.Module.Name)
+		if err != nil {
+			return nil, fmt.Errorf("push %s: %w", filter.Module.Name, err)
+		}
+		for _, shape := range opts.Shapes {
+			jobs = append(jobs, &job{
+				Image:   &Image{Shape: shape},
+				filter:  filter,
+				version: opts.Release.Version,
+				name:    r.name(filter.Module.Name),
+				repo:    repo,
+			})
+		}
+	}
+	return jobs, each(jobs, "push", func(j *job) (err error) {
+		if j.Image, err = NewImage(j.Shape, j.filter, opts.Release); err == nil {
+			j.slot = r.versionTag(j)
+		}
+		return err
+	})
+}
+
+// check refuses a module that would take down the proxies that pull it.
+func check(ctx context.Context, filter Filter) error {
+	if filter.Module.Size > maxWasm {
+		return fmt.Errorf("the module has %d bytes, and proxies read no more than %d; make it smaller", filter.Module.Size, maxWasm)
+	}
+	if _, err := inspect.File(ctx, filter.Module.Path); err != nil {
+		return fmt.Errorf("module %s: %w", filter.Module.Path, err)
+	}
+	return nil
+}
+
+// versionTag is the slot of an image's version tag.
+func (r *Registry) versionTag(j *job) immutable.Slot {
+	tag := j.Shape.tag(j.version)
+	return immutable.Slot{
+		Name:       j.name + ":" + tag,
+		Kind:       "manifest digest",
+		Ours:       j.Descriptor.Digest.String(),
+		Overwrites: true,
+		Current: func(ctx context.Context) (string, error) {
+			desc, err := r.resolve(ctx, j.repo, tag)
+			if absent(err) {
+				return "", immutable.ErrAbsent
+			}
+			return desc.Digest.String(), err
+		},
+		Create: func(ctx context.Context) error {
+			return r.do(ctx, func() error {
+				return j.repo.PushReference(ctx, j.Descriptor, bytes.NewReader(j.Manifest), tag)
+			})
+		},
+	}
+}
+
+// send brings an image into the registry without any tag, and reads it back.
+func (r *Registry) send(ctx context.Context, j *job, sources *blobSources) error {
+	for _, blob := range j.Blobs {
+		if err := r.sendBlob(ctx, j.repo, blob, sources.of(blob.Digest)); err != nil {
+			return err
+		}
+		sources.add(j.repo, blob.Digest)
+	}
+	if err := r.do(ctx, func() error {
+		return j.repo.Push(ctx, j.Descriptor, bytes.NewReader(j.Manifest))
+	}); err != nil {
+		return fmt.Errorf("send the manifest: %w", err)
+	}
+	if _, err := r.fetch(ctx, j.repo, j.Descriptor); err != nil {
+		return fmt.Errorf("read the manifest back: %w", err)
+	}
+	for _, blob := range j.Blobs {
+		if err := r.copyBlob(ctx, j.repo, blob.Descriptor, discard); err != nil {
+			return fmt.Errorf("read back what was sent: %w", err)
+		}
+	}
+	return nil
+}
+
+func discard() (io.Writer, error) { return io.Discard, nil }
+
+// sendBlob sends a blob unless the repository has it. If another repository is
+// known to have it, the registry is asked to mount it from there; one that does
+// not takes the content in the same exchange.
+func (r *Registry) sendBlob(ctx context.Context, repo repository, blob Blob, from string) error {
+	return r.do(ctx, func() error {
+		if exists, err := repo.Exists(ctx, blob.Descriptor); exists || err != nil {
+			return err
+		}
+		open := func() (io.ReadCloser, error) {
+			body, err := blob.Open()
+			if err != nil {
+				return nil, err
+			}
+			body = r.report.Body(body, blob.Size)
+			return &verifiedBody{content.NewVerifyReader(body, blob.Descriptor), body}, nil
+		}
+		if remote, ok := repo.(*remote.Repository); ok && from != "" && from != remote.Reference.Repository {
+			// Not every registry lets us, for example where the credentials are
+			// for one repository.
+			if err := remote.Mount(ctx, blob.Descriptor, from, open); err == nil || retry.Retryable(err) {
+				return err
+			}
+		}
+		body, err := open()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		return repo.Push(ctx, blob.Descriptor, body)
+	})
+}
+
+// verifiedBody is content on its way to the registry. It ends in an error if the
+// file is no longer the one that the record describes, so that a registry that
+// does not compare digests gets nothing wrong.
+type verifiedBody struct {
+	*content.VerifyReader
+	body io.Closer
+}
+
+func (b *verifiedBody) Read(p []byte) (int, error) {
+	n, err := b.VerifyReader.Read(p)
+	if errors.Is(err, io.EOF) && b.Verify() != nil {
+		return n, errChanged
+	}
+	return n, err
+}
+
+func (b *verifiedBody) Close() error { return b.body.Close() }
+
+// blobSources knows in which repositories of the registry blobs are.
+type blobSources struct {
+	mu    sync.Mutex
+	repos map[digest.Digest]string
+}
+
+func (s *blobSources) of(d digest.Digest) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.repos[d]
+}
+
+func (s *blobSources) add(repo repository, d digest.Digest) {
+	remote, ok := repo.(*remote.Repository)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.repos[d] == "" {
+		s.repos[d] = remote.Reference.Repository
+	}
+}
+
+// blobSources looks up which blobs are in the registry: those of the images that
+// are there already, and of the newest version of each filter. What cannot be read
+// is left out: it is only a shortcut.
+func (r *Registry) blobSources(ctx context.Context, jobs, missing []*job, siblings []string) *blobSources {
+	sources := &blobSources{repos: make(map[digest.Digest]string)}
+	if len(missing) == 0 {
+		return sources
+	}
+	names := slices.Clone(siblings)
+	for _, j := range jobs {
+		names = append(names, j.filter.Module.Name)
+		if j.exists {
+			for _, blob := range j.Blobs {
+				sources.add(j.repo, blob.Digest)
+			}
+		}
+	}
+	slices.Sort(names)
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for _, name := range slices.Compact(names) {
+		group.Go(func() error {
+			repo, err := r.repository(name)
+			if err != nil {
+				return nil
+			}
+			desc, err := repo.Resolve(ctx, "latest")
+			if err != nil {
+				return nil
+			}
+			layers, err := content.Successors(ctx, repo, desc)
+			if err != nil {
+				return nil
+			}
+			for _, layer := range layers {
+				sources.add(repo, layer.Digest)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return sources
+}
+
+// each runs do for every job, some side by side, and returns all errors. verb says
+// what is done to the image.
+func each(jobs []*job, verb string, do func(*job) error) error {
+	errs := make([]error, len(jobs))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, j := range jobs {
+		group.Go(func() error {
+			if err := do(j); err != nil {
+				errs[i] = fmt.Errorf("%s %s:%s: %w", verb, j.name, j.Shape.tag(j.version), err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return errors.Join(errs...)
+}

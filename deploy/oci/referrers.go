@@ -1,0 +1,106 @@
+package oci
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Node is something that was attached, and what is attached to that.
+type Node struct {
+	// ArtifactType says what it is, for example "application/vnd.cyclonedx+json".
+	ArtifactType string `json:"artifactType"`
+	// ManifestDigest is the digest of its manifest, "sha256:…".
+	ManifestDigest string `json:"manifestDigest"`
+	// Files are the names of its layers, where they have one.
+	Files []string `json:"files,omitempty"`
+	// Referrers is what is attached to it in turn.
+	Referrers []Node `json:"referrers,omitempty"`
+}
+
+// Discover lists what is attached to the manifest that a reference stands for, as
+// a tree, in the order of artifact types and digests.
+func Discover(ctx context.Context, r *Registry, ref Reference) ([]Node, error) {
+	found, err := r.find(ctx, ref)
+	if err == nil {
+		var tree []Node
+		if tree, err = r.tree(ctx, found.repo, found.desc, 0); err == nil {
+			return tree, nil
+		}
+	}
+	return nil, fmt.Errorf("discover what is attached to %s: %w", ref, err)
+}
+
+// maxDepth is how deep a tree is followed. Signatures of attestations have depth 2.
+const maxDepth = 8
+
+func (r *Registry) tree(ctx context.Context, repo repository, desc ocispec.Descriptor, depth int) ([]Node, error) {
+	if depth == maxDepth {
+		return nil, fmt.Errorf("more than %d manifests are attached to each other in a row", maxDepth)
+	}
+	referrers, err := r.referrers(ctx, repo, desc)
+	if err != nil {
+		return nil, fmt.Errorf("list referrers: %w", err)
+	}
+	var nodes []Node
+	for _, referrer := range referrers {
+		data, err := r.fetch(ctx, repo, referrer)
+		if err != nil {
+			return nil, err
+		}
+		var m ocispec.Manifest
+		if err := json.Unmarshal(data, &m); err != nil {
+			return nil, fmt.Errorf("read manifest %s: %w", referrer.Digest, err)
+		}
+		// The manifest's own word: registries are not at one about what the list
+		// says.
+		node := Node{ArtifactType: cmp.Or(m.ArtifactType, m.Config.MediaType), ManifestDigest: referrer.Digest.String()}
+		for _, layer := range m.Layers {
+			if name := layer.Annotations[ocispec.AnnotationTitle]; name != "" {
+				node.Files = append(node.Files, name)
+			}
+		}
+		if node.Referrers, err = r.tree(ctx, repo, referrer, depth+1); err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, node)
+	}
+	slices.SortFunc(nodes, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(a.ArtifactType, b.ArtifactType), cmp.Compare(a.ManifestDigest, b.ManifestDigest))
+	})
+	return nodes, nil
+}
+
+// Tree is what is attached to one manifest.
+type Tree struct {
+	// Reference is the manifest, as it was asked for.
+	Reference string `json:"reference"`
+	// Referrers is what is attached.
+	Referrers []Node `json:"referrers"`
+}
+
+// Text is the tree for people.
+func (t Tree) Text(w io.Writer) {
+	fmt.Fprintln(w, t.Reference)
+	writeTree(w, t.Referrers, "")
+}
+
+func writeTree(w io.Writer, nodes []Node, indent string) {
+	for i, node := range nodes {
+		branch, below := "├── ", "│   "
+		if i == len(nodes)-1 {
+			branch, below = "└── ", "    "
+		}
+		fmt.Fprintf(w, "%s%s%s", indent, branch, node.ArtifactType)
+		for _, file := range node.Files {
+			fmt.Fprintf(w, " %s", file)
+		}
+		fmt.Fprintf(w, " %s\n", node.ManifestDigest)
+		writeTree(w, node.Referrers, indent+below)
+	}
+}

@@ -1,0 +1,353 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/progress"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+)
+
+// LayoutScheme begins the address of a folder of OCI layouts.
+const LayoutScheme = "oci-layout:"
+
+// RegistryOptions says where filters are published and how to get in.
+type RegistryOptions struct {
+	// Address is the registry and the path below which each filter has its
+	// repository, for example "ghcr.io/acme/filters"; or "oci-layout:DIR", for a
+	// folder with one OCI layout per filter.
+	Address string
+	// PlainHTTP turns TLS off. Default: TLS, but for a loopback address.
+	PlainHTTP bool
+	// Username and Password are used instead of the docker credential store.
+	Username, Password string
+	// Transport does the HTTP requests. Default: Go's own, with connections kept
+	// for filters that are pushed side by side.
+	Transport http.RoundTripper
+	// Stall is how long a connection may stand still: see retry.Transport.
+	Stall time.Duration
+	// Retry says how often and how soon what failed is tried again. Its Notify is
+	// set by Open.
+	Retry retry.Policy
+	// Out is told what is done, a line each, with a bar for long transfers if it
+	// is a terminal. Default: nothing is told.
+	Out io.Writer
+}
+
+// Registry is a place for filters. Its methods and the functions that take it may
+// be used by several goroutines.
+type Registry struct {
+	base   string // host and path prefix, or oci-layout:DIR
+	host   string
+	static bool // the credentials came from Username and Password
+	plain  bool
+	client *auth.Client
+	policy retry.Policy
+	report *progress.Reporter
+
+	mu    sync.Mutex
+	repos map[string]repository
+}
+
+// repository is one filter's repository: a remote one or an OCI layout.
+type repository interface {
+	content.Storage
+	Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error)
+	registry.TagLister
+	registry.ReferrerLister
+	// PushReference stores a manifest and lets a tag point to it.
+	PushReference(ctx context.Context, desc ocispec.Descriptor, manifest io.Reader, tag string) error
+}
+
+var (
+	_ repository = (*remote.Repository)(nil)
+	_ repository = (*layout)(nil)
+)
+
+// Open checks the options. It sends nothing yet.
+func Open(opts RegistryOptions) (*Registry, error) {
+	r := &Registry{
+		base:   strings.TrimSuffix(opts.Address, "/"),
+		static: opts.Username != "" || opts.Password != "",
+		policy: opts.Retry,
+		report: progress.New(opts.Out),
+		repos:  make(map[string]repository),
+	}
+	r.policy.Notify = func(err error, wait time.Duration) {
+		r.report.Printf("%v; trying again in %s", r.explain(err), wait.Round(time.Second/10))
+	}
+	if dir, ok := strings.CutPrefix(opts.Address, LayoutScheme); ok {
+		if dir == "" {
+			return nil, fmt.Errorf("registry %q: name a folder after the colon", opts.Address)
+		}
+		return r, nil
+	}
+	// A made-up last element tells whether repositories below it can exist.
+	ref, err := registry.ParseReference(r.base + "/filter")
+	if err != nil || ref.Reference != "" {
+		return nil, fmt.Errorf("registry %q: write a host and the path below which each filter gets its repository, in lowercase and without scheme or tag, for example ghcr.io/acme/filters", redactAddress(opts.Address))
+	}
+	r.host = ref.Registry
+	r.plain = opts.PlainHTTP || isLoopback(ref.Host())
+	transport := opts.Transport
+	if transport == nil {
+		base := http.DefaultTransport.(*http.Transport).Clone()
+		base.MaxIdleConnsPerHost = 2 * parallel
+		transport = base
+	}
+	r.client = &auth.Client{
+		Client: &http.Client{Transport: &retry.Transport{Base: transport, Stall: opts.Stall}},
+		Cache:  auth.NewCache(),
+		Header: http.Header{"User-Agent": {"slipway"}},
+	}
+	if r.static {
+		if opts.Username == "" || opts.Password == "" {
+			return nil, errors.New("registry credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD go together; set both or neither")
+		}
+		r.client.Credential = auth.StaticCredential(r.host, auth.Credential{Username: opts.Username, Password: opts.Password})
+		return r, nil
+	}
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read the docker credential store: %w", err)
+	}
+	r.client.Credential = credentials.Credential(store)
+	return r, nil
+}
+
+// Address is where filters are published, without a trailing slash.
+func (r *Registry) Address() string { return r.base }
+
+// redactAddress hides what stands before an @, where people put passwords.
+func redactAddress(address string) string {
+	if at := strings.LastIndex(address, "@"); at >= 0 {
+		return "…" + address[at:]
+	}
+	return address
+}
+
+// isLoopback reports whether a host, perhaps with a port, is this machine, where
+// docker and oras use plain HTTP by themselves as well.
+func isLoopback(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	ip := net.ParseIP(strings.Trim(name, "[]"))
+	return name == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// name is the full name of a filter's repository.
+func (r *Registry) name(filter string) string { return r.base + "/" + filter }
+
+// repository returns a filter's repository.
+func (r *Registry) repository(filter string) (repository, error) {
+	return r.open(r.name(filter))
+}
+
+// open returns the repository of a full name.
+func (r *Registry) open(name string) (repository, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if repo, ok := r.repos[name]; ok {
+		return repo, nil
+	}
+	repo, err := r.newRepository(name)
+	if err != nil {
+		return nil, err
+	}
+	r.repos[name] = repo
+	return repo, nil
+}
+
+func (r *Registry) newRepository(name string) (repository, error) {
+	if dir, ok := strings.CutPrefix(name, LayoutScheme); ok {
+		return newLayout(dir)
+	}
+	ref, err := registry.ParseReference(name)
+	if err != nil {
+		return nil, fmt.Errorf("repository %q: %w", name, err)
+	}
+	repo := &remote.Repository{
+		Reference: ref,
+		Client:    r.client,
+		PlainHTTP: r.plain,
+		// A registry that never ends its lists is broken.
+		TagListMaxPages:      1000,
+		ReferrerListMaxPages: 1000,
+		// Attach keeps the fallback index itself: see there.
+		SkipReferrersGC: true,
+	}
+	return repo, nil
+}
+
+// do runs an operation on the registry with retries, and explains its failure.
+func (r *Registry) do(ctx context.Context, operation func() error) error {
+	return r.explain(r.policy.Do(ctx, operation))
+}
+
+// resolve returns the descriptor that a tag or digest stands for.
+func (r *Registry) resolve(ctx context.Context, repo repository, reference string) (ocispec.Descriptor, error) {
+	var desc ocispec.Descriptor
+	err := r.do(ctx, func() (err error) {
+		desc, err = repo.Resolve(ctx, reference)
+		return err
+	})
+	return desc, err
+}
+
+// maxManifest is how large a manifest may be.
+//
+// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
+const maxManifest = 4 << 20
+
+// fetch returns the whole content of a manifest or another small blob, whose size
+// and digest are as the descriptor says.
+func (r *Registry) fetch(ctx context.Context, repo repository, desc ocispec.Descriptor) ([]byte, error) {
+	if desc.Size > maxManifest {
+		return nil, fmt.Errorf("%s has %d bytes, and no manifest has more than %d", desc.Digest, desc.Size, maxManifest)
+	}
+	var data []byte
+	err := r.do(ctx, func() (err error) {
+		data, err = content.FetchAll(ctx, repo, desc)
+		return err
+	})
+	return data, err
+}
+
+// copyBlob writes a blob's content to what create returns, which is called anew
+// for each try, and compares its size and digest with the descriptor. Content that
+// does not end where it should is not read to its end.
+func (r *Registry) copyBlob(ctx context.Context, repo repository, desc ocispec.Descriptor, create func() (io.Writer, error)) error {
+	err := r.do(ctx, func() error {
+		w, err := create()
+		if err != nil {
+			return err
+		}
+		body, err := repo.Fetch(ctx, desc)
+		if err != nil {
+			return err
+		}
+		body = r.report.Body(body, desc.Size)
+		defer func() { _ = body.Close() }()
+		verified := content.NewVerifyReader(body, desc)
+		if _, err := io.Copy(w, verified); err != nil {
+			return err
+		}
+		return verified.Verify()
+	})
+	if err != nil {
+		return fmt.Errorf("read blob %s of %d bytes: %w", desc.Digest, desc.Size, err)
+	}
+	return nil
+}
+
+// tags returns all tags; a repository that does not exist has none.
+func (r *Registry) tags(ctx context.Context, repo repository) ([]string, error) {
+	var all []string
+	err := r.do(ctx, func() error {
+		all = nil
+		return repo.Tags(ctx, "", func(page []string) error {
+			all = append(all, page...)
+			return nil
+		})
+	})
+	if absent(err) {
+		return nil, nil
+	}
+	return all, err
+}
+
+// referrers returns the descriptors of the manifests that refer to desc.
+func (r *Registry) referrers(ctx context.Context, repo repository, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	var all []ocispec.Descriptor
+	err := r.do(ctx, func() error {
+		all = nil
+		return repo.Referrers(ctx, desc, "", func(page []ocispec.Descriptor) error {
+			all = append(all, page...)
+			return nil
+		})
+	})
+	if errors.Is(err, errdef.ErrNotFound) {
+		return nil, nil
+	}
+	return all, err
+}
+
+// Reference names a manifest in a repository.
+type Reference struct {
+	// Repository is the full name of the repository, for example
+	// "ghcr.io/acme/filters/headers".
+	Repository string
+	// Tag is the tag, for example "1.4.0"; empty if the manifest is named by its
+	// digest.
+	Tag string
+	// Digest is the manifest digest, for example "sha256:…"; empty if the
+	// manifest is named by a tag.
+	Digest string
+}
+
+// String is the reference as registries' clients take it.
+func (r Reference) String() string {
+	if r.Digest != "" {
+		return r.Repository + "@" + r.Digest
+	}
+	return r.Repository + ":" + r.Tag
+}
+
+func (r Reference) reference() string {
+	if r.Digest != "" {
+		return r.Digest
+	}
+	return r.Tag
+}
+
+// ParseReference reads a reference: a full one, such as
+// "ghcr.io/acme/filters/headers:1.4.0", "…/headers@sha256:…" or
+// "oci-layout:DIR/headers:1.4.0"; or, for a filter of this registry, "headers:1.4.0"
+// or "headers@sha256:…".
+func (r *Registry) ParseReference(text string) (Reference, error) {
+	full := text
+	if !strings.Contains(text, "/") {
+		full = r.base + "/" + text
+	}
+	rest, scheme := full, ""
+	if dir, ok := strings.CutPrefix(full, LayoutScheme); ok {
+		// The folder is no part of the repository's name, and may hold what a
+		// name must not.
+		scheme, rest = LayoutScheme+path.Dir(dir), "layout.invalid/"+path.Base(dir)
+	}
+	ref, err := registry.ParseReference(rest)
+	if err != nil || ref.Reference == "" {
+		return Reference{}, fmt.Errorf("reference %q: write FILTER:VERSION or FILTER@sha256:… for a filter of %s, or a full reference such as ghcr.io/acme/filters/headers:1.4.0", text, r.base)
+	}
+	if scheme == "" && ref.Registry != r.host {
+		return Reference{}, fmt.Errorf("reference %q: it is in %s, and the registry is %s; set REGISTRY to the one that it is in", text, ref.Registry, r.base)
+	}
+	parsed := Reference{Repository: ref.Registry + "/" + ref.Repository}
+	if scheme != "" {
+		parsed.Repository = scheme + "/" + ref.Repository
+	}
+	if digest, err := ref.Digest(); err == nil {
+		parsed.Digest = digest.String()
+	} else {
+		parsed.Tag = ref.Reference
+	}
+	return parsed, nil
+}

@@ -1,0 +1,69 @@
+package oci
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/CycloneDX/cyclonedx-go"
+)
+
+// SBOM is the bill of materials of a module, in CycloneDX's JSON: the Go modules
+// that packages were compiled from, as the build's record lists them, Go's standard
+// library and the compiler. It depends on the filter and the release only.
+//
+// Reference: https://cyclonedx.org/docs/1.6/json/
+func SBOM(filter Filter, release Release) (Attachment, error) {
+	record := filter.Module.Record
+	self := cyclonedx.Component{
+		BOMRef:      "pkg:oci/" + record.Name + "@" + release.Version,
+		Type:        cyclonedx.ComponentTypeApplication,
+		Name:        record.Name,
+		Version:     release.Version,
+		Description: filter.Metadata.Description,
+		Hashes:      &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: record.WasmSHA256}},
+		Licenses:    &cyclonedx.Licenses{{Expression: filter.Metadata.License}},
+		Properties:  &[]cyclonedx.Property{{Name: "slipway:revision", Value: release.Revision}},
+	}
+	if release.Source != "" {
+		self.ExternalReferences = &[]cyclonedx.ExternalReference{{Type: cyclonedx.ERTypeVCS, URL: release.Source}}
+	}
+	components := []cyclonedx.Component{library("std", strings.TrimPrefix(record.Compiler.GoVersion, "go"))}
+	for _, module := range record.Modules {
+		version := module.Version
+		if version == "" { // the filter's own module
+			version = release.Revision
+		}
+		components = append(components, library(module.Path, version))
+	}
+	used := make([]string, len(components))
+	for i, c := range components {
+		used[i] = c.BOMRef
+	}
+	bom := cyclonedx.NewBOM()
+	bom.Metadata = &cyclonedx.Metadata{
+		Timestamp: release.Created.UTC().Format(time.RFC3339),
+		Component: &self,
+		Tools: &cyclonedx.ToolsChoice{Components: &[]cyclonedx.Component{{
+			Type:    cyclonedx.ComponentTypeApplication,
+			Name:    record.Compiler.Name,
+			Version: record.Compiler.Version,
+		}}},
+	}
+	bom.Components = &components
+	bom.Dependencies = &[]cyclonedx.Dependency{{Ref: self.BOMRef, Dependencies: &used}}
+	var out bytes.Buffer
+	if err := cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bom, cyclonedx.SpecVersion1_6); err != nil {
+		return Attachment{}, fmt.Errorf("write the SBOM of %s: %w", record.Name, err)
+	}
+	return Attachment{ArtifactType: TypeSBOM, Name: record.Name + ".cdx.json", Content: out.Bytes(), Created: release.Created}, nil
+}
+
+// library is a Go module.
+//
+// Reference: https://github.com/package-url/purl-spec/blob/main/types-doc/golang-definition.md
+func library(path, version string) cyclonedx.Component {
+	url := "pkg:golang/" + path + "@" + strings.ReplaceAll(version, "+", "%2B")
+	return cyclonedx.Component{BOMRef: url, Type: cyclonedx.ComponentTypeLibrary, Name: path, Version: version, PackageURL: url}
+}

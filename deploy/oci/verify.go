@@ -1,0 +1,238 @@
+package oci
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+)
+
+// Verification is what a registry holds under a reference.
+type Verification struct {
+	// Reference is what was verified, as it was asked for.
+	Reference string `json:"reference"`
+	// ManifestDigest is the manifest digest, "sha256:…".
+	ManifestDigest string `json:"manifestDigest"`
+	// Shape is the manifest's form; empty if it is none of Slipway's.
+	Shape Shape `json:"shape,omitempty"`
+	// WasmSHA256 is the sha256 of the module, in hex; empty if none was found.
+	WasmSHA256 string `json:"wasmSha256,omitempty"`
+	// WasmSize is the module's size in bytes.
+	WasmSize int64 `json:"wasmSize,omitempty"`
+	// ABI and EnvoyMin are what the module's inspection found: see inspect.Report.
+	ABI      string `json:"abi,omitempty"`
+	EnvoyMin string `json:"envoyMin,omitempty"`
+	// Annotations are the manifest's annotations.
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// Consumers is what each consumer does with it.
+	Consumers []Verdict `json:"consumers"`
+	// Referrers is what was attached to it.
+	Referrers []Node `json:"referrers,omitempty"`
+	// Problems are what is wrong, a line each; empty if nothing is.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// ErrProblems is in the chain of Verification.Err.
+var ErrProblems = errors.New("verification failed")
+
+// Err names all problems; it is nil if there are none.
+func (v *Verification) Err() error {
+	if len(v.Problems) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %s", v.Reference, ErrProblems, strings.Join(v.Problems, "; "))
+}
+
+// Verify reads everything that a reference stands for from the registry, and
+// nothing from elsewhere: the manifest, its blobs' digests and sizes, its
+// annotations, the module's inspection, and what is attached. It asks each
+// consumer's rule. An error means that it could not be read; what is wrong with it
+// is in the result's Problems.
+func Verify(ctx context.Context, r *Registry, ref Reference) (*Verification, error) {
+	v, err := r.verify(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", ref, err)
+	}
+	return v, nil
+}
+
+// VerifyVersion verifies a filter's version in every shape that is published; the
+// artifact has to be.
+func VerifyVersion(ctx context.Context, r *Registry, filter, version string) ([]*Verification, error) {
+	if _, err := ParseVersion(version); err != nil {
+		return nil, fmt.Errorf("verify: %w", err)
+	}
+	var all []*Verification
+	for _, shape := range Shapes {
+		v, err := Verify(ctx, r, Reference{Repository: r.name(filter), Tag: shape.tag(version)})
+		if shape != Artifact && absent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+func (r *Registry) verify(ctx context.Context, ref Reference) (*Verification, error) {
+	found, err := r.find(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verification{
+		Reference:      ref.String(),
+		ManifestDigest: found.desc.Digest.String(),
+		Shape:          found.manifest.shape(),
+		Annotations:    found.manifest.Annotations,
+	}
+	if v.Consumers, err = Judge(found.desc.MediaType, found.content); err != nil {
+		return nil, err
+	}
+	v.checkConsumers()
+	v.checkAnnotations(ref)
+	if v.Shape != "" {
+		v.checkConfig(found.manifest)
+		if err := r.checkBlobs(ctx, found, v); err != nil {
+			return nil, err
+		}
+	}
+	v.Referrers, err = r.tree(ctx, found.repo, found.desc, 0)
+	return v, err
+}
+
+func (v *Verification) problem(format string, args ...any) {
+	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
+}
+
+// checkConsumers refuses a manifest that those do not take whom its shape is for.
+func (v *Verification) checkConsumers() {
+	if !slices.ContainsFunc(v.Consumers, func(c Verdict) bool { return c.Answer == Accepts }) {
+		v.problem("no consumer accepts it: Istio %s", v.Consumers[0].Reason)
+	}
+}
+
+func (v *Verification) checkAnnotations(ref Reference) {
+	for _, key := range []string{ocispec.AnnotationVersion, ocispec.AnnotationRevision, ocispec.AnnotationCreated, AnnotationFilter, AnnotationWasmSHA256} {
+		if v.Annotations[key] == "" {
+			v.problem("annotation %s is missing", key)
+		}
+	}
+	if created := v.Annotations[ocispec.AnnotationCreated]; created != "" {
+		if _, err := time.Parse(time.RFC3339, created); err != nil {
+			v.problem("annotation %s is %q, which is no time as RFC 3339 writes it", ocispec.AnnotationCreated, created)
+		}
+	}
+	kind, ok := parseTag(ref.Tag)
+	if !ok {
+		return
+	}
+	if version := v.Annotations[ocispec.AnnotationVersion]; kind.version != nil && version != kind.version.Original() {
+		v.problem("annotation %s is %q, and its tag is %s", ocispec.AnnotationVersion, version, ref.Tag)
+	}
+	if v.Shape != "" && kind.shape != v.Shape {
+		v.problem("tag %s is for the %s shape, and it has the %s shape", ref.Tag, kind.shape, v.Shape)
+	}
+}
+
+// checkConfig compares the config's media type with that of the shape.
+func (v *Verification) checkConfig(m manifest) {
+	want := map[Shape]string{Artifact: mediaTypeModuleConfig, Compat: ocispec.MediaTypeImageConfig, CNCF: mediaTypeCNCFConfig}[v.Shape]
+	if m.Config.MediaType != want {
+		v.problem("its config is %s; in the %s shape it is %s", m.Config.MediaType, v.Shape, want)
+	}
+	if v.Shape == Artifact && m.layer(mediaTypeModuleConfig) == nil {
+		v.problem("none of its layers is %s", mediaTypeModuleConfig)
+	}
+}
+
+// checkBlobs reads every blob and inspects the module. What the registry answers
+// wrongly is a problem of what is published; that it does not answer is an error.
+func (r *Registry) checkBlobs(ctx context.Context, found *found, v *Verification) error {
+	m := found.manifest
+	wasm := m.wasmLayer()
+	for _, blob := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
+		if blob.Digest == wasm.Digest {
+			continue
+		}
+		if err := r.copyBlob(ctx, found.repo, blob, discard); err != nil {
+			if !damaged(err) {
+				return err
+			}
+			v.problem("%v", err)
+		}
+	}
+	file, err := os.CreateTemp("", "slipway-verify-*.wasm")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = file.Close()
+		_ = os.Remove(file.Name())
+	}()
+	v.WasmSHA256, v.WasmSize, err = r.writeWasm(ctx, found, file)
+	if err != nil {
+		if !damaged(err) {
+			return err
+		}
+		v.problem("%v", err)
+		return nil
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	var module bytes.Buffer
+	if _, err := io.Copy(&module, file); err != nil {
+		return err
+	}
+	report, err := inspect.Check(ctx, module.Bytes())
+	if err != nil {
+		v.problem("%v", err)
+	}
+	if report != nil {
+		v.ABI, v.EnvoyMin = report.ABI, report.EnvoyMin
+	}
+	return nil
+}
+
+// Text is the verification for people: a table of facts and verdicts.
+func (v *Verification) Text(w io.Writer) {
+	state := "ok"
+	if len(v.Problems) > 0 {
+		state = "FAILED"
+	}
+	fmt.Fprintf(w, "%s: %s\n", v.Reference, state)
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %-16s %s\n", name, value)
+		}
+	}
+	row("manifest digest", v.ManifestDigest)
+	row("shape", string(v.Shape))
+	row("wasm sha256", v.WasmSHA256)
+	if v.WasmSize > 0 {
+		row("wasm size", fmt.Sprintf("%d bytes", v.WasmSize))
+	}
+	row("abi", v.ABI)
+	row("lowest Envoy", v.EnvoyMin)
+	for _, key := range []string{ocispec.AnnotationVersion, ocispec.AnnotationRevision, ocispec.AnnotationCreated, AnnotationCompiler} {
+		row(key[strings.LastIndex(key, ".")+1:], v.Annotations[key])
+	}
+	for _, c := range v.Consumers {
+		row(c.Consumer, fmt.Sprintf("%s: %s", c.Answer, c.Reason))
+	}
+	for _, problem := range v.Problems {
+		row("PROBLEM", problem)
+	}
+	writeTree(w, v.Referrers, "  ")
+}
