@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/slipway-wasm/slipway/filter/internal/conf"
@@ -23,7 +24,7 @@ func parseConfig(data []byte) (*config, error) {
 		return nil, err
 	}
 	c := &config{
-		redact:       []string{"authorization", "proxy-authorization", "cookie", "set-cookie", "x-auth"},
+		redact:       slices.Clone(httpheader.Sensitive),
 		maxLineBytes: defaultLine,
 	}
 	choice := "all"

@@ -86,8 +86,12 @@ func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
 	return types.OnPluginStartStatusOK
 }
 
-// NewHttpContext makes the context of one stream.
+// NewHttpContext makes the context of one stream. Streams of a plugin that did not
+// start are not logged.
 func (p *plugin) NewHttpContext(id uint32) types.HttpContext {
+	if p.config == nil {
+		return &types.DefaultHttpContext{}
+	}
 	return &stream{plugin: p, id: id}
 }
 

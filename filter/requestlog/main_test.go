@@ -425,6 +425,14 @@ func testBadConfiguration(t *testing.T, vm types.VMContext) {
 				t.Fatalf("%d lines, want 1: %q", len(logs), logs)
 			}
 			check(t, logs[0], "requestlog: "+tc.want)
+			if started { // and fails open: a proxy may make streams all the same
+				id := h.InitializeHttpContext()
+				h.CallOnRequestHeaders(id, [][2]string{{":path", "/"}}, true)
+				h.CompleteHttpContext(id)
+				if lines := h.GetInfoLogs(); len(lines) != 0 {
+					t.Errorf("logged %q", lines)
+				}
+			}
 		})
 	}
 }
