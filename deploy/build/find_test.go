@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/internal/wasmtest"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // noTinyGo makes a machine without TinyGo: with an empty PATH and cache.

@@ -1,5 +1,10 @@
 package inspect
 
+import (
+	"slices"
+	"strings"
+)
+
 // The tables below are what Envoy's proxy-wasm host registers and looks up.
 // Sources, in https://github.com/proxy-wasm/proxy-wasm-cpp-host:
 //   - include/proxy-wasm/exports.h, FOR_ALL_HOST_FUNCTIONS and
@@ -29,6 +34,11 @@ type hostFunction struct {
 	signature string
 	since     string // the first Envoy version, major.minor
 	abi       string // the only ABI versions it is offered to, space-separated; empty: all
+}
+
+// offeredTo reports whether modules of that ABI version may import f.
+func (f hostFunction) offeredTo(abi string) bool {
+	return f.abi == "" || slices.Contains(strings.Fields(f.abi), abi)
 }
 
 // proxyFunctions are the functions of module "env".

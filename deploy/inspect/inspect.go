@@ -199,7 +199,7 @@ func (r *Report) checkImports(imports []function) {
 		switch {
 		case !ok:
 			r.problem("missing import: %s.%s: no Envoy offers it", f.module, f.name)
-		case offered.abi != "" && r.ABI != "" && !slices.Contains(strings.Fields(offered.abi), r.ABI):
+		case r.ABI != "" && !offered.offeredTo(r.ABI):
 			r.problem("missing import: %s.%s: Envoy offers it to ABI %s only, and the module's is %s", f.module, f.name, strings.ReplaceAll(offered.abi, " ", " and "), r.ABI)
 		case offered.signature != f.signature():
 			r.problem("import %s.%s has type %s, Envoy's is %s", f.module, f.name, f.text(), textOf(offered.signature))

@@ -14,7 +14,7 @@ import (
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
-	"github.com/slipway-wasm/slipway/deploy/internal/wasmtest"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // testRelease returns a release of a version; each call the same.

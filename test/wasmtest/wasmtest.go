@@ -19,7 +19,7 @@ type Func struct {
 // Options says what a module has.
 type Options struct {
 	Imports []Func
-	Exports []Func // their bodies trap
+	Exports []Func // they do nothing and return 1 for each result, which is "true" to the host
 	// NoMemory leaves out the exported memory.
 	NoMemory bool
 	// Custom is the content of a custom section, to make modules differ.
@@ -50,7 +50,7 @@ func Encode(o Options) []byte {
 		}
 		functions = append(functions, index)
 		exports = append(exports, slices.Concat(name(f.Name), []byte{0x00}, index))
-		codes = append(codes, []byte{3, 0, 0x00, 0x0b}) // 3 bytes: no locals, unreachable, end
+		codes = append(codes, body(f.Signature))
 	}
 	if !o.NoMemory {
 		exports = append(exports, slices.Concat(name("memory"), []byte{0x02, 0}))
@@ -80,6 +80,20 @@ func functionType(signature string) []byte {
 		return b
 	}
 	return slices.Concat([]byte{0x60}, side(params), side(results))
+}
+
+func body(signature string) []byte {
+	_, results, _ := strings.Cut(signature, ":")
+	code := []byte{0} // no locals
+	for _, r := range results {
+		code = append(code, map[rune][]byte{
+			'i': {0x41, 1},                // i32.const 1
+			'I': {0x42, 1},                // i64.const 1
+			'f': {0x43, 0, 0, 0x80, 0x3f}, // f32.const 1
+		}[r]...)
+	}
+	code = append(code, 0x0b) // end
+	return append(uvarint(uint64(len(code))), code...)
 }
 
 func section(id byte, content []byte) []byte {
