@@ -25,24 +25,27 @@ func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
 	for i, c := range o.Clusters {
 		b.addCluster(fmt.Sprintf("clusters[%d]", i), c)
 	}
-	names := map[string]bool{}
-	for i, f := range o.Filters {
-		field := fmt.Sprintf("filters[%d]", i)
-		if names[f.Name] {
-			b.errorf("%s.name: %q is used twice; give each filter of the chain its own name", field, f.Name)
-		}
-		names[f.Name] = true
-		b.addFilter(field, f)
+	if len(o.Listeners) == 0 {
+		o.Listeners = []Listener{{}}
 	}
-	b.filters = append(b.filters, &hcmv3.HttpFilter{
-		Name:       "envoy.filters.http.router",
-		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: b.any("router", &routerv3.Router{})},
-	})
+	var listeners []*listenerv3.Listener
+	names := map[string]bool{}
+	for i, l := range o.Listeners {
+		field := fmt.Sprintf("listeners[%d]", i)
+		if l.Name == "" {
+			l.Name = DefaultListener
+		}
+		if names[l.Name] {
+			b.errorf("%s.name: %q is used twice; give each listener its own name", field, l.Name)
+		}
+		names[l.Name] = true
+		listeners = append(listeners, b.listener(field, l))
+	}
 
 	bootstrap := &bootstrapv3.Bootstrap{
 		Admin: &bootstrapv3.Admin{Address: b.bindAddress("admin", o.Admin)},
 		StaticResources: &bootstrapv3.Bootstrap_StaticResources{
-			Listeners: []*listenerv3.Listener{b.listener(o)},
+			Listeners: listeners,
 			Clusters:  b.messages,
 		},
 	}
@@ -57,7 +60,6 @@ func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
 // run tells them all.
 type builder struct {
 	errs     []error
-	filters  []*hcmv3.HttpFilter
 	messages []*clusterv3.Cluster
 	clusters map[string]bool
 }
@@ -85,7 +87,7 @@ func (b *builder) any(field string, m proto.Message) *anypb.Any {
 	return packed
 }
 
-func (b *builder) listener(o BuildOptions) *listenerv3.Listener {
+func (b *builder) listener(field string, l Listener) *listenerv3.Listener {
 	manager := &hcmv3.HttpConnectionManager{
 		StatPrefix: "ingress_http",
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
@@ -101,23 +103,43 @@ func (b *builder) listener(o BuildOptions) *listenerv3.Listener {
 				}},
 			}},
 		}},
-		HttpFilters: b.filters,
+		HttpFilters: b.httpFilters(field, l.Filters),
 	}
-	if o.AccessLog {
+	if l.AccessLog {
 		manager.AccessLog = []*accesslogv3.AccessLog{{
 			Name:       "envoy.access_loggers.stdout",
-			ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: b.any("access log", &streamv3.StdoutAccessLog{})},
+			ConfigType: &accesslogv3.AccessLog_TypedConfig{TypedConfig: b.any(field+".access_log", &streamv3.StdoutAccessLog{})},
 		}}
 	}
 	return &listenerv3.Listener{
-		Name:             ListenerName,
-		Address:          b.bindAddress("listener", o.Listener),
-		TrafficDirection: o.TrafficDirection,
+		Name:             l.Name,
+		Address:          b.bindAddress(field, l.Address),
+		TrafficDirection: l.TrafficDirection,
 		FilterChains: []*listenerv3.FilterChain{{
 			Filters: []*listenerv3.Filter{{
 				Name:       "envoy.filters.network.http_connection_manager",
-				ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: b.any("HTTP connection manager", manager)},
+				ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: b.any(field, manager)},
 			}},
 		}},
 	}
+}
+
+// httpFilters is the chain, with the router that must be its end.
+func (b *builder) httpFilters(field string, filters []Filter) []*hcmv3.HttpFilter {
+	var chain []*hcmv3.HttpFilter
+	names := map[string]bool{}
+	for i, f := range filters {
+		field := fmt.Sprintf("%s.filters[%d]", field, i)
+		if names[f.Name] {
+			b.errorf("%s.name: %q is used twice; give each filter of the chain its own name", field, f.Name)
+		}
+		names[f.Name] = true
+		if filter := b.filter(field, f); filter != nil {
+			chain = append(chain, filter)
+		}
+	}
+	return append(chain, &hcmv3.HttpFilter{
+		Name:       "envoy.filters.http.router",
+		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: b.any("router", &routerv3.Router{})},
+	})
 }

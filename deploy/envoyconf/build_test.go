@@ -24,39 +24,48 @@ var golden = map[string]envoyconf.BuildOptions{
 	"minimal": {Upstream: envoyconf.Address{Port: 8080}},
 	// Everything that can be said.
 	"full": {
-		Admin:            envoyconf.Address{Host: "0.0.0.0", Port: 8001},
-		Listener:         envoyconf.Address{Host: "::1", Port: 8085},
-		TrafficDirection: corev3.TrafficDirection_INBOUND,
-		AccessLog:        true,
-		Upstream:         envoyconf.Address{Host: "httpbin.example", Port: 80},
-		Clusters:         []envoyconf.Cluster{{Name: "my_custom_svc", Address: envoyconf.Address{Host: "10.0.0.7", Port: 9000}}},
-		Filters: []envoyconf.Filter{
+		Admin:    envoyconf.Address{Host: "0.0.0.0", Port: 8001},
+		Upstream: envoyconf.Address{Host: "httpbin.example", Port: 80},
+		Clusters: []envoyconf.Cluster{{Name: "my_custom_svc", Address: envoyconf.Address{Host: "10.0.0.7", Port: 9000}}},
+		Listeners: []envoyconf.Listener{
 			{
-				Name:            "headers",
-				RootID:          "root",
-				VMID:            "shared",
-				VMConfiguration: `{"direction":"in"}`,
-				Configuration:   "x-a=b\nx-c=d\n",
-				FailurePolicy:   wasmv3.FailurePolicy_FAIL_OPEN,
-				Environment:     map[string]string{"MODE": "test", "A": ""},
-				HostEnvironment: []string{"HOSTNAME"},
-				Source: envoyconf.Remote{
-					URL: "http://127.0.0.1:9999/headers.wasm", SHA256: sum, Timeout: 1500 * time.Millisecond, Retries: -1,
+				Name:             "inbound",
+				Address:          envoyconf.Address{Host: "::1", Port: 8085},
+				TrafficDirection: corev3.TrafficDirection_INBOUND,
+				AccessLog:        true,
+				Filters: []envoyconf.Filter{
+					{
+						Name:            "headers",
+						RootID:          "root",
+						VMID:            "shared",
+						VMConfiguration: `{"direction":"in"}`,
+						Configuration:   "x-a=b\nx-c=d\n",
+						FailurePolicy:   wasmv3.FailurePolicy_FAIL_OPEN,
+						Environment:     map[string]string{"MODE": "test", "A": ""},
+						HostEnvironment: []string{"HOSTNAME"},
+						Source: envoyconf.Remote{
+							URL: "http://127.0.0.1:9999/headers.wasm", SHA256: sum, Timeout: 1500 * time.Millisecond, Retries: -1,
+						},
+					},
+					{
+						Name:   "requestlog",
+						Source: envoyconf.Remote{URL: "http://127.0.0.1:9999/requestlog.wasm", SHA256: sum},
+					},
+					{
+						Name:   "authtoken",
+						Source: envoyconf.Remote{URL: "https://storage.example/authtoken.wasm?v=1", SHA256: sum, Cluster: "modules", CAFile: "/ca.pem"},
+					},
+					{
+						Name:   "by-address",
+						Source: envoyconf.Remote{URL: "https://10.0.0.8:8443/x.wasm", SHA256: sum},
+					},
+					{Name: "file", Source: envoyconf.Local{Path: "/etc/envoy/file.wasm"}},
 				},
 			},
 			{
-				Name:   "requestlog",
-				Source: envoyconf.Remote{URL: "http://127.0.0.1:9999/requestlog.wasm", SHA256: sum},
+				TrafficDirection: corev3.TrafficDirection_OUTBOUND,
+				Filters:          []envoyconf.Filter{{Name: "file", Source: envoyconf.Local{Path: "/etc/envoy/file.wasm"}}},
 			},
-			{
-				Name:   "authtoken",
-				Source: envoyconf.Remote{URL: "https://storage.example/authtoken.wasm?v=1", SHA256: sum, Cluster: "modules", CAFile: "/ca.pem"},
-			},
-			{
-				Name:   "by-address",
-				Source: envoyconf.Remote{URL: "https://10.0.0.8:8443/x.wasm", SHA256: sum},
-			},
-			{Name: "file", Source: envoyconf.Local{Path: "/etc/envoy/file.wasm"}},
 		},
 	},
 }
@@ -109,7 +118,7 @@ func TestBuildRefuses(t *testing.T) {
 		return envoyconf.Filter{Name: "f", Source: envoyconf.Remote{URL: "http://h/x", SHA256: s}}
 	}
 	filters := func(f ...envoyconf.Filter) func(*envoyconf.BuildOptions) {
-		return func(o *envoyconf.BuildOptions) { o.Filters = f }
+		return func(o *envoyconf.BuildOptions) { o.Listeners[0].Filters = f }
 	}
 	tests := map[string]struct {
 		change func(*envoyconf.BuildOptions)
@@ -119,12 +128,13 @@ func TestBuildRefuses(t *testing.T) {
 		"upstream port":      {func(o *envoyconf.BuildOptions) { o.Upstream.Port = 65536 }, "upstream.port: 65536"},
 		"upstream host":      {func(o *envoyconf.BuildOptions) { o.Upstream.Host = "a b" }, `upstream.host: "a b" is neither`},
 		"upstream with port": {func(o *envoyconf.BuildOptions) { o.Upstream.Host = "a:80" }, `upstream.host: "a:80" is neither`},
-		"listener port":      {func(o *envoyconf.BuildOptions) { o.Listener.Port = -1 }, "listener.port: -1 is not a port"},
-		"listener name":      {func(o *envoyconf.BuildOptions) { o.Listener.Host = "localhost" }, `listener.host: "localhost" is not an IP address`},
+		"listener port":      {func(o *envoyconf.BuildOptions) { o.Listeners[0].Address.Port = -1 }, "listeners[0].port: -1 is not a port"},
+		"listener name":      {func(o *envoyconf.BuildOptions) { o.Listeners[0].Address.Host = "localhost" }, `listeners[0].host: "localhost" is not an IP address`},
 		"admin port":         {func(o *envoyconf.BuildOptions) { o.Admin.Port = 70000 }, "admin.port: 70000 is not a port"},
 		"cluster unnamed":    {func(o *envoyconf.BuildOptions) { o.Clusters[0].Name = "" }, "clusters[0].name: missing"},
 		"cluster twice":      {func(o *envoyconf.BuildOptions) { o.Clusters[0].Name = "upstream" }, `clusters[0].name: cluster "upstream" exists already`},
-		"filter unnamed":     {filters(envoyconf.Filter{Source: envoyconf.Local{Path: "/x"}}), "filters[0].name: missing"},
+		"listener twice":     {func(o *envoyconf.BuildOptions) { o.Listeners = make([]envoyconf.Listener, 2) }, `listeners[1].name: "main" is used twice`},
+		"filter unnamed":     {filters(envoyconf.Filter{Source: envoyconf.Local{Path: "/x"}}), "listeners[0].filters[0].name: missing"},
 		"filter twice":       {filters(remote("http://h/x"), remote("http://h/x")), `filters[1].name: "f" is used twice`},
 		"environment twice": {filters(envoyconf.Filter{Name: "f", Source: envoyconf.Local{Path: "/x"}, Environment: map[string]string{"A": "b"}, HostEnvironment: []string{"A"}}),
 			"filters[0].environment: A is given and taken from the host, too"},
@@ -151,8 +161,9 @@ func TestBuildRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			options := envoyconf.BuildOptions{
-				Upstream: envoyconf.Address{Host: "127.0.0.1", Port: 80},
-				Clusters: []envoyconf.Cluster{{Name: "c", Address: envoyconf.Address{Port: 81}}},
+				Upstream:  envoyconf.Address{Host: "127.0.0.1", Port: 80},
+				Clusters:  []envoyconf.Cluster{{Name: "c", Address: envoyconf.Address{Port: 81}}},
+				Listeners: []envoyconf.Listener{{}},
 			}
 			test.change(&options)
 			bootstrap, err := envoyconf.Build(options)
@@ -170,13 +181,15 @@ func TestBuildRefuses(t *testing.T) {
 func TestBuildTellsEveryMistake(t *testing.T) {
 	t.Parallel()
 	_, err := envoyconf.Build(envoyconf.BuildOptions{
-		Listener: envoyconf.Address{Port: -1},
-		Filters:  []envoyconf.Filter{{}, {Name: "f"}},
+		Listeners: []envoyconf.Listener{
+			{Address: envoyconf.Address{Port: -1}},
+			{Name: "second", Filters: []envoyconf.Filter{{}, {Name: "f"}}},
+		},
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"upstream.port", "listener.port", "filters[0].name", "filters[1].source"} {
+	for _, want := range []string{"upstream.port", "listeners[0].port", "listeners[1].filters[0].name", "listeners[1].filters[1].source"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error says nothing of %s:\n%v", want, err)
 		}
@@ -188,8 +201,8 @@ func TestBuildHidesPassword(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"https://user:hunter2@h/x.wasm", "https://user:hunter2@h:x/x.wasm"} {
 		_, err := envoyconf.Build(envoyconf.BuildOptions{
-			Upstream: envoyconf.Address{Port: 80},
-			Filters:  []envoyconf.Filter{{Name: "f", Source: envoyconf.Remote{URL: url, SHA256: sum}}},
+			Upstream:  envoyconf.Address{Port: 80},
+			Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{Name: "f", Source: envoyconf.Remote{URL: url, SHA256: sum}}}}},
 		})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("got error %v, want one without the password", err)

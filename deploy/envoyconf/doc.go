@@ -1,6 +1,6 @@
 // Package envoyconf builds plain Envoy bootstraps that run proxy-wasm filters:
-// one listener, one HTTP connection manager, the filters in order, the router,
-// one upstream.
+// listeners, in each an HTTP connection manager with filters in order and the
+// router, and behind all of them one upstream.
 //
 // It exists because four parts of Slipway need the same configuration (the
 // end-to-end test, the example that a person runs, the benchmark, the rendered

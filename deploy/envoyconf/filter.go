@@ -38,15 +38,15 @@ func BuildFilter(f Filter) (*wasmfilterv3.Wasm, []*clusterv3.Cluster, error) {
 	return wasm, b.messages, nil
 }
 
-func (b *builder) addFilter(field string, f Filter) {
+func (b *builder) filter(field string, f Filter) *hcmv3.HttpFilter {
 	wasm := b.wasm(field, f)
 	if wasm == nil {
-		return
+		return nil
 	}
-	b.filters = append(b.filters, &hcmv3.HttpFilter{
+	return &hcmv3.HttpFilter{
 		Name:       f.Name,
 		ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: b.any(field, wasm)},
-	})
+	}
 }
 
 // wasm is nil after a mistake that leaves nothing to say about the filter.

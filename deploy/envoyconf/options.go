@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// ListenerName names the one listener, for example in the admin
-	// interface's /listeners.
-	ListenerName = "main"
+	// DefaultListener names a listener that is given no name, for example in the
+	// admin interface's /listeners.
+	DefaultListener = "main"
 	// UpstreamCluster names the cluster that every request is routed to.
 	UpstreamCluster = "upstream"
 
@@ -32,9 +32,23 @@ type BuildOptions struct {
 	// Admin is where the admin interface listens. The zero value is
 	// 127.0.0.1 and a port that the kernel chooses.
 	Admin Address
-	// Listener is where requests arrive. The zero value is 127.0.0.1 and a
-	// port that the kernel chooses; the admin interface's /listeners tells it.
-	Listener Address
+	// Listeners are where requests arrive, each with filters of its own. None
+	// means one with the zero value.
+	Listeners []Listener
+	// Upstream is where requests go after the last filter.
+	Upstream Address
+	// Clusters are what filters may call besides the upstream. The clusters
+	// from which remote modules are fetched are added without being named.
+	Clusters []Cluster
+}
+
+// Listener is one way in.
+type Listener struct {
+	// Name tells listeners apart. Empty means DefaultListener.
+	Name string
+	// Address is where it listens. The zero value is 127.0.0.1 and a port that
+	// the kernel chooses; the admin interface's /listeners tells it.
+	Address Address
 	// TrafficDirection is what filters read as xds.listener_direction. The
 	// zero value leaves it unspecified.
 	TrafficDirection corev3.TrafficDirection
@@ -43,11 +57,6 @@ type BuildOptions struct {
 	AccessLog bool
 	// Filters are the chain, in the order in which they see a request.
 	Filters []Filter
-	// Upstream is where requests go after the last filter.
-	Upstream Address
-	// Clusters are what filters may call besides the upstream. The clusters
-	// from which remote modules are fetched are added without being named.
-	Clusters []Cluster
 }
 
 // Address is a TCP address.

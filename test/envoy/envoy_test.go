@@ -2,12 +2,13 @@ package envoy
 
 import (
 	"errors"
+	"os"
 	"sync"
 	"testing"
 )
 
 var find = sync.OnceValues(func() (Binary, error) {
-	return Find(background, FindOptions{})
+	return Find(background, FindOptions{Path: os.Getenv("ENVOY_PATH")})
 })
 
 // realEnvoy is the Envoy that these tests run.

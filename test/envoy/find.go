@@ -29,8 +29,8 @@ type FindOptions struct {
 	// Version is the version wanted, such as "1.40.0". Empty means
 	// DefaultVersion, or whatever version Path has where that is given.
 	Version string
-	// Path is an Envoy binary to use instead of finding one. Empty means the
-	// environment variable ENVOY_PATH; if that is empty too, Envoy is looked for.
+	// Path is an Envoy binary to use instead of finding one: what the environment
+	// variable ENVOY_PATH says. Empty means that one is looked for.
 	Path string
 	// CacheDir is where downloads are kept, one folder for each version. Empty
 	// means slipway/envoy in the user's cache directory.
@@ -62,7 +62,7 @@ var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
 // Find returns an Envoy of the version wanted. It looks in this order, and does
 // not touch the network when one of the first three has it:
 //
-//  1. Path or ENVOY_PATH: used or refused, never passed over;
+//  1. Path: used or refused, never passed over;
 //  2. what func-e has downloaded before;
 //  3. CacheDir, which holds what the next two steps downloaded before;
 //  4. func-e's download: 10 seconds to reach its server, 5 minutes to download;
@@ -114,9 +114,6 @@ func Find(ctx context.Context, o FindOptions) (Binary, error) {
 type finder struct{ FindOptions }
 
 func newFinder(o FindOptions) (*finder, error) {
-	if o.Path == "" {
-		o.Path = os.Getenv("ENVOY_PATH")
-	}
 	if o.Version == "" && o.Path == "" {
 		o.Version = DefaultVersion
 	}

@@ -24,7 +24,7 @@ import (
 // config is a proxy without filters in front of a port on loopback.
 func config(t testing.TB, port int) []byte {
 	t.Helper()
-	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{Upstream: envoyconf.Address{Port: port}, AccessLog: true})
+	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{Upstream: envoyconf.Address{Port: port}, Listeners: []envoyconf.Listener{{AccessLog: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := proxy.ListenerURL(t.Context(), envoyconf.ListenerName)
+	listener, err := proxy.ListenerURL(t.Context(), envoyconf.DefaultListener)
 	if err != nil {
 		t.Fatal(err)
 	}
