@@ -161,12 +161,23 @@ func (b *limited) NextBackOff() time.Duration {
 	return b.ExponentialBackOff.NextBackOff()
 }
 
+// Again marks an error as one that a later try may cure, for an operation that
+// knows more than its connection: a cache that still has the old state, say.
+func Again(err error) error { return &again{err} }
+
+type again struct{ error }
+
+func (a *again) Unwrap() error { return a.error }
+
 // Retryable reports whether doing the same again may succeed: the server was
-// busy or failing (StatusError), or the connection broke, stalled or ended early.
-// An answer such as 401, 403 or 413, a certificate that is not trusted, or a host
-// that does not exist stays as it is.
+// busy or failing (StatusError), the connection broke, stalled or ended early, or
+// somebody who knows marked the error (Again). An answer such as 401, 403 or 413,
+// a certificate that is not trusted, or a host that does not exist stays as it is.
 func Retryable(err error) bool {
 	if status := new(StatusError); errors.As(err, &status) {
+		return true
+	}
+	if marked := new(again); errors.As(err, &marked) {
 		return true
 	}
 	// A body that ends before its announced size; net/http reports it for HTTP/1,

@@ -106,6 +106,7 @@ func TestRetryable(t *testing.T) {
 		{connection(&net.DNSError{IsNotFound: true}), false},
 		{connection(errors.New("http: server gave HTTP response to HTTPS client")), false},
 		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), true},
+		{fmt.Errorf("fetch: %w", Again(errors.New("the cache has the old index"))), true},
 		{errors.New("401"), false},
 	} {
 		if got := Retryable(c.err); got != c.want {

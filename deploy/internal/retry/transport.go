@@ -142,7 +142,7 @@ func statusError(req *http.Request, resp *http.Response) error {
 		URL:        redact(req.URL),
 		StatusCode: resp.StatusCode,
 		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
-		Message:    printable(string(message)),
+		Message:    Printable(string(message)),
 	}
 }
 
@@ -159,8 +159,8 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// printable makes a server's text fit for one line of a log.
-func printable(text string) string {
+// Printable makes a server's text fit for one line of a log.
+func Printable(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
