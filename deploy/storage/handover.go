@@ -1,0 +1,151 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// CloudRequest is what Upload hands to the command in cloud, on its standard input.
+// Secrets are not part of it: the command has the environment.
+type CloudRequest struct {
+	URL       string
+	PublicURL string
+	Upload    UploadOptions
+	// Deadline is that of the context; zero if it has none.
+	Deadline time.Time
+}
+
+// CloudResponse is what the command answers on its standard output. Standard error
+// is for people.
+type CloudResponse struct {
+	Objects []Object
+	// Error is empty after a success.
+	Error string
+}
+
+// cloudBuild is said before the go command, which may have much to compile.
+const cloudBuild = "building the command for %s:// with the clouds' SDKs (minutes the first time, then cached)"
+
+// handOver runs the command that links the clouds' SDKs. It ends with this process:
+// the command stops when its standard input does.
+func (s *Storage) handOver(ctx context.Context, opts UploadOptions) ([]Object, error) {
+	command, err := s.cloudCommand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	request := CloudRequest{URL: s.options.URL, PublicURL: s.public, Upload: opts}
+	request.Deadline, _ = ctx.Deadline()
+	data, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, command)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Second
+	cmd.Stderr = s.options.Out
+	var answer bytes.Buffer
+	cmd.Stdout = &answer
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	_, writeErr := stdin.Write(data)
+	err = errors.Join(cmd.Wait(), writeErr)
+
+	var response CloudResponse
+	if jsonErr := json.Unmarshal(answer.Bytes(), &response); jsonErr != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("the command %s ended without an answer: %w", filepath.Base(command), errors.Join(err, jsonErr))
+	}
+	if response.Error != "" {
+		return nil, errors.New(response.Error)
+	}
+	return response.Objects, nil
+}
+
+// cloudCommand builds the command, unless the build cache has it, and returns its
+// path.
+func (s *Storage) cloudCommand(ctx context.Context) (string, error) {
+	dir := s.options.CloudDir
+	if dir == "" {
+		dir = filepath.Join("deploy", "storage", "cloud")
+	}
+	s.report.Printf(cloudBuild, s.location.scheme)
+	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "cloud")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	var problem bytes.Buffer
+	cmd.Stderr = &problem
+	path, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("build the command in %s: %w: %s", dir, err, strings.TrimSpace(problem.String()))
+	}
+	return strings.TrimSpace(string(path)), nil
+}
+
+// ServeCloud is the command in cloud: it reads a CloudRequest from in, opens the
+// bucket, uploads, and writes a CloudResponse to out. It stops when in ends, which
+// is when the process that asked is gone.
+//
+// open gets the address of the bucket with its options, and the prefix for all keys,
+// with a slash at its end if it is not empty.
+func ServeCloud(ctx context.Context, in io.Reader, out, people io.Writer, open func(ctx context.Context, bucket *url.URL, prefix string) (Bucket, error)) error {
+	var request CloudRequest
+	decoder := json.NewDecoder(in)
+	if err := decoder.Decode(&request); err != nil {
+		return fmt.Errorf("read the request: %w; this command is started by \"go tool mage upload\"", err)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		_, _ = io.Copy(io.Discard, in) // an error ends it as well
+		cancel(errors.New("the process that asked for the upload is gone"))
+	}()
+	if !request.Deadline.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, request.Deadline)
+		defer stop()
+	}
+	var response CloudResponse
+	var err error
+	if response.Objects, err = serveCloud(ctx, request, people, open); err != nil {
+		response.Error = err.Error()
+	}
+	return json.NewEncoder(out).Encode(response)
+}
+
+func serveCloud(ctx context.Context, request CloudRequest, people io.Writer, open func(context.Context, *url.URL, string) (Bucket, error)) ([]Object, error) {
+	l, err := parseLocation(request.URL)
+	if err != nil {
+		return nil, err
+	}
+	prefix := l.path
+	if prefix != "" {
+		prefix += "/"
+	}
+	bucket, err := open(ctx, &url.URL{Scheme: l.scheme, Host: l.bucket, RawQuery: l.query.Encode()}, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", l, err)
+	}
+	s, err := Open(Options{URL: request.URL, PublicURL: request.PublicURL, Bucket: bucket, Out: people})
+	if err != nil {
+		return nil, err
+	}
+	u := &upload{Storage: s, UploadOptions: request.Upload}
+	return u.run(ctx)
+}

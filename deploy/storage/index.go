@@ -1,0 +1,115 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+)
+
+// IndexVersion is the version of index.json's form. It changes when a reader of the
+// old form could misread the new one.
+const IndexVersion = 1
+
+// Index is the content of <filter>/index.json: what a person or a tool looks at to
+// find a version.
+type Index struct {
+	// IndexVersion is IndexVersion.
+	IndexVersion int `json:"indexVersion"`
+	// Name is the filter's name.
+	Name string `json:"name"`
+	// Versions are the filter's versions, the newest first (semver order).
+	Versions []IndexEntry `json:"versions"`
+}
+
+// IndexEntry is one version of a filter.
+type IndexEntry struct {
+	// Version is the version, for example "1.4.0".
+	Version string `json:"version"`
+	// Path is where the module is, as seen from index.json.
+	Path string `json:"path"`
+	// WasmSHA256 is the sha256 of the module, in hex.
+	WasmSHA256 string `json:"wasmSha256"`
+	// Size is the module's size in bytes.
+	Size int64 `json:"size"`
+	// Published is when the version was listed first, in UTC.
+	Published time.Time `json:"published"`
+	// OCIReference is the same module in a registry, pinned by its manifest digest
+	// ("ghcr.io/acme/filters/headers@sha256:…"); empty while it is not known.
+	OCIReference string `json:"ociReference,omitempty"`
+}
+
+// ParseIndex reads an index.json. It refuses one of a later form, and anything that
+// it would not write back as it is.
+func ParseIndex(data []byte, filter string) (*Index, error) {
+	index := new(Index)
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(index); err != nil {
+		return nil, fmt.Errorf("it is not an index of Slipway: %w; move it away to have a new one written", err)
+	}
+	switch {
+	case index.IndexVersion > IndexVersion:
+		return nil, fmt.Errorf("it has form %d, and this Slipway knows %d; use a newer one", index.IndexVersion, IndexVersion)
+	case index.IndexVersion != IndexVersion || index.Name != filter:
+		return nil, fmt.Errorf("it is the index of %q in form %d, not of %q in form %d; move it away to have a new one written", shorten(index.Name), index.IndexVersion, filter, IndexVersion)
+	}
+	for _, entry := range index.Versions {
+		if err := checkVersion(entry.Version); err != nil {
+			return nil, err
+		}
+		if !isSHA256(entry.WasmSHA256) {
+			return nil, fmt.Errorf("version %s has the wasm sha256 %q", entry.Version, shorten(entry.WasmSHA256))
+		}
+	}
+	return index, nil
+}
+
+// Find returns the entry of a version, or nil.
+func (i *Index) Find(version string) *IndexEntry {
+	for n := range i.Versions {
+		if i.Versions[n].Version == version {
+			return &i.Versions[n]
+		}
+	}
+	return nil
+}
+
+// addEntry adds a version to an index, or to a version the reference that was not
+// known before. Nothing else about a version ever changes. name is the index's
+// address, for messages.
+func addEntry(old []byte, filter string, entry IndexEntry, name string) ([]byte, error) {
+	index := &Index{IndexVersion: IndexVersion, Name: filter}
+	if len(old) > 0 {
+		var err error
+		if index, err = ParseIndex(old, filter); err != nil {
+			return nil, err
+		}
+	}
+	conflict := func(kind, published, ours string) error {
+		return &immutable.Conflict{Name: name + ": version " + entry.Version, Kind: kind, Published: published, Ours: ours}
+	}
+	known := index.Find(entry.Version)
+	switch {
+	case known == nil:
+		index.Versions = append(index.Versions, entry)
+	case known.WasmSHA256 != entry.WasmSHA256:
+		return nil, conflict("wasm sha256", known.WasmSHA256, entry.WasmSHA256)
+	case entry.OCIReference == "" || known.OCIReference == entry.OCIReference:
+		return old, nil
+	case known.OCIReference != "":
+		return nil, conflict("OCI reference", known.OCIReference, entry.OCIReference)
+	default:
+		known.OCIReference = entry.OCIReference
+	}
+	slices.SortFunc(index.Versions, func(a, b IndexEntry) int {
+		return semver.MustParse(b.Version).Compare(semver.MustParse(a.Version)) // both were checked
+	})
+	data, err := json.MarshalIndent(index, "", "  ")
+	return append(data, '\n'), err
+}

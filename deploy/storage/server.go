@@ -1,0 +1,345 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+)
+
+// server is a Bucket behind a web server that takes PUT: Artifactory, Nexus,
+// Apache or nginx with WebDAV, and others.
+//
+// HTTP has conditional requests, but many servers answer a PUT with If-None-Match
+// as if the header were not there, and overwrite (nginx: ngx_http_dav_module runs
+// before its conditions are looked at). So the server is tried out first, on a
+// small object of its own: see learn.
+type server struct {
+	base      string
+	client    *http.Client
+	authorize func(*http.Request)
+	retry     retry.Policy
+	warn      func(format string, args ...any)
+	kind      serverKind
+}
+
+var _ Bucket = (*server)(nil)
+
+// serverKind is how a server keeps two writers apart.
+type serverKind int
+
+const (
+	unknown serverKind = iota
+	// conditional servers honour If-None-Match and If-Match.
+	conditional
+	// locking servers do not, but have WebDAV's LOCK and MOVE.
+	locking
+	// trusting servers have neither. Two writers find out afterwards.
+	trusting
+)
+
+func newServer(base string, transport http.RoundTripper, authorize func(*http.Request), policy retry.Policy, warn func(string, ...any)) *server {
+	return &server{
+		base:      base,
+		authorize: authorize,
+		retry:     policy,
+		warn:      warn,
+		client: &http.Client{
+			Transport: transport,
+			// net/http turns a redirected PUT into a GET, whose 200 says nothing.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// Get opens an object. The request asks caches on the way to look again.
+func (s *server) Get(ctx context.Context, key string) (io.ReadCloser, string, error) {
+	resp, err := s.send(ctx, http.MethodGet, key, http.Header{
+		"Accept-Encoding": {"identity"},
+		"Cache-Control":   {"no-cache"},
+	}, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return resp.Body, resp.Header.Get("ETag"), nil
+	case http.StatusNotFound:
+		_ = resp.Body.Close()
+		return nil, "", ErrNotFound
+	}
+	return nil, "", refused(resp)
+}
+
+// Create writes an object that does not exist, by the best means of the server.
+func (s *server) Create(ctx context.Context, key string, content Content) error {
+	if err := s.learn(ctx); err != nil {
+		return err
+	}
+	switch s.kind {
+	case conditional:
+		return s.put(ctx, key, content, http.Header{"If-None-Match": {"*"}})
+	case locking:
+		return s.putAside(ctx, key, content, func(ctx context.Context, temp string) error {
+			return s.move(ctx, temp, key, "F")
+		})
+	}
+	return s.putTrusting(ctx, key, content, "")
+}
+
+// Replace writes an object whose state is known, by the best means of the server.
+func (s *server) Replace(ctx context.Context, key string, old State, content Content) error {
+	if err := s.learn(ctx); err != nil {
+		return err
+	}
+	switch {
+	case s.kind == conditional && strong(old.Tag):
+		return s.put(ctx, key, content, http.Header{"If-Match": {old.Tag}})
+	case s.kind == locking:
+		return s.putAside(ctx, key, content, func(ctx context.Context, temp string) error {
+			// nginx makes an ETag of a time in seconds and a size, which two
+			// releases can have in common; so the bytes are compared.
+			if err := s.expect(ctx, key, old.SHA256); err != nil {
+				return err
+			}
+			return s.move(ctx, temp, key, "T")
+		})
+	}
+	return s.putTrusting(ctx, key, content, old.SHA256)
+}
+
+// strong reports whether an ETag can be used with If-Match.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc9110#name-if-match
+func strong(tag string) bool { return strings.HasPrefix(tag, `"`) }
+
+// putTrusting looks, writes, and waits until another writer, who looked at the same
+// time, has most likely written too; who reads back then sees who was last.
+func (s *server) putTrusting(ctx context.Context, key string, content Content, sha256 string) error {
+	start := time.Now()
+	if err := s.expect(ctx, key, sha256); err != nil {
+		return err
+	}
+	if err := s.put(ctx, key, content, nil); err != nil {
+		return err
+	}
+	return immutable.Settle(ctx, start)
+}
+
+// expect returns ErrPrecondition unless the object has the given sum; an empty sum
+// stands for no object.
+func (s *server) expect(ctx context.Context, key, sha256 string) error {
+	sum, err := bucketSHA256(ctx, s, key)
+	switch {
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return err
+	case sum != sha256:
+		return ErrPrecondition
+	}
+	return nil
+}
+
+// askFirst is the size from which on a body is only sent when the server has seen
+// the headers and wants it; a refusal then arrives instead of a broken connection.
+const askFirst = 1 << 20
+
+// put sends an object. Where the folder has to be made first, it is.
+func (s *server) put(ctx context.Context, key string, content Content, header http.Header) error {
+	header = header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set("Content-Type", content.Type)
+	header.Set("Cache-Control", content.CacheControl)
+	if content.Size >= askFirst {
+		header.Set("Expect", "100-continue")
+	}
+	for made := false; ; made = true {
+		resp, err := s.send(ctx, http.MethodPut, key, header, &content)
+		if err != nil {
+			return err
+		}
+		switch status := resp.StatusCode; {
+		case status == http.StatusOK || status == http.StatusCreated || status == http.StatusNoContent:
+			_ = resp.Body.Close()
+			return nil
+		case status == http.StatusPreconditionFailed:
+			_ = resp.Body.Close()
+			return ErrPrecondition
+		// https://www.rfc-editor.org/rfc/rfc4918#section-9.7.1; nginx says 404.
+		case (status == http.StatusConflict || status == http.StatusNotFound) && !made && s.makeFolders(ctx, path.Dir(key)):
+			_ = resp.Body.Close()
+		default:
+			return refused(resp)
+		}
+	}
+}
+
+// makeFolders makes a folder and those above it, and reports whether it made one.
+func (s *server) makeFolders(ctx context.Context, folder string) bool {
+	made := false
+	for i, c := range folder + "/" {
+		if c != '/' || i == 0 {
+			continue
+		}
+		resp, err := s.send(ctx, "MKCOL", folder[:i]+"/", nil, nil)
+		if err != nil {
+			return false
+		}
+		_ = resp.Body.Close()
+		made = made || resp.StatusCode == http.StatusCreated
+	}
+	return made
+}
+
+// send does one request. An answer that a later try may change is an error.
+func (s *server) send(ctx context.Context, method, key string, header http.Header, content *Content) (*http.Response, error) {
+	var body io.Reader
+	if content != nil {
+		opened, err := content.Open()
+		if err != nil {
+			return nil, err
+		}
+		body = opened
+	}
+	req, err := http.NewRequestWithContext(ctx, method, s.base+"/"+key, body)
+	if err != nil {
+		return nil, err
+	}
+	if content != nil {
+		req.ContentLength = content.Size
+		req.GetBody = content.Open
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	s.authorize(req)
+	return s.client.Do(req)
+}
+
+// probeKey is where the server is tried out. Its content says so to whoever finds it.
+const probeKey = tempPrefix + "probe"
+
+var probe = bytesContent([]byte("Slipway writes this file to find out whether the server honours If-None-Match and If-Match.\n"), "text/plain; charset=utf-8", cacheCheckNew)
+
+// learn finds out how the server keeps two writers apart.
+func (s *server) learn(ctx context.Context) error {
+	if s.kind != unknown {
+		return nil
+	}
+	honours, err := s.tryConditions(ctx)
+	if err != nil {
+		return fmt.Errorf("try out the server: %w", err)
+	}
+	if honours {
+		s.kind = conditional
+		return nil
+	}
+	unlock, _, err := s.lock(ctx)
+	if err == nil {
+		unlock()
+	}
+	busy := new(retry.StatusError)
+	if err == nil || (errors.As(err, &busy) && busy.StatusCode == http.StatusLocked) {
+		s.kind = locking
+		return nil
+	}
+	if answer := new(Refusal); !errors.As(err, &answer) {
+		return fmt.Errorf("try out the server: %w", err)
+	}
+	s.kind = trusting
+	s.warn("%s ignores If-None-Match and has no WebDAV locks: do not run two releases at the same moment, or let the server refuse to overwrite *.wasm and *.sha256", s.base)
+	return nil
+}
+
+// tryConditions reports whether a PUT with conditions that do not hold is refused
+// with 412.
+func (s *server) tryConditions(ctx context.Context) (bool, error) {
+	err := s.put(ctx, probeKey, probe, http.Header{"If-None-Match": {"*"}})
+	if answer := new(Refusal); errors.As(err, &answer) && errors.Is(s.expect(ctx, probeKey, ""), ErrPrecondition) {
+		return false, nil // it is there, and the server's own rules forbid to overwrite it
+	}
+	if err == nil {
+		err = s.put(ctx, probeKey, probe, http.Header{"If-None-Match": {"*"}})
+	}
+	if err == nil {
+		return false, nil
+	}
+	if !errors.Is(err, ErrPrecondition) {
+		return false, err
+	}
+	err = s.put(ctx, probeKey, probe, http.Header{"If-Match": {`"slipway-no-such-tag"`}})
+	if err != nil && !errors.Is(err, ErrPrecondition) {
+		return false, err
+	}
+	return err != nil, nil
+}
+
+// Refusal is an answer of a storage that stays as it is.
+type Refusal struct {
+	Method string
+	// URL is the address without query.
+	URL string
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Message is the start of the answer's body, on one line.
+	Message string
+	// Advice is what a person can do about it.
+	Advice string
+}
+
+func (r *Refusal) Error() string {
+	text := fmt.Sprintf("%s %s: %d %s", r.Method, r.URL, r.StatusCode, http.StatusText(r.StatusCode))
+	if r.Message != "" {
+		text += ": " + r.Message
+	}
+	if r.Advice != "" {
+		text += "; " + r.Advice
+	}
+	return text
+}
+
+// writerAdvice is what a person can do about an answer to a writer.
+func writerAdvice(method string, status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, to what the server accepts"
+	case http.StatusForbidden:
+		return "these credentials may not do that: allow them to read and write below this address, or use others"
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return "the server does not take " + method + " here: allow it (nginx: dav_methods PUT DELETE MKCOL MOVE), or use another address"
+	case http.StatusRequestEntityTooLarge:
+		return "the server or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size)"
+	case http.StatusInsufficientStorage:
+		return "the storage is full: make room, then run it again"
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return "an upload does not follow redirects: set STORAGE_URL to the address behind it"
+	}
+	return ""
+}
+
+// refused reads the rest of an answer.
+func refused(resp *http.Response) *Refusal {
+	defer func() { _ = resp.Body.Close() }()
+	message, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what arrives is only shown
+	text := string(message)
+	if strings.Contains(resp.Header.Get("Content-Type"), "html") {
+		text = "" // an error page says nothing that the status does not
+	}
+	u := *resp.Request.URL
+	u.RawQuery, u.User = "", nil
+	return &Refusal{
+		Method:     resp.Request.Method,
+		URL:        u.String(),
+		StatusCode: resp.StatusCode,
+		Message:    retry.Printable(text),
+		Advice:     writerAdvice(resp.Request.Method, resp.StatusCode),
+	}
+}

@@ -1,0 +1,189 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	"github.com/slipway-wasm/slipway/deploy/internal/progress"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+)
+
+// Options says where filters are stored and how to get in.
+type Options struct {
+	// URL is the storage: gs://BUCKET/PREFIX, s3://BUCKET/PREFIX,
+	// azblob://CONTAINER/PREFIX, file:///FOLDER, or https://HOST/PATH for a server
+	// that takes PUT. A cloud's options follow a question mark: those of
+	// https://gocloud.dev/howto/blob/. Default: the embedded storage, which keeps
+	// its objects in Dir and serves them until Close.
+	URL string
+	// Dir is the folder of the embedded storage. Default: "dist/storage".
+	Dir string
+	// PublicURL is where readers fetch. Default: URL, if that is http or https.
+	PublicURL string
+	// Username and Password, or else Token, are for an https URL (Basic or Bearer).
+	// The clouds' SDKs read the environment as they always do.
+	Username, Password, Token string
+	// Bucket is the store at URL, for the command in cloud, which is what opens
+	// the clouds' stores. Default: opened from URL.
+	Bucket Bucket
+	// CloudDir is the folder of the module cloud. Default: "deploy/storage/cloud".
+	CloudDir string
+	// Transport does the HTTP requests. Default: Go's own.
+	Transport http.RoundTripper
+	// Stall is how long a connection may stand still: see retry.Transport.
+	Stall time.Duration
+	// Retry says how often and how soon what failed is tried again. Its Notify is
+	// set by Open.
+	Retry retry.Policy
+	// Out is told what is done, a line each, with a bar for long transfers if it
+	// is a terminal. Default: nothing is told.
+	Out io.Writer
+}
+
+// Storage is a place for filters and the address that readers use for it.
+type Storage struct {
+	options  Options
+	location location
+	public   string
+	bucket   Bucket // nil for a cloud's store, which the command opens
+	readers  *http.Client
+	report   *progress.Reporter
+	retry    retry.Policy
+	clean    cleaner
+	close    func() error
+}
+
+// Open returns the storage at opts.URL. It sends nothing.
+//
+// It fails on an address that it does not understand, on credentials that would
+// cross a network in the clear, and if readers' address is neither given nor known.
+func Open(opts Options) (*Storage, error) {
+	s := &Storage{
+		options: opts,
+		report:  progress.New(opts.Out),
+		retry:   opts.Retry,
+		clean:   newCleaner(opts.Username, opts.Password, opts.Token),
+		close:   func() error { return nil },
+	}
+	s.retry.Notify = func(err error, wait time.Duration) {
+		s.report.Printf("%s; trying again in %s", s.clean.text(err.Error()), wait.Round(100*time.Millisecond))
+	}
+	transport := &retry.Transport{Base: opts.Transport, Stall: opts.Stall}
+	s.readers = &http.Client{Transport: transport}
+	if opts.URL == "" {
+		return s, s.openEmbedded(opts)
+	}
+	var err error
+	if s.location, err = parseLocation(opts.URL); err != nil {
+		return nil, fmt.Errorf("storage URL: %w", err)
+	}
+	if opts.PublicURL == "" {
+		if s.location.scheme != schemeHTTP && s.location.scheme != schemeHTTPS {
+			return nil, fmt.Errorf("storage %s: nobody said where readers fetch from; set STORAGE_PUBLIC_URL, for example to %s", s.location, s.location.publicExample())
+		}
+		opts.PublicURL = opts.URL
+	}
+	if s.public, err = parsePublic(opts.PublicURL); err != nil {
+		return nil, fmt.Errorf("public storage URL: %w", err)
+	}
+	switch {
+	case opts.Bucket != nil:
+		s.bucket = opts.Bucket
+	case s.location.isCloud():
+	case s.location.scheme == schemeFile:
+		s.bucket = &folder{dir: s.location.path}
+	default:
+		authorize, err := authorization(opts, s.location)
+		if err != nil {
+			return nil, fmt.Errorf("storage %s: %w", s.location, err)
+		}
+		s.bucket = newServer(s.location.String(), transport, authorize, s.retry, s.report.Printf)
+	}
+	return s, nil
+}
+
+// OpenPublic returns a storage that can only be verified: publicURL is where
+// readers fetch. opts.URL is not used.
+func OpenPublic(publicURL string, opts Options) (*Storage, error) {
+	opts.URL, opts.PublicURL = publicURL, publicURL
+	opts.Username, opts.Password, opts.Token = "", "", ""
+	return Open(opts)
+}
+
+func (s *Storage) openEmbedded(opts Options) error {
+	dir := opts.Dir
+	if dir == "" {
+		dir = filepath.Join("dist", "storage")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("embedded storage: %w", err)
+	}
+	server, err := httpstore.Serve(httpstore.ServeOptions{Dir: dir})
+	if err != nil {
+		return fmt.Errorf("embedded storage: %w", err)
+	}
+	s.location = location{scheme: schemeFile, path: dir}
+	s.public = server.URL("")[:len(server.URL(""))-1]
+	s.bucket = &folder{dir: dir}
+	s.close = server.Close
+	return nil
+}
+
+// Close ends the embedded storage's server.
+func (s *Storage) Close() error { return s.close() }
+
+// PublicURL is where readers fetch the object under a key.
+func (s *Storage) PublicURL(key string) string { return s.public + "/" + key }
+
+// publicExample is what a store's own public address looks like.
+func (l location) publicExample() string {
+	var base string
+	switch l.scheme {
+	case "gs":
+		base = "https://storage.googleapis.com/" + l.bucket
+	case "s3":
+		base = "https://" + l.bucket + ".s3.eu-central-1.amazonaws.com"
+	case "azblob":
+		base = "https://ACCOUNT.blob.core.windows.net/" + l.bucket
+	default:
+		return "https://filters.example.com"
+	}
+	if l.path != "" {
+		base += "/" + l.path
+	}
+	return base
+}
+
+// authorization returns what puts the credentials on a request.
+func authorization(opts Options, l location) (func(*http.Request), error) {
+	basic := opts.Username != "" || opts.Password != ""
+	switch {
+	case basic && opts.Token != "":
+		return nil, errors.New("both a username with a password and a token were given; unset STORAGE_TOKEN or the other two")
+	case basic && (opts.Username == "" || opts.Password == ""):
+		return nil, errors.New("a username and a password belong together; set both STORAGE_USERNAME and STORAGE_PASSWORD")
+	case (basic || opts.Token != "") && l.scheme == schemeHTTP && !loopback(l.bucket):
+		return nil, errors.New("http would send the credentials in the clear; use https")
+	case basic:
+		return func(r *http.Request) { r.SetBasicAuth(opts.Username, opts.Password) }, nil
+	case opts.Token != "":
+		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+opts.Token) }, nil
+	}
+	return func(*http.Request) {}, nil
+}
+
+// do repeats an operation as the policy says and makes its error fit to be shown.
+func (s *Storage) do(ctx context.Context, operation func() error) error {
+	err := s.retry.Do(ctx, operation)
+	if deadline := new(retry.DeadlineError); errors.As(err, &deadline) {
+		err = fmt.Errorf("%w; run it again later, or set TRANSFER_TIMEOUT higher", err)
+	}
+	return err
+}

@@ -1,0 +1,92 @@
+package storage
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+)
+
+// sumLine is one line of a checksum file.
+type sumLine struct {
+	sha256 string
+	name   string
+}
+
+func (l sumLine) String() string { return l.sha256 + "  " + l.name + "\n" }
+
+// parseSums reads a checksum file as "sha256sum" writes it, of text or binary mode.
+func parseSums(data []byte) ([]sumLine, error) {
+	var lines []sumLine
+	for text := range strings.Lines(string(data)) {
+		text = strings.TrimSuffix(text, "\n")
+		sum, name, ok := strings.Cut(text, " ")
+		if ok {
+			ok = strings.HasPrefix(name, " ") || strings.HasPrefix(name, "*")
+		}
+		if !ok || !isSHA256(sum) || len(name) < 2 {
+			return nil, fmt.Errorf("%q is no line of sha256sum", shorten(text))
+		}
+		lines = append(lines, sumLine{sum, name[1:]})
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("it is empty")
+	}
+	return lines, nil
+}
+
+// parseSumFile reads the object under SumKey and returns the sum in it.
+func parseSumFile(data []byte, filter string) (string, error) {
+	lines, err := parseSums(data)
+	if err != nil {
+		return "", err
+	}
+	if want := filter + ".wasm"; len(lines) != 1 || lines[0].name != want {
+		return "", fmt.Errorf("it has the sum of %q, and should have that of %s alone", lines[0].name, want)
+	}
+	return lines[0].sha256, nil
+}
+
+// addSums adds the sums of one version's modules to the object under SumsKey,
+// whose lines name the objects as seen from the storage's address. A line is never
+// changed.
+func addSums(old []byte, version string, modules []sumLine, name func(key string) string) ([]byte, error) {
+	var lines []sumLine
+	if len(old) > 0 {
+		var err error
+		if lines, err = parseSums(old); err != nil {
+			return nil, err
+		}
+	}
+	for _, m := range modules {
+		line := sumLine{m.sha256, ModuleKey(m.name, version)}
+		i := slices.IndexFunc(lines, func(l sumLine) bool { return l.name == line.name })
+		if i >= 0 && lines[i].sha256 != line.sha256 {
+			return nil, &immutable.Conflict{Name: name(SumsKey(version)) + ": " + line.name, Kind: "wasm sha256", Published: lines[i].sha256, Ours: line.sha256}
+		}
+		if i < 0 {
+			lines = append(lines, line)
+		}
+	}
+	slices.SortFunc(lines, func(a, b sumLine) int { return strings.Compare(a.name, b.name) })
+	var data bytes.Buffer
+	for _, l := range lines {
+		data.WriteString(l.String())
+	}
+	return data.Bytes(), nil
+}
+
+// isSHA256 reports whether text is a sha256 in lowercase hex.
+func isSHA256(text string) bool {
+	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// shorten keeps what a stranger wrote from filling the screen.
+func shorten(text string) string {
+	if len(text) > 80 {
+		return text[:80] + "…"
+	}
+	return text
+}

@@ -1,0 +1,256 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+)
+
+// VerifyOptions says what is verified.
+type VerifyOptions struct {
+	// Version is the version, for example "1.4.0".
+	Version string
+	// Filters are the names of the filters. Default: those in the version's
+	// SHA256SUMS.
+	Filters []string
+}
+
+// Verify fetches one version as readers do, from the public address and without
+// credentials, and returns what they find, sorted by filter. Each module has the
+// sum that its checksum, SHA256SUMS and index.json say.
+//
+// The error names everything that is missing (ErrNotFound) or wrong.
+func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, error) {
+	fail := func(err error) ([]Object, error) {
+		return nil, s.clean.err(fmt.Errorf("verify %s at %s: %w", opts.Version, s.public, err))
+	}
+	if err := checkNames(opts.Version, opts.Filters); err != nil {
+		return fail(err)
+	}
+	filters := slices.Clone(opts.Filters)
+	if len(filters) == 0 {
+		lines, err := s.publicSums(ctx, opts.Version, false)
+		if err != nil {
+			return fail(err)
+		}
+		for _, line := range lines {
+			filter, _, _ := strings.Cut(line.name, "/")
+			if checkNames(opts.Version, []string{filter}) != nil || line.name != ModuleKey(filter, opts.Version) {
+				return fail(fmt.Errorf("%s: it names %q, which is no module of this version", s.PublicURL(SumsKey(opts.Version)), shorten(line.name)))
+			}
+			filters = append(filters, filter)
+		}
+	}
+	slices.Sort(filters)
+	objects := make([]Object, len(filters))
+	for i, filter := range filters {
+		objects[i] = Object{
+			Filter:    filter,
+			Version:   opts.Version,
+			URL:       s.PublicURL(ModuleKey(filter, opts.Version)),
+			Unchanged: true,
+		}
+	}
+	if err := s.verify(ctx, opts.Version, objects, false); err != nil {
+		return fail(err)
+	}
+	return objects, nil
+}
+
+// verify fetches the objects as readers do. An object without a sum gets that of
+// its checksum; one with a sum must have it. With fresh, what is missing or old may
+// still be in a cache, and is fetched again.
+func (s *Storage) verify(ctx context.Context, version string, objects []Object, fresh bool) error {
+	sums, err := s.publicSums(ctx, version, fresh)
+	if err != nil {
+		return err
+	}
+	return each(objects, func(i int, _ Object) error { return s.verifyObject(ctx, &objects[i], sums, fresh) })
+}
+
+func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, fresh bool) error {
+	sum, err := s.publicSum(ctx, o, fresh)
+	if err != nil {
+		return err
+	}
+	if o.WasmSHA256 == "" {
+		o.WasmSHA256 = sum
+	}
+	differs := func(key, sum string) error {
+		return fmt.Errorf("%s: it has the wasm sha256 %s, and should have %s; %s", s.PublicURL(key), sum, o.WasmSHA256, s.elsewhere(fresh))
+	}
+	if sum != o.WasmSHA256 {
+		return differs(SumKey(o.Filter, o.Version), sum)
+	}
+	if err := s.verifyModule(ctx, o, fresh); err != nil {
+		return err
+	}
+	line := slices.IndexFunc(sums, func(l sumLine) bool { return l.name == ModuleKey(o.Filter, o.Version) })
+	if line < 0 {
+		return fmt.Errorf("%s: it does not name %s: %w", s.PublicURL(SumsKey(o.Version)), o.Filter, ErrNotFound)
+	}
+	if sums[line].sha256 != o.WasmSHA256 {
+		return differs(SumsKey(o.Version), sums[line].sha256)
+	}
+	entry, err := s.publicEntry(ctx, o, fresh)
+	if err != nil {
+		return err
+	}
+	if entry.WasmSHA256 != o.WasmSHA256 {
+		return differs(IndexKey(o.Filter), entry.WasmSHA256)
+	}
+	return nil
+}
+
+// elsewhere is what to do about other bytes at the public address.
+func (s *Storage) elsewhere(fresh bool) string {
+	if fresh {
+		return fmt.Sprintf("set STORAGE_PUBLIC_URL to the address that serves %s", s.location)
+	}
+	return "it was changed after it was published, or belongs to something else"
+}
+
+// verifyModule hashes a module as plain Envoy does: the body as it arrives.
+func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error {
+	key := ModuleKey(o.Filter, o.Version)
+	hash := sha256.New()
+	var size int64
+	var header http.Header
+	err := s.fetch(ctx, key, fresh, func(resp *http.Response) (err error) {
+		hash.Reset()
+		header = resp.Header
+		body := io.Reader(resp.Body)
+		if o.WasmSize > 0 {
+			body = io.LimitReader(s.report.Body(resp.Body, o.WasmSize), o.WasmSize+1)
+		}
+		size, err = io.Copy(hash, body)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return fmt.Errorf("%s: it is served with Content-Encoding %s, and proxies hash the body as it arrives; turn compression off for .wasm (a store that keeps aws-chunked needs ?request_checksum_calculation=when_required in STORAGE_URL)", s.PublicURL(key), retry.Printable(encoding))
+	}
+	if sum := hex.EncodeToString(hash.Sum(nil)); sum != o.WasmSHA256 {
+		return fmt.Errorf("%s: it serves other bytes: wasm sha256 %s (%d bytes read), and should be %s; %s", s.PublicURL(key), sum, size, o.WasmSHA256, s.elsewhere(fresh))
+	}
+	if served := baseMediaType(header.Get("Content-Type")); fresh && served != WasmMediaType {
+		s.report.Printf("%s: it is served as %q; proxies do not mind, but %s is right: tell the web server", s.PublicURL(key), retry.Printable(served), WasmMediaType)
+	}
+	o.WasmSize = size
+	return nil
+}
+
+// publicSums reads SHA256SUMS.
+func (s *Storage) publicSums(ctx context.Context, version string, fresh bool) (lines []sumLine, err error) {
+	err = s.fetchSmall(ctx, SumsKey(version), fresh, func(data []byte) (err error) {
+		lines, err = parseSums(data)
+		return err
+	})
+	return lines, err
+}
+
+// publicSum reads a module's checksum.
+func (s *Storage) publicSum(ctx context.Context, o *Object, fresh bool) (sum string, err error) {
+	err = s.fetchSmall(ctx, SumKey(o.Filter, o.Version), fresh, func(data []byte) (err error) {
+		sum, err = parseSumFile(data, o.Filter)
+		return err
+	})
+	return sum, err
+}
+
+// publicEntry reads a version's entry in index.json.
+func (s *Storage) publicEntry(ctx context.Context, o *Object, fresh bool) (entry *IndexEntry, err error) {
+	err = s.fetchSmall(ctx, IndexKey(o.Filter), fresh, func(data []byte) error {
+		index, err := ParseIndex(data, o.Filter)
+		if err != nil {
+			return err
+		}
+		if entry = index.Find(o.Version); entry == nil {
+			return again(fmt.Errorf("it does not list version %s: %w", o.Version, ErrNotFound), fresh)
+		}
+		return nil
+	})
+	return entry, err
+}
+
+func again(err error, fresh bool) error {
+	if fresh {
+		return retry.Again(err)
+	}
+	return err
+}
+
+// fetchSmall fetches an object that should be small.
+func (s *Storage) fetchSmall(ctx context.Context, key string, fresh bool, use func([]byte) error) error {
+	return s.fetch(ctx, key, fresh, func(resp *http.Response) error {
+		var data bytes.Buffer
+		n, err := io.Copy(&data, io.LimitReader(resp.Body, maxSmall+1))
+		if err != nil {
+			return err
+		}
+		if n > maxSmall {
+			return fmt.Errorf("it has more than %d bytes, and should be small", maxSmall)
+		}
+		return use(data.Bytes())
+	})
+}
+
+// fetch gets an object from the public address, without credentials.
+func (s *Storage) fetch(ctx context.Context, key string, fresh bool, use func(*http.Response) error) error {
+	err := s.do(ctx, func() error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.PublicURL(key), nil)
+		if err != nil {
+			return err
+		}
+		// As plain Envoy, which asks for no encoding, and not as Go, which would
+		// ask for gzip and undo it.
+		req.Header.Set("Accept-Encoding", "identity")
+		resp, err := s.readers.Do(req)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		switch resp.StatusCode {
+		case http.StatusOK:
+			return use(resp)
+		case http.StatusNotFound:
+			return again(fmt.Errorf("%w (404); %s", ErrNotFound, s.missing(fresh)), fresh)
+		}
+		refusal := refused(resp)
+		refusal.Advice = readerAdvice(resp.StatusCode)
+		return refusal
+	})
+	if err != nil {
+		return fmt.Errorf("fetch %s without credentials, as readers do: %w", s.PublicURL(key), err)
+	}
+	return nil
+}
+
+// missing is what to do about an object that readers do not find.
+func (s *Storage) missing(fresh bool) string {
+	if fresh {
+		return fmt.Sprintf("it is in the storage: set STORAGE_PUBLIC_URL to the address that serves %s", s.location)
+	}
+	return "it was not published here, or was deleted"
+}
+
+// readerAdvice is what a person can do about an answer to a reader.
+func readerAdvice(status int) string {
+	if status != http.StatusUnauthorized && status != http.StatusForbidden {
+		return ""
+	}
+	return `proxies send no credentials: let everybody read the objects (S3: a bucket policy that allows s3:GetObject to "*"; ` +
+		`Google: roles/storage.objectViewer for allUsers; Azure: anonymous access level "blob" of the container), ` +
+		"or set STORAGE_PUBLIC_URL to an address that does"
+}
+

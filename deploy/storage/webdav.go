@@ -1,0 +1,142 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+)
+
+// lockKey is the resource that uploads to one server lock. It guards nothing by
+// itself: who holds it may look and move.
+const lockKey = tempPrefix + "lock"
+
+// lockInfo asks for an exclusive write lock.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc4918#section-9.10
+const lockInfo = `<?xml version="1.0" encoding="utf-8"?>` +
+	`<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype>` +
+	`<D:owner>slipway</D:owner></D:lockinfo>`
+
+// lockWait is when a lock that another upload holds is tried again. They are held
+// for the time of a few small requests.
+const lockWait = time.Second
+
+// putAside sends an object under a name of its own and calls place, which moves it
+// to its key, while it holds the lock.
+//
+// The server ends a lock that was not given back, as after a crash. place gets half
+// of the time until then, so that it never moves what it no longer has the lock for.
+func (s *server) putAside(ctx context.Context, key string, content Content, place func(ctx context.Context, temp string) error) error {
+	temp := path.Join(path.Dir(key), tempPrefix+rand.Text())
+	if err := s.put(ctx, temp, content, nil); err != nil {
+		return err
+	}
+	err := s.locked(ctx, func(ctx context.Context) error { return place(ctx, temp) })
+	if err != nil {
+		// Best effort: nothing refers to what stays behind.
+		if resp, err := s.send(context.WithoutCancel(ctx), http.MethodDelete, temp, nil, nil); err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	return err
+}
+
+func (s *server) locked(ctx context.Context, do func(context.Context) error) error {
+	var unlock func()
+	var timeout time.Duration
+	err := s.retry.Do(ctx, func() (err error) {
+		unlock, timeout, err = s.lock(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ctx, cancel := context.WithTimeout(ctx, timeout/2)
+	defer cancel()
+	return do(ctx)
+}
+
+// lock takes the lock; if another upload has it, the error is a StatusError with
+// 423 that says when to try again. timeout is when the server ends the lock.
+func (s *server) lock(ctx context.Context) (unlock func(), timeout time.Duration, err error) {
+	info := bytesContent([]byte(lockInfo), "application/xml", "")
+	asked := http.Header{"Depth": {"0"}, "Timeout": {"Second-60"}, "Content-Type": {info.Type}}
+	resp, err := s.send(ctx, "LOCK", lockKey, asked, &info)
+	if err != nil {
+		return nil, 0, err
+	}
+	if resp.StatusCode == http.StatusLocked {
+		_ = resp.Body.Close()
+		return nil, 0, &retry.StatusError{
+			Method:     "LOCK",
+			URL:        s.base + "/" + lockKey,
+			StatusCode: resp.StatusCode,
+			RetryAfter: lockWait,
+			Message:    "another upload is under way",
+		}
+	}
+	token := resp.Header.Get("Lock-Token")
+	if (resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated) || token == "" {
+		return nil, 0, refused(resp)
+	}
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	_ = resp.Body.Close()
+	if err != nil {
+		return nil, 0, err
+	}
+	unlock = func() {
+		resp, err := s.send(context.WithoutCancel(ctx), "UNLOCK", lockKey, http.Header{"Lock-Token": {token}}, nil)
+		if err == nil { // otherwise the server ends it
+			_ = resp.Body.Close()
+		}
+	}
+	return unlock, lockTimeout(answer), nil
+}
+
+var lockSeconds = regexp.MustCompile(`Second-([0-9]{1,6})`)
+
+// lockTimeout reads when the server ends a lock; one that does not say is taken to
+// have agreed to what was asked for.
+func lockTimeout(answer []byte) time.Duration {
+	seconds := 60
+	if found := lockSeconds.FindSubmatch(answer); found != nil {
+		seconds, _ = strconv.Atoi(string(found[1])) // digits
+	}
+	return time.Duration(min(seconds, 60)) * time.Second
+}
+
+// move renames an object. With overwrite "F" a name that is taken is
+// ErrPrecondition.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc4918#section-9.9
+func (s *server) move(ctx context.Context, from, to, overwrite string) error {
+	u, err := url.Parse(s.base + "/" + to)
+	if err != nil {
+		return err
+	}
+	// The path alone: behind a proxy that ends TLS, a server does not know its own
+	// scheme and refuses the absolute form.
+	resp, err := s.send(ctx, "MOVE", from, http.Header{"Destination": {u.EscapedPath()}, "Overwrite": {overwrite}}, nil)
+	if err != nil {
+		return err
+	}
+	switch resp.StatusCode {
+	case http.StatusCreated, http.StatusNoContent:
+		_ = resp.Body.Close()
+		return nil
+	case http.StatusPreconditionFailed:
+		_ = resp.Body.Close()
+		return ErrPrecondition
+	}
+	return refused(resp)
+}
+
