@@ -352,7 +352,10 @@ func checkValue(value any, at []any) error {
 		return wrong(fmt.Sprintf("is nested deeper than %d levels", maxConfigDepth), "pluginConfig")
 	}
 	switch v := value.(type) {
-	case nil, bool, string:
+	case nil:
+		// kubectl apply sends a merge patch, in which null means "remove".
+		return wrong("null gets lost on its way through kubectl apply; leave the key out", at...)
+	case bool, string:
 		return nil
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {

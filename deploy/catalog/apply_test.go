@@ -93,6 +93,7 @@ func TestReadApplyErrors(t *testing.T) {
 		"config a text":        {open + "  pluginConfig: a=b\n", `6: apply.pluginConfig: is not an object; write key: value pairs, which reach the filter as JSON`},
 		"config a list":        {open + "  pluginConfig: [a]\n", `6: apply.pluginConfig: is not an object`},
 		"config not a number":  {open + "  pluginConfig:\n    a:\n      - .nan\n", `8: apply.pluginConfig.a[0]: NaN has no form in JSON`},
+		"config null":          {open + "  pluginConfig: {a: null}\n", `6: apply.pluginConfig.a: null gets lost on its way through kubectl apply; leave the key out`},
 		"config loses digits":  {open + "  pluginConfig: {id: 9007199254740993}\n", `6: apply.pluginConfig.id: 9007199254740993 loses digits on its way as a JSON number; write it in quotes`},
 		"config loses sign":    {open + "  pluginConfig: {id: -9007199254740993}\n", `6: apply.pluginConfig.id: -9007199254740993 loses digits`},
 		"config huge number":   {open + "  pluginConfig: {id: 99999999999999999999999}\n", `6: apply.pluginConfig.id: 99999999999999999999999 is too large for a number; write it in quotes`},

@@ -1,0 +1,113 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+
+	"github.com/Masterminds/semver/v3"
+	"oras.land/oras-go/v2/registry"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+// Release is what was published of one version of one filter: in a registry, in a
+// storage, or in both. Manifests are rendered for the places that it names.
+type Release struct {
+	// Filter is the filter's name.
+	Filter string
+	// Version is the semantic version, without a leading v.
+	Version string
+	// Repository is the filter's repository in the registry, without scheme, tag
+	// and digest, for example "ghcr.io/acme/filters/headers". Default: the
+	// release is not in a registry.
+	Repository string
+	// ManifestDigest is the digest of the OCI manifest, "sha256:" and 64 hex
+	// digits. Required with Repository.
+	ManifestDigest string
+	// URL is the absolute http or https URL of the raw module, which everybody can
+	// read. Default: the release is not in a storage.
+	URL string
+	// WasmSHA256 is the sum of the module itself, 64 hex digits. Required with URL.
+	WasmSHA256 string
+}
+
+// maxVersion is how long a label's value may be.
+// Reference: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+const maxVersion = 63
+
+var (
+	sha256Hex      = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	manifestDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
+
+// Check reports what is wrong with the facts, above all what would make a proxy
+// pull nothing or something else.
+func (r Release) Check() error {
+	if err := catalog.CheckName(r.Filter); err != nil {
+		return fmt.Errorf("release: %w", err)
+	}
+	if err := r.check(); err != nil {
+		return fmt.Errorf("release %s %s: %w", r.Filter, r.Version, err)
+	}
+	return nil
+}
+
+func (r Release) check() error {
+	version, err := semver.StrictNewVersion(r.Version)
+	if err != nil || version.Metadata() != "" {
+		return fmt.Errorf("version %q is not a semantic version without build metadata; write one such as 1.4.0 or 1.4.0-rc.1", r.Version)
+	}
+	if len(r.Version) > maxVersion {
+		return fmt.Errorf("the version is longer than the %d characters of a label", maxVersion)
+	}
+	if r.Repository == "" && r.URL == "" {
+		return errors.New("it is neither in a registry nor in a storage; push or upload it first")
+	}
+	if err := r.checkOCI(); err != nil {
+		return err
+	}
+	return r.checkHTTP()
+}
+
+func (r Release) checkOCI() error {
+	switch {
+	case r.Repository == "" && r.ManifestDigest == "":
+		return nil
+	case r.Repository == "":
+		return fmt.Errorf("manifest digest %s without a repository", r.ManifestDigest)
+	case !manifestDigest.MatchString(r.ManifestDigest):
+		return fmt.Errorf("manifest digest %q is not sha256: and 64 lower-case hex digits", r.ManifestDigest)
+	}
+	ref, err := registry.ParseReference(r.Repository)
+	if err != nil || ref.Reference != "" {
+		return fmt.Errorf("repository %q is not a registry's host and a path, without scheme, tag and digest", r.Repository)
+	}
+	return nil
+}
+
+func (r Release) checkHTTP() error {
+	if r.WasmSHA256 != "" && !sha256Hex.MatchString(r.WasmSHA256) {
+		return fmt.Errorf("wasm sha256 %q is not 64 lower-case hex digits", r.WasmSHA256)
+	}
+	if r.URL == "" {
+		return nil
+	}
+	if r.WasmSHA256 == "" {
+		return errors.New("a URL without a wasm sha256, with which nobody could check what it serves")
+	}
+	u, err := url.Parse(r.URL)
+	switch {
+	case err != nil:
+		// Without url.Error's text, which repeats the URL and with it a password.
+		return errors.New("the URL cannot be read; give an absolute one such as https://example.com/headers.wasm")
+	case u.User != nil:
+		return errors.New("the URL carries a user or password, which proxies would not send and everybody with the manifest could read; serve the module without credentials")
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return fmt.Errorf("URL %q is not one that proxies can fetch; set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage", r.URL)
+	case u.Fragment != "", u.RawQuery != "":
+		return errors.New("the URL has a query or a fragment: a signed URL expires, and proxies fetch again after that; serve the module under a plain URL")
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package manifest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+const (
+	// DefaultOut is where manifests are written.
+	DefaultOut = "dist/manifests"
+	// DefaultHTTPBinImage is the maintained httpbin:
+	// https://github.com/mccutchen/go-httpbin/releases
+	DefaultHTTPBinImage = "mccutchen/go-httpbin:v2.26.0"
+	// CompareCluster as RenderOptions.Compare means the cluster that kubectl
+	// talks to.
+	CompareCluster = "cluster"
+)
+
+// RenderOptions say what to render from what.
+type RenderOptions struct {
+	// Filters are the filters, each with an apply section. Required.
+	Filters []catalog.Filter
+	// Releases are the published facts, one for each filter. Required.
+	Releases []Release
+	// Dir is the folder to write: whatever it held before is gone afterwards.
+	// Default: DefaultOut.
+	Dir string
+	// HTTPBinImage is the image of the httpbin to try filters on, with a tag, a
+	// digest or both. Default: DefaultHTTPBinImage.
+	HTTPBinImage string
+	// Compare makes Render write nothing, and instead print what would change: in a
+	// folder with manifests, or, for CompareCluster, in the cluster. Default:
+	// the manifests are written.
+	Compare string
+	// Out is told what was rendered, or the difference. Default: nothing is told.
+	Out io.Writer
+}
+
+// Render writes the manifests of all filters, or compares them. On any error no
+// file has been written or changed.
+func Render(ctx context.Context, opts RenderOptions) error {
+	if opts.Dir == "" {
+		opts.Dir = DefaultOut
+	}
+	if opts.HTTPBinImage == "" {
+		opts.HTTPBinImage = DefaultHTTPBinImage
+	}
+	if opts.Out == nil {
+		opts.Out = io.Discard
+	}
+	response, err := ask(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	for _, o := range response.Omitted {
+		fmt.Fprintf(opts.Out, "%s: no %s, because %s\n", o.Filter, o.Form, o.Reason)
+	}
+	switch opts.Compare {
+	case "":
+		if err := replace(opts.Dir, response.Files); err != nil {
+			return fmt.Errorf("render: write %s: %w", opts.Dir, err)
+		}
+		for _, r := range opts.Releases {
+			fmt.Fprintf(opts.Out, "%s %s: kubectl apply -k %s\n", r.Filter, r.Version, filepath.Join(opts.Dir, r.Filter))
+		}
+		return nil
+	case CompareCluster:
+		if err := kubectlDiff(ctx, response.Files, opts.Out); err != nil {
+			return fmt.Errorf("render: %w", err)
+		}
+		return nil
+	}
+	if response.Diff == "" {
+		fmt.Fprintf(opts.Out, "%s: no difference\n", opts.Compare)
+		return nil
+	}
+	fmt.Fprint(opts.Out, response.Diff)
+	return nil
+}
+
+// ask checks what is asked for and runs the program render.
+func ask(ctx context.Context, opts RenderOptions) (Response, error) {
+	request := Request{Filters: opts.Filters, Releases: opts.Releases, HTTPBinImage: opts.HTTPBinImage}
+	if err := request.Check(); err != nil {
+		return Response{}, err
+	}
+	if opts.Compare != "" && opts.Compare != CompareCluster {
+		compare, err := filepath.Abs(opts.Compare)
+		if err != nil {
+			return Response{}, err
+		}
+		if info, err := os.Stat(compare); err != nil || !info.IsDir() {
+			return Response{}, fmt.Errorf("compare with %s: no such folder; give one with manifests, or %q", opts.Compare, CompareCluster)
+		}
+		request.Compare = compare
+	}
+	input, err := json.Marshal(request)
+	if err != nil {
+		return Response{}, err
+	}
+	cmd, err := program(ctx)
+	if err != nil {
+		return Response{}, err
+	}
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		return Response{}, fmt.Errorf("run %s: %w\n%s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	var response Response
+	if err := json.Unmarshal(output, &response); err != nil {
+		return Response{}, fmt.Errorf("read what %s printed: %w", strings.Join(cmd.Args, " "), err)
+	}
+	if response.Error != "" {
+		return Response{}, errors.New(response.Error)
+	}
+	return response, nil
+}
+
+// Check reports what is missing, there twice or wrong.
+func (r Request) Check() error {
+	if len(r.Filters) == 0 {
+		return errors.New("no filters were given")
+	}
+	for i, f := range r.Filters {
+		if f.Metadata.Apply == nil {
+			return fmt.Errorf("%s: apply is missing; add the section, with at least failStrategy, to say where the filter runs", filepath.Join(f.Dir, catalog.MetadataFile))
+		}
+		if err := f.Metadata.Apply.Check(); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(f.Dir, catalog.MetadataFile), err)
+		}
+		if slices.ContainsFunc(r.Filters[:i], func(g catalog.Filter) bool { return g.Name == f.Name }) {
+			return fmt.Errorf("filter %s was given twice", f.Name)
+		}
+		if _, err := r.Release(f.Name); err != nil {
+			return err
+		}
+	}
+	for i, release := range r.Releases {
+		if err := release.Check(); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(r.Releases[:i], func(s Release) bool { return s.Filter == release.Filter }) {
+			return fmt.Errorf("release %s was given twice", release.Filter)
+		}
+		if !slices.ContainsFunc(r.Filters, func(f catalog.Filter) bool { return f.Name == release.Filter }) {
+			return fmt.Errorf("release %s %s: no filter of that name was given", release.Filter, release.Version)
+		}
+	}
+	return nil
+}
+
+// Release returns what was published of the filter of that name.
+func (r Request) Release(filter string) (Release, error) {
+	for _, release := range r.Releases {
+		if release.Filter == filter {
+			return release, nil
+		}
+	}
+	return Release{}, fmt.Errorf("filter %s: no release was given; publish it first", filter)
+}
+
+// module is the program that makes the objects.
+const module = "github.com/slipway-wasm/slipway/deploy/manifest/render"
+
+// program is how to run it: in Slipway's own repository from its folder, elsewhere
+// as the tool that the repository's go.mod names.
+func program(ctx context.Context) (*exec.Cmd, error) {
+	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/slipway-wasm/slipway").Output()
+	if err != nil {
+		return nil, errors.New("find Slipway's module: run this in its repository, or in one that requires it")
+	}
+	dir := filepath.Join(strings.TrimSpace(string(output)), "deploy", "manifest", "render")
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		cmd := exec.CommandContext(ctx, "go", "run", ".")
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOWORK=off")
+		return cmd, nil
+	}
+	// A module's archive does not carry the modules below it.
+	return exec.CommandContext(ctx, "go", "run", module), nil
+}

@@ -1,0 +1,87 @@
+package objects
+
+import (
+	"encoding/json"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+)
+
+// failurePolicies are Envoy's words for Istio's strategies.
+var failurePolicies = map[string]wasmv3.FailurePolicy{
+	catalog.FailClose:  wasmv3.FailurePolicy_FAIL_CLOSED,
+	catalog.FailOpen:   wasmv3.FailurePolicy_FAIL_OPEN,
+	catalog.FailReload: wasmv3.FailurePolicy_FAIL_RELOAD,
+}
+
+// plainEnvoy is a bootstrap that runs the filter in front of a service on port
+// 8080, as a reverse proxy on port 8085.
+func plainEnvoy(s subject) (content, reason string, err error) {
+	if s.URL == "" {
+		return "", notInStorage, nil
+	}
+	filter := wasmFilter(s, catalog.ContextInbound, envoyconf.Remote{URL: s.URL, SHA256: s.WasmSHA256})
+	filter.Name = s.Filter.Name
+	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+		Admin: envoyconf.Address{Port: 8001},
+		Listeners: []envoyconf.Listener{{
+			Address:          envoyconf.Address{Port: 8085},
+			TrafficDirection: corev3.TrafficDirection_INBOUND,
+			Filters:          []envoyconf.Filter{filter},
+		}},
+		Upstream: envoyconf.Address{Port: 8080},
+	})
+	if err != nil {
+		return "", "", err
+	}
+	body, err := envoyconf.YAML(bootstrap)
+	if err != nil {
+		return "", "", err
+	}
+	comment, err := marshal(header(s))
+	return comment + string(body), "", err
+}
+
+// wasmFilter is the filter as Envoy runs it in one context.
+func wasmFilter(s subject, context string, from envoyconf.Source) envoyconf.Filter {
+	filter := envoyconf.Filter{
+		Name: ecdsName(s, context),
+		// One for all contexts, so that what a filter shares it shares in all.
+		VMID:            s.Filter.Name,
+		VMConfiguration: patchContexts[context].vmConfiguration,
+		Configuration:   configText(s.apply),
+		FailurePolicy:   failurePolicies[s.apply.FailStrategy],
+		Source:          from,
+	}
+	for _, v := range s.apply.VMConfig.Env {
+		if v.ValueFrom == catalog.ValueHost {
+			filter.HostEnvironment = append(filter.HostEnvironment, v.Name)
+			continue
+		}
+		if filter.Environment == nil {
+			filter.Environment = map[string]string{}
+		}
+		filter.Environment[v.Name] = v.Value
+	}
+	return filter
+}
+
+// configText is the configuration as JSON, which is what Istio makes of an object,
+// too.
+func configText(a catalog.Apply) string {
+	config, _ := a.PluginConfig.(map[string]any)
+	if len(config) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(config); err != nil {
+		return "" // ruled out by catalog.Apply.Check
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

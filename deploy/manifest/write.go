@@ -1,0 +1,59 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// replace puts files into a new folder beside dir and then lets it take dir's
+// place, so that dir never holds some of the old and some of the new, and is left
+// as it was if anything fails.
+func replace(dir string, files []File) error {
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	stage, err := os.MkdirTemp(parent, ".manifests-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(stage) //nolint:errcheck // hidden, and never read
+
+	fresh := filepath.Join(stage, "new")
+	if err := writeTree(fresh, files); err != nil {
+		return err
+	}
+	// A folder cannot be renamed over another, so there is a moment with none.
+	old := filepath.Join(stage, "old")
+	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(fresh, dir); err != nil {
+		return errors.Join(err, os.Rename(old, dir))
+	}
+	return nil
+}
+
+// writeTree writes files below dir and nowhere else.
+func writeTree(dir string, files []File) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	for _, file := range files {
+		path := filepath.FromSlash(file.Path)
+		if !filepath.IsLocal(path) {
+			return fmt.Errorf("file name %q leaves the folder", file.Path)
+		}
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(file.Content), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
