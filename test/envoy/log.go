@@ -3,6 +3,7 @@ package envoy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -47,37 +48,26 @@ func (l *Log) after(mark int) []string {
 	return l.lines[min(max(mark-l.dropped, 0), len(l.lines)):]
 }
 
-// Wait returns the first line after mark that holds every one of parts, waiting
-// for it until ctx ends or the proxy has exited.
-func (l *Log) Wait(ctx context.Context, mark int, parts ...string) (string, error) {
+// Wait returns the first line after mark that match accepts, waiting for it until
+// ctx ends or the proxy has exited.
+func (l *Log) Wait(ctx context.Context, mark int, match func(line string) bool) (string, error) {
 	for {
 		l.mu.Lock()
 		fresh, changed, ended := l.after(mark), l.changed, l.ended
 		mark = l.dropped + len(l.lines)
 		l.mu.Unlock()
-		for _, line := range fresh {
-			if containsAll(line, parts) {
-				return line, nil
-			}
+		if i := slices.IndexFunc(fresh, match); i >= 0 {
+			return fresh[i], nil
 		}
 		if ended {
-			return "", fmt.Errorf("wait for a log line with %q: the proxy has exited", parts)
+			return "", errors.New("no such line in the log, and the proxy has exited")
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return "", fmt.Errorf("wait for a log line with %q: %w", parts, context.Cause(ctx))
+			return "", fmt.Errorf("no such line in the log: %w", context.Cause(ctx))
 		}
 	}
-}
-
-func containsAll(line string, parts []string) bool {
-	for _, part := range parts {
-		if !strings.Contains(line, part) {
-			return false
-		}
-	}
-	return true
 }
 
 func (l *Log) add(line string) {
@@ -100,24 +90,12 @@ func (l *Log) end() {
 	l.changed = make(chan struct{})
 }
 
-// relevantLines bounds what goes into an error.
-const relevantLines = 40
-
-// Relevant returns at most the last 40 of the lines that tell what went wrong:
-// warnings and worse, what filters logged, and what Envoy wrote without its
-// usual prefix (the trace of a crash).
-func (l *Log) Relevant() []string {
-	var relevant []string
-	for _, line := range l.Lines(0) {
-		if isRelevant(line) {
-			relevant = append(relevant, line)
-		}
-	}
-	return relevant[max(0, len(relevant)-relevantLines):]
-}
-
-// isRelevant knows Envoy's default format: [time][thread][level][logger] [file] text.
-func isRelevant(line string) bool {
+// Relevant reports whether a line tells what went wrong: a warning or worse, what
+// a filter logged, or what Envoy wrote without its usual prefix (the trace of a
+// crash). It knows Envoy's default format:
+//
+//	[time][thread][level][logger] [file] text
+func Relevant(line string) bool {
 	if !strings.HasPrefix(line, "[20") {
 		return strings.TrimSpace(line) != ""
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,9 @@ import (
 )
 
 const (
-	// defaultReadyTimeout is long: an Envoy that fetches a module from a server
-	// which is down retries before it gives up and becomes ready.
-	defaultReadyTimeout = 60 * time.Second
+	// defaultReadyTimeout is long: V8 needs seconds of a free processor to compile
+	// what the ordinary Go compiler makes, and busy machines have none.
+	defaultReadyTimeout = 2 * time.Minute
 	pollInterval        = 20 * time.Millisecond
 	// runID names func-e's folder in ours.
 	runID = "run"
@@ -43,7 +44,7 @@ type StartOptions struct {
 	WasmLogLevel string
 	// Args are added to Envoy's command line.
 	Args []string
-	// ReadyTimeout bounds the time until Envoy is ready. Zero means 60 s.
+	// ReadyTimeout bounds the time until Envoy is ready. Zero means 2 minutes.
 	ReadyTimeout time.Duration
 	// Output gets what Envoy writes as it writes it. Nil means nowhere (the log
 	// file and [Proxy.Log] have it in any case).
@@ -79,7 +80,7 @@ func Start(ctx context.Context, o StartOptions) (*Proxy, error) {
 	defer cancel()
 	if err := p.awaitReady(readyCtx, filepath.Join(o.Dir, adminAddressFile)); err != nil {
 		p.Stop() //nolint:errcheck // err says more
-		return nil, fmt.Errorf("start Envoy %s: %w", o.Path, p.explain(err))
+		return nil, fmt.Errorf("start Envoy %s: %w\n%s", o.Path, err, p.Report(nil))
 	}
 	return p, nil
 }
@@ -182,16 +183,18 @@ func (p *Proxy) awaitReady(ctx context.Context, adminAddress string) error {
 	}
 }
 
-// explain adds what the log has to say to err.
-func (p *Proxy) explain(err error) error {
-	return fmt.Errorf("%w\n%s", err, p.Report())
-}
+// reportedLines bounds what goes into an error.
+const reportedLines = 40
 
-// Report returns the relevant lines of the log (see [Log.Relevant]) and where
-// the whole log lies: what a failed test prints.
-func (p *Proxy) Report() string {
+// Report returns the last 40 lines of the log that keep accepts, and where the
+// whole log lies: what a failed test prints. Nil keeps what is [Relevant].
+func (p *Proxy) Report(keep func(line string) bool) string {
+	if keep == nil {
+		keep = Relevant
+	}
+	lines := slices.DeleteFunc(p.log.Lines(0), func(line string) bool { return !keep(line) })
 	var b strings.Builder
-	for _, line := range p.log.Relevant() {
+	for _, line := range lines[max(0, len(lines)-reportedLines):] {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	fmt.Fprintf(&b, "  the whole log: %s", p.logFile)
@@ -215,7 +218,7 @@ func (p *Proxy) Stop() error {
 	case <-p.done:
 		p.stop()
 		if p.err != nil {
-			return p.explain(fmt.Errorf("the proxy exited by itself: %w", p.err))
+			return fmt.Errorf("the proxy exited by itself: %w\n%s", p.err, p.Report(nil))
 		}
 		return nil
 	default:

@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+)
+
+// row is one check in one Envoy.
+type row struct {
+	scenario string
+	filters  string
+	check    string
+	envoy    string
+	took     time.Duration
+	failed   bool
+}
+
+func (r row) done(began time.Time, err error) row {
+	r.took, r.failed = time.Since(began), err != nil
+	return r
+}
+
+// report collects rows from tests that run side by side.
+type report struct {
+	mu   sync.Mutex
+	rows []row
+}
+
+func (r *report) add(rows ...row) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows = append(r.rows, rows...)
+}
+
+// print writes the table, scenario by scenario, the checks of each in their order.
+func (r *report) print(w io.Writer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.rows) == 0 {
+		return
+	}
+	slices.SortStableFunc(r.rows, func(a, b row) int {
+		return cmp.Or(strings.Compare(a.filters, b.filters), strings.Compare(a.scenario, b.scenario), strings.Compare(a.envoy, b.envoy))
+	})
+	failed := 0
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FILTER\tSCENARIO\tCHECK\tENVOY\tTIME\t")
+	for _, row := range r.rows {
+		result := ""
+		if row.failed {
+			result = "FAILED"
+			failed++
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.2fs\t%s\n", row.filters, row.scenario, row.check, row.envoy, row.took.Seconds(), result)
+	}
+	table.Flush() //nolint:errcheck // nobody is left to be told
+	fmt.Fprintf(w, "%d checks, %d failed\n", len(r.rows), failed)
+}
