@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// TestHostFunctions holds the table in package inspect against Envoy: a module
+// that imports everything Envoy is said to offer loads, and one that imports what
+// the table does not have, or has with another type, does not.
+func TestHostFunctions(t *testing.T) {
+	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
+		version := bin.Version[:strings.LastIndexByte(bin.Version, '.')]
+		all := wasmtest.Filter()
+		for _, f := range inspect.Offered(version, "0.2.0") {
+			all.Imports = append(all.Imports, imported(f))
+		}
+		t.Run("everything offered", func(t *testing.T) {
+			t.Parallel()
+			proxy, err := load(t, bin, all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			listener, err := proxy.ListenerURL(suite.ctx, envoyconf.DefaultListener)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.Get(listener + "/status/204")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close() //nolint:errcheck // nothing was written
+			if res.StatusCode != http.StatusNoContent {
+				t.Errorf("a request through the module gets %s\n%s", res.Status, proxy.Report(nil))
+			}
+		})
+
+		refused := map[string]wasmtest.Func{
+			"unknown function": {Module: "wasi_snapshot_preview1", Name: "fd_fly", Signature: "i:i"},
+			"another type":     {Module: "env", Name: "proxy_log", Signature: "iiI:i"},
+			"another ABI's":    {Module: "env", Name: "proxy_get_log_level", Signature: "i:i"},
+		}
+		offered := map[string]bool{}
+		for _, f := range inspect.Offered(version, "0.2.0") {
+			offered[f.Name] = true
+		}
+		for _, f := range inspect.Offered("1.99", "0.2.0") {
+			if !offered[f.Name] {
+				refused["newer than this Envoy"] = imported(f)
+			}
+		}
+		for name, function := range refused {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				o := wasmtest.Filter()
+				o.Imports = []wasmtest.Func{function}
+				_, err := load(t, bin, o)
+				if err == nil || !strings.Contains(err.Error(), "import") || !strings.Contains(err.Error(), function.Name) {
+					t.Errorf("Envoy loads a module that imports %s.%s, or does not say what is wrong: %v", function.Module, function.Name, err)
+				}
+			})
+		}
+	})
+}
+
+// imported is the import of f, with its type in wasmtest's notation.
+func imported(f inspect.Function) wasmtest.Func {
+	signature := strings.NewReplacer("(", "", ")", "", ", ", "", " -> ", ":", "i32", "i", "i64", "I").Replace(f.Signature)
+	return wasmtest.Func{Module: f.Module, Name: f.Name, Signature: signature}
+}
+
+// load starts Envoy with a module from a file.
+func load(t *testing.T, bin envoy.Binary, o wasmtest.Options) (*envoy.Proxy, error) {
+	t.Helper()
+	dir := filepath.Join(suite.dir, bin.Version, strings.ReplaceAll(t.Name(), "/", "_"))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	module := filepath.Join(dir, "module.wasm")
+	if err := os.WriteFile(module, wasmtest.Encode(o), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+		Upstream:  envoyconf.Address{Port: suite.httpbin},
+		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{Name: "module", Source: envoyconf.Local{Path: module}}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := envoyconf.YAML(bootstrap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := envoy.Start(suite.ctx, envoy.StartOptions{Path: bin.Path, Config: config, Dir: dir})
+	if err != nil {
+		return nil, fmt.Errorf("load a module: %w", err)
+	}
+	t.Cleanup(func() {
+		if err := proxy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return proxy, nil
+}
