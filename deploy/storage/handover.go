@@ -78,13 +78,13 @@ func (s *Storage) handOver(ctx context.Context, opts UploadOptions) ([]Object, e
 	return response.Objects, nil
 }
 
-// cloudCommand builds the command, unless the build cache has it, and returns its
-// path.
+// cloudCommand returns the path of the command, after building it where the build
+// cache does not have it.
 func (s *Storage) cloudCommand(ctx context.Context) (string, error) {
-	dir := s.options.CloudDir
-	if dir == "" {
-		dir = filepath.Join("deploy", "storage", "cloud")
+	if s.options.CloudCommand != "" {
+		return s.options.CloudCommand, nil
 	}
+	dir := filepath.Join("deploy", "storage", "cloud")
 	s.report.Printf(cloudBuild, s.location.scheme)
 	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "cloud")
 	cmd.Dir = dir

@@ -32,8 +32,9 @@ type Options struct {
 	// Bucket is the store at URL, for the command in cloud, which is what opens
 	// the clouds' stores. Default: opened from URL.
 	Bucket Bucket
-	// CloudDir is the folder of the module cloud. Default: "deploy/storage/cloud".
-	CloudDir string
+	// CloudCommand is the path of the command in cloud. Default: built from
+	// deploy/storage/cloud, as seen from the working directory.
+	CloudCommand string
 	// Transport does the HTTP requests. Default: Go's own.
 	Transport http.RoundTripper
 	// Stall is how long a connection may stand still: see retry.Transport.

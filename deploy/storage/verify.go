@@ -239,7 +239,7 @@ func (s *Storage) fetch(ctx context.Context, key string, fresh bool, use func(*h
 // missing is what to do about an object that readers do not find.
 func (s *Storage) missing(fresh bool) string {
 	if fresh {
-		return fmt.Sprintf("it is in the storage: set STORAGE_PUBLIC_URL to the address that serves %s", s.location)
+		return fmt.Sprintf("it is in the storage: set STORAGE_PUBLIC_URL to the address that serves %s, and let everybody read it (Azure answers 404 for a private container)", s.location)
 	}
 	return "it was not published here, or was deleted"
 }

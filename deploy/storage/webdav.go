@@ -27,7 +27,7 @@ const lockInfo = `<?xml version="1.0" encoding="utf-8"?>` +
 
 // lockWait is when a lock that another upload holds is tried again. They are held
 // for the time of a few small requests.
-const lockWait = time.Second
+const lockWait = 250 * time.Millisecond
 
 // putAside sends an object under a name of its own and calls place, which moves it
 // to its key, while it holds the lock.

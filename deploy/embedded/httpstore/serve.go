@@ -43,10 +43,21 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if mediaType, ok := mediaTypes[path.Ext(key)]; ok {
 		w.Header().Set("Content-Type", mediaType)
+	} else if path.Base(key) == "SHA256SUMS" {
+		w.Header().Set("Content-Type", mediaTypes[".sha256"])
 	}
-	// RFC 8246: objects never change.
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	w.Header().Set("Cache-Control", cacheControl(key))
 	http.ServeContent(w, r, key, info.ModTime(), file)
+}
+
+// cacheControl is "immutable" for what never changes (RFC 8246); the two kinds of
+// lists that grow with each release are looked up anew.
+func cacheControl(key string) string {
+	switch path.Base(key) {
+	case "SHA256SUMS", "index.json":
+		return "no-cache"
+	}
+	return "public, max-age=31536000, immutable"
 }
 
 // Server is a [Store] that listens.

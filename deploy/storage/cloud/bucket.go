@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+
+	gcs "cloud.google.com/go/storage"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	azblobblob "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+	"google.golang.org/api/googleapi"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// bucket is a storage.Bucket in a cloud. gocloud.dev hides what differs between the
+// clouds but for one thing: it can create on condition, and cannot replace on
+// condition. For that, each SDK is told by itself.
+type bucket struct {
+	*blob.Bucket
+	prefix string
+}
+
+var _ storage.Bucket = (*bucket)(nil)
+
+// Get opens an object. Its tag comes with its bytes, so that the two belong together.
+func (b *bucket) Get(ctx context.Context, key string) (io.ReadCloser, string, error) {
+	reader, err := b.NewReader(ctx, b.prefix+key, nil)
+	if err != nil {
+		return nil, "", explain(err)
+	}
+	return reader, tag(reader), nil
+}
+
+// tag is the ETag of S3 and Azure, or the generation of Google.
+func tag(reader *blob.Reader) string {
+	var fromS3 s3.GetObjectOutput
+	var fromAzure azblobblob.DownloadStreamResponse
+	var fromGoogle *gcs.Reader
+	switch {
+	case reader.As(&fromS3) && fromS3.ETag != nil:
+		return *fromS3.ETag
+	case reader.As(&fromAzure) && fromAzure.ETag != nil:
+		return string(*fromAzure.ETag)
+	case reader.As(&fromGoogle):
+		return strconv.FormatInt(fromGoogle.Attrs.Generation, 10)
+	}
+	return ""
+}
+
+// Create writes an object that does not exist.
+func (b *bucket) Create(ctx context.Context, key string, content storage.Content) error {
+	return b.write(ctx, key, content, &blob.WriterOptions{IfNotExist: true})
+}
+
+// Replace writes an object whose tag is known.
+func (b *bucket) Replace(ctx context.Context, key string, old storage.State, content storage.Content) error {
+	if old.Tag == "" {
+		return errors.New("the store gives objects no ETag, so that they cannot be replaced on condition")
+	}
+	return b.write(ctx, key, content, &blob.WriterOptions{
+		BeforeWrite: func(as func(any) bool) error {
+			var toS3 *transfermanager.UploadObjectInput
+			var toAzure *azblob.UploadStreamOptions
+			var toGoogle **gcs.ObjectHandle
+			switch {
+			case as(&toS3):
+				toS3.IfMatch = &old.Tag
+			case as(&toAzure):
+				etag := azcore.ETag(old.Tag)
+				toAzure.AccessConditions = &azblob.AccessConditions{
+					ModifiedAccessConditions: &azblobblob.ModifiedAccessConditions{IfMatch: &etag},
+				}
+			case as(&toGoogle):
+				generation, err := strconv.ParseInt(old.Tag, 10, 64)
+				if err != nil {
+					return fmt.Errorf("read the generation: %w", err)
+				}
+				*toGoogle = (*toGoogle).If(gcs.Conditions{GenerationMatch: generation})
+			default:
+				return errors.New("this store cannot replace an object on condition")
+			}
+			return nil
+		},
+	})
+}
+
+// What is held in memory of an object that is sent: two parts.
+const (
+	partSize = 8 << 20
+	parts    = 2
+)
+
+// write sends an object. A write that fails leaves nothing under the key: gocloud
+// finishes it in Close, and gives up if the context was canceled before.
+func (b *bucket) write(ctx context.Context, key string, content storage.Content, opts *blob.WriterOptions) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	body, err := content.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+
+	opts.ContentType = content.Type
+	opts.CacheControl = content.CacheControl
+	opts.BufferSize = partSize
+	opts.MaxConcurrency = parts
+	writer, err := b.NewWriter(ctx, b.prefix+key, opts)
+	if err != nil {
+		return explain(err)
+	}
+	if _, err := io.Copy(writer, body); err != nil {
+		cancel()
+		_ = writer.Close()
+		return explain(err)
+	}
+	return explain(writer.Close())
+}
+
+// explain translates an error and adds what can be done about it.
+//
+// What gocloud calls not found will not do: it calls Google's 403, S3's 301 and an
+// unknown host so as well, and only an object that is definitely absent may be
+// created.
+func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	status, code := answer(err)
+	switch {
+	case code == "NoSuchBucket" || code == "ContainerNotFound" || errors.Is(err, gcs.ErrBucketNotExist):
+		return fmt.Errorf("%w; make the bucket first, or correct its name in STORAGE_URL", err)
+	case status == http.StatusNotFound || errors.Is(err, gcs.ErrObjectNotExist):
+		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return fmt.Errorf("%w; these credentials may not do that: allow them to read, list and create objects in the bucket (S3 answers 403 for an object that does not exist unless s3:ListBucket is allowed)", err)
+	// One of two conditional writes to S3 that meet is to be done again:
+	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+	case code == "ConditionalRequestConflict":
+		return retry.Again(err)
+	case gcerrors.Code(err) == gcerrors.FailedPrecondition:
+		return fmt.Errorf("%w: %w", storage.ErrPrecondition, err)
+	}
+	return err
+}
+
+// answer is a store's HTTP status and its own name for an error; 0 and "" if the
+// error is no answer.
+func answer(err error) (status int, code string) {
+	if api := smithy.APIError(nil); errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	fromS3 := new(awshttp.ResponseError)
+	fromAzure := new(azcore.ResponseError)
+	fromGoogle := new(googleapi.Error)
+	switch {
+	case errors.As(err, &fromS3):
+		status = fromS3.HTTPStatusCode()
+	case errors.As(err, &fromAzure):
+		status, code = fromAzure.StatusCode, fromAzure.ErrorCode
+	case errors.As(err, &fromGoogle):
+		status = fromGoogle.Code
+	}
+	return status, code
+}

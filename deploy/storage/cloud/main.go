@@ -1,0 +1,44 @@
+// Command cloud uploads to Google Cloud Storage, Amazon S3 and what speaks its
+// protocol, and Azure Blob Storage.
+//
+// It is a module and a program of its own, because the clouds' SDKs take minutes to
+// compile and most users need none of them. "go tool mage upload" starts it when
+// STORAGE_URL begins with gs, s3 or azblob, and talks to it over standard input and
+// output; all of what an upload does is in package storage, and here is only what
+// the SDKs have to be told. Credentials come from the environment, as the SDKs read
+// it: see the howto of gocloud.dev/blob.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/azureblob"
+	_ "gocloud.dev/blob/gcsblob"
+	_ "gocloud.dev/blob/s3blob"
+
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := storage.ServeCloud(ctx, os.Stdin, os.Stdout, os.Stderr, open); err != nil {
+		fmt.Fprintln(os.Stderr, "cloud:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+func open(ctx context.Context, address *url.URL, prefix string) (storage.Bucket, error) {
+	b, err := blob.OpenBucket(ctx, address.String())
+	if err != nil {
+		return nil, err
+	}
+	return &bucket{Bucket: b, prefix: prefix}, nil
+}
