@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -63,7 +62,7 @@ func examples(t *testing.T, modules []builtModule) part {
 	t.Helper()
 	s := scenario.Scenario{Name: "examples"}
 	for _, m := range modules {
-		configuration, err := example(m)
+		configuration, err := m.Metadata.ExampleConfiguration()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,19 +87,6 @@ func examples(t *testing.T, modules []builtModule) part {
 		},
 	}}
 	return part{s, storageSources(modules)}
-}
-
-// example is the example configuration as it reaches the filter.
-func example(m builtModule) (string, error) {
-	switch e := m.Metadata.Example.(type) {
-	case nil:
-		return "", nil
-	case string:
-		return e, nil
-	default:
-		out, err := json.Marshal(e)
-		return string(out), err
-	}
 }
 
 // https fetches a module from an https storage, and from one whose certificate

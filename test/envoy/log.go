@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,9 @@ const keptLines = 50_000
 // it was written; of more than 50,000 lines, the last. It is safe for concurrent
 // use.
 type Log struct {
+	onLine func(line string)
+	adding sync.Mutex // held while a line is added, onLine's time included
+
 	mu      sync.Mutex
 	dropped int // lines that came before lines[0]
 	lines   []string
@@ -26,7 +28,9 @@ type Log struct {
 	ended   bool
 }
 
-func newLog() *Log { return &Log{changed: make(chan struct{})} }
+func newLog(onLine func(line string)) *Log {
+	return &Log{onLine: onLine, changed: make(chan struct{})}
+}
 
 // Mark returns the number of lines so far: what [Log.Lines] and [Log.Wait] take
 // to look only at what comes later.
@@ -71,6 +75,9 @@ func (l *Log) Wait(ctx context.Context, mark int, match func(line string) bool) 
 }
 
 func (l *Log) add(line string) {
+	l.adding.Lock()
+	defer l.adding.Unlock()
+	l.onLine(line)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) == 2*keptLines {
@@ -109,20 +116,18 @@ func Relevant(line string) bool {
 
 // lineWriter cuts what one stream of the process writes into lines.
 type lineWriter struct {
-	log  *Log
-	copy io.Writer // gets everything as it comes
+	add  func(line string)
 	rest []byte
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
-	w.copy.Write(p) //nolint:errcheck // a reader that went away must not stop the proxy's log
 	w.rest = append(w.rest, p...)
 	for {
 		i := bytes.IndexByte(w.rest, '\n')
 		if i < 0 {
 			return len(p), nil
 		}
-		w.log.add(string(w.rest[:i]))
+		w.add(string(w.rest[:i]))
 		w.rest = w.rest[i+1:]
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +15,9 @@ var background = context.Background()
 
 func TestLogLines(t *testing.T) {
 	t.Parallel()
-	l := newLog()
-	w := &lineWriter{log: l, copy: io.Discard}
+	var heard []string
+	l := newLog(func(line string) { heard = append(heard, line) })
+	w := &lineWriter{add: l.add}
 	for _, chunk := range []string{"one\ntw", "o", "\n", "\nthree\nrest"} {
 		if n, err := w.Write([]byte(chunk)); n != len(chunk) || err != nil {
 			t.Fatalf("Write(%q) = %d, %v", chunk, n, err)
@@ -25,6 +25,9 @@ func TestLogLines(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"one", "two", "", "three"}, l.Lines(0)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(l.Lines(0), heard); diff != "" {
+		t.Errorf("OnLine was told something else (-log +told):\n%s", diff)
 	}
 	if got := l.Lines(l.Mark()); len(got) != 0 {
 		t.Errorf("lines after the mark: %q", got)
@@ -37,7 +40,7 @@ func TestLogWait(t *testing.T) {
 	t.Parallel()
 	any := func(string) bool { return true }
 	never := func(string) bool { return false }
-	l := newLog()
+	l := newLog(func(string) {})
 	l.add("one")
 	mark := l.Mark()
 	go l.add("two")
@@ -65,7 +68,7 @@ func TestLogWait(t *testing.T) {
 // Marks stay true when old lines are dropped.
 func TestLogDropsOldLines(t *testing.T) {
 	t.Parallel()
-	l := newLog()
+	l := newLog(func(string) {})
 	for i := range 2*keptLines + 10 {
 		l.add(fmt.Sprint(i))
 	}
@@ -103,7 +106,7 @@ func TestRelevant(t *testing.T) {
 // A report has the end of what is relevant, bounded, and the place of the rest.
 func TestReport(t *testing.T) {
 	t.Parallel()
-	p := &Proxy{log: newLog(), logFile: "/tmp/the.log"}
+	p := &Proxy{log: newLog(func(string) {}), logFile: "/tmp/the.log"}
 	for i := range 2 * reportedLines {
 		p.log.add(fmt.Sprintf("[2026-11-21 12:55:36.245][1][error][main] [x] number %d", i))
 		p.log.add("[2026-11-21 12:55:36.245][1][info][main] [x] all is well")

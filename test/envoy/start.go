@@ -46,9 +46,9 @@ type StartOptions struct {
 	Args []string
 	// ReadyTimeout bounds the time until Envoy is ready. Zero means 2 minutes.
 	ReadyTimeout time.Duration
-	// Output gets what Envoy writes as it writes it. Nil means nowhere (the log
-	// file and [Proxy.Log] have it in any case).
-	Output io.Writer
+	// OnLine is called with each line that Envoy writes, one at a time, before it
+	// is in [Proxy.Log]. Nil means that nobody is told.
+	OnLine func(line string)
 }
 
 // Proxy is a running Envoy.
@@ -94,8 +94,8 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 	if o.Path == "" || len(o.Config) == 0 || o.Dir == "" {
 		return nil, errors.New("the options Path, Config and Dir must be given")
 	}
-	if o.Output == nil {
-		o.Output = io.Discard
+	if o.OnLine == nil {
+		o.OnLine = func(string) {}
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Proxy{
-		log:     newLog(),
+		log:     newLog(o.OnLine),
 		logFile: filepath.Join(o.Dir, "runs", runID, "stderr.log"),
 		stop:    cancel,
 		done:    make(chan struct{}),
@@ -140,8 +140,8 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 			api.EnvoyPath(o.Path),
 			api.HomeDir(o.Dir), api.RunID(runID),
 			api.Out(io.Discard),
-			api.EnvoyOut(&lineWriter{log: p.log, copy: o.Output}),
-			api.EnvoyErr(&lineWriter{log: p.log, copy: o.Output}))
+			api.EnvoyOut(&lineWriter{add: p.log.add}),
+			api.EnvoyErr(&lineWriter{add: p.log.add}))
 	}()
 	return p, nil
 }

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/test/authservice"
+	"github.com/slipway-wasm/slipway/test/envoy"
+)
+
+// authCluster is what the filter authtoken calls its auth service by default.
+const authCluster = "my_custom_svc"
+
+// runOptions say what is run where. All fields are required.
+type runOptions struct {
+	Filter                   string
+	Listener, Backend, Admin string // host:port
+	Root                     string // the repository's folder
+	Dist                     string // where envoy/<filter>.yaml goes; empty means Root's dist
+	Config                   config.Config
+	Out                      io.Writer
+}
+
+// run runs the filter until ctx ends, which is no error.
+func run(ctx context.Context, o runOptions) (err error) {
+	if o.Dist == "" {
+		o.Dist = filepath.Join(o.Root, "dist")
+	}
+	addresses, err := o.addresses()
+	if err != nil {
+		return err
+	}
+	filter, module, err := o.build(ctx)
+	if err != nil {
+		return err
+	}
+	binary, err := o.findEnvoy(ctx)
+	if err != nil {
+		return err
+	}
+
+	dir, err := os.MkdirTemp("", "slipway-run-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			err = os.RemoveAll(dir)
+		}
+	}()
+	closeBackend, err := serveBackend(o.Backend)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, closeBackend)
+	auth, err := authservice.Start(authservice.Answering)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, auth.Close)
+	storage, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(dir, "storage")})
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, storage.Close)
+	object, err := put(storage, filter.Name, module)
+	if err != nil {
+		return err
+	}
+
+	configuration, err := filter.Metadata.ExampleConfiguration()
+	if err != nil {
+		return err
+	}
+	rendered, err := render(envoyconf.BuildOptions{
+		Admin: addresses.admin,
+		Listeners: []envoyconf.Listener{{
+			Address: addresses.listener,
+			Filters: []envoyconf.Filter{{
+				Name:          filter.Name,
+				Configuration: configuration,
+				Source:        envoyconf.Remote{URL: storage.URL(object.Key), SHA256: object.SHA256},
+			}},
+		}},
+		Upstream: addresses.backend,
+		Clusters: []envoyconf.Cluster{{Name: authCluster, Address: envoyconf.Address{Port: auth.Port()}}},
+	})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(o.Dist, "envoy", filter.Name+".yaml")
+	if err := writeFile(file, rendered); err != nil {
+		return err
+	}
+
+	proxy, err := envoy.Start(ctx, envoy.StartOptions{
+		Path:   binary.Path,
+		Config: rendered,
+		Dir:    filepath.Join(dir, "envoy"),
+		OnLine: func(line string) {
+			if envoy.Relevant(line) {
+				fmt.Fprintln(o.Out, line)
+			}
+		},
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer closeInto(&err, proxy.Stop)
+	fmt.Fprintf(o.Out, `
+%[1]s runs in Envoy %[2]s.
+  backend        http://%[3]s/hello
+  auth service   http://127.0.0.1:%[4]d/auth, the cluster %[5]s
+  module         %[6]s
+  configuration  %[7]s
+  admin          http://%[8]s
+  log            %[9]s, of which warnings and what the filter logs show here
+
+Try:
+
+  curl -i http://%[10]s/hello
+
+Ctrl-C ends everything.
+
+`, filter.Name, binary.Version, o.Backend, auth.Port(), authCluster, storage.URL(object.Key), file, o.Admin, proxy.LogFile(), o.Listener)
+
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-proxy.Done():
+		return errors.New("Envoy has ended")
+	}
+}
+
+func closeInto(err *error, close func() error) { *err = errors.Join(*err, close()) }
+
+// ports are the addresses that the options name.
+type ports struct{ listener, backend, admin envoyconf.Address }
+
+// addresses reads the addresses and finds out whether they are free, so that the
+// error names all that are not: Envoy would stop at the first.
+func (o runOptions) addresses() (ports, error) {
+	var p ports
+	var errs []error
+	for _, a := range []struct {
+		flag, value string
+		address     *envoyconf.Address
+	}{
+		{"listener", o.Listener, &p.listener}, {"backend", o.Backend, &p.backend}, {"admin", o.Admin, &p.admin},
+	} {
+		tcp, err := net.ResolveTCPAddr("tcp", a.value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("-%s %s: %w", a.flag, a.value, err))
+			continue
+		}
+		*a.address = envoyconf.Address{Host: tcp.IP.String(), Port: tcp.Port}
+		probe, err := net.Listen("tcp", a.value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or choose another address with -%s", a.flag, err, a.flag))
+			continue
+		}
+		errs = append(errs, probe.Close())
+	}
+	return p, errors.Join(errs...)
+}
+
+// build compiles the filter.
+func (o runOptions) build(ctx context.Context) (catalog.Filter, build.Module, error) {
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: []string{o.Filter}})
+	if err != nil {
+		return catalog.Filter{}, build.Module{}, err
+	}
+	modules, err := build.Build(ctx, build.Options{
+		Filters:     filters,
+		Dist:        filepath.Join(o.Root, "dist"),
+		Compiler:    o.Config.Compiler,
+		GoToolchain: o.Config.GoToolchain,
+		Out:         o.Out,
+	})
+	if err != nil {
+		return catalog.Filter{}, build.Module{}, err
+	}
+	return filters[0], modules[0], nil
+}
+
+// findEnvoy takes the first version of the matrix.
+func (o runOptions) findEnvoy(ctx context.Context) (envoy.Binary, error) {
+	version := ""
+	if len(o.Config.EnvoyVersions) > 0 {
+		version = o.Config.EnvoyVersions[0]
+	}
+	return envoy.Find(ctx, envoy.FindOptions{Version: version, Path: o.Config.EnvoyPath, Log: o.Out})
+}
+
+// serveBackend answers /hello at an address.
+func serveBackend(address string) (close func() error, err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("start backend: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hola mundo :)") })
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(listener) //nolint:errcheck // ends with Close
+	return server.Close, nil
+}
+
+func put(storage *httpstore.Server, name string, module build.Module) (httpstore.Object, error) {
+	file, err := os.Open(module.Path)
+	if err != nil {
+		return httpstore.Object{}, err
+	}
+	defer file.Close() //nolint:errcheck // nothing was written
+	return storage.Put(name+".wasm", file)
+}
+
+func render(o envoyconf.BuildOptions) ([]byte, error) {
+	bootstrap, err := envoyconf.Build(o)
+	if err != nil {
+		return nil, err
+	}
+	return envoyconf.YAML(bootstrap)
+}
+
+func writeFile(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return renameio.WriteFile(path, content, 0o644)
+}

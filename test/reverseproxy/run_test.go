@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/test/envoy"
+)
+
+// freeAddress is an address on loopback that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// output collects what run prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// eventually waits until see returns nil.
+func eventually(t *testing.T, ended <-chan error, see func() error) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(3 * time.Minute)
+	for {
+		err := see()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case err := <-ended:
+			t.Fatalf("ended too early: %v", err)
+		case <-deadline:
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	cfg, err := config.FromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := envoy.Find(t.Context(), envoy.FindOptions{Path: cfg.EnvoyPath}); errors.Is(err, envoy.ErrNotFound) {
+		t.Skipf("needs an Envoy: go online, or set ENVOY_PATH: %v", err)
+	}
+	// Version by Find's own rule, as the check before.
+	cfg.EnvoyVersions = nil
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out output
+	o := runOptions{
+		Filter:   "requestlog",
+		Listener: freeAddress(t), Backend: freeAddress(t), Admin: freeAddress(t),
+		Root: "../..", Dist: t.TempDir(), Config: cfg, Out: &out,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, o) }()
+
+	eventually(t, ended, func() error {
+		if !strings.Contains(out.String(), "curl -i http://"+o.Listener+"/hello") {
+			return fmt.Errorf("no curl to try yet:\n%s", &out)
+		}
+		return nil
+	})
+	res, err := http.Get("http://" + o.Listener + "/hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if string(body) != "hola mundo :)\n" || err != nil {
+		t.Errorf("/hello answers %q, %v", body, err)
+	}
+	eventually(t, ended, func() error {
+		if !strings.Contains(out.String(), `"path":"/hello"`) {
+			return fmt.Errorf("the filter's log does not show:\n%s", &out)
+		}
+		return nil
+	})
+	rendered, err := os.ReadFile(filepath.Join(o.Dist, "envoy", "requestlog.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{o.Listener, o.Backend, o.Admin} {
+		_, port, _ := net.SplitHostPort(address)
+		if !strings.Contains(string(rendered), "port_value: "+port) {
+			t.Errorf("the rendered configuration lacks port %s:\n%s", port, rendered)
+		}
+	}
+
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	for _, address := range []string{o.Listener, o.Backend, o.Admin} {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Errorf("still in use afterwards: %v", err)
+			continue
+		}
+		listener.Close()
+	}
+}
+
+// All ports that are taken are named, before anything is started.
+func TestRunNamesTakenPorts(t *testing.T) {
+	t.Parallel()
+	taken := func() string {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { listener.Close() })
+		return listener.Addr().String()
+	}
+	o := runOptions{Filter: "requestlog", Listener: taken(), Backend: freeAddress(t), Admin: taken(), Root: "../..", Out: io.Discard}
+	err := run(t.Context(), o)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"listener: listen tcp " + o.Listener, "-listener", "admin: listen tcp " + o.Admin, "-admin"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error says nothing of %q:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), o.Backend) {
+		t.Errorf("error names a free address:\n%v", err)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*runOptions)
+		want   string
+	}{
+		"filter":  {func(o *runOptions) { o.Filter = "nobody" }, `find filter "nobody"`},
+		"address": {func(o *runOptions) { o.Listener = "8085" }, "-listener 8085"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := runOptions{
+				Filter:   "requestlog",
+				Listener: freeAddress(t), Backend: freeAddress(t), Admin: freeAddress(t),
+				Root: "../..", Out: io.Discard,
+			}
+			test.change(&o)
+			if err := run(t.Context(), o); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
