@@ -135,6 +135,7 @@ func TestKey(t *testing.T) {
 		`{"headers": {"a": "b c"}}`,
 		`{"headers": {"a": "b", "c": ""}}`,
 		`{"headers": {"a": "b 1:c 0:"}}`,
+		`{"headers": {"a": "b :c :"}}`,
 	} {
 		k := key(in)
 		if other, ok := seen[k]; ok {

@@ -51,9 +51,10 @@
 // All workers of a proxy, and all plugins that ask the same question (the same
 // cluster, method, path, authority, headers and token_header) in the same vm_id,
 // share one token and fetch it once. A reload of the configuration keeps it. The
-// shortest of their intervals counts. Each worker looks for a new token once a
-// second, which costs one read of the proxy's shared data (a locked map in
-// memory) and nothing per request; while there is no token, each request looks.
+// shortest of their intervals counts. A new token reaches the other workers within
+// 50 ms as a rule and 1s at most: each looks for it once a second, and every 50 ms
+// while another one fetches. That is a read of the proxy's shared data, a locked
+// map in memory. A request costs no such read, unless there is no token yet.
 //
 // What is in the shared data can be read by every filter with the same vm_id, so
 // a vm_id that is not shared with filters of others keeps the token among these.

@@ -211,6 +211,23 @@ func (r *rig) wantCounters(worked, failed uint64) {
 	}
 }
 
+// proxytest does not tell with which timeout it was called.
+func TestTimeout(t *testing.T) {
+	_, reset := proxytest.NewHostEmulator(proxytest.NewEmulatorOption())
+	defer reset()
+	c, err := parseConfig([]byte(`{"timeout": "1.5s"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newProxy(c, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.timeoutMillis != 1500 {
+		t.Errorf("a timeout of 1.5s is %d ms", p.timeoutMillis)
+	}
+}
+
 func testFirstFetch(r *rig) {
 	r.start()
 	if n := len(r.calls()); n != 0 {
@@ -315,6 +332,13 @@ func testRefresh(r *rig) {
 	r.answer(id, ":status", "200", "authorization", "secret 2")
 	r.wantTokens("", "secret 2")
 	r.wantCounters(2, 0)
+	if r.clock != nil {
+		*r.clock = r.clock.Add(time.Second - time.Microsecond)
+		r.host.Tick()
+		if p := r.host.GetTickPeriod(); p != 1 {
+			r.Errorf("1 µs before it is time, the next tick comes after %d ms, want 1 (0 is never)", p)
+		}
+	}
 	r.wantLogged("info", `authtoken: got the first token from cluster "my_custom_svc"`)
 }
 

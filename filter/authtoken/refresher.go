@@ -39,9 +39,14 @@ type host interface {
 const createOnly = math.MaxUint32
 
 const (
-	// pickUp is how often a worker looks at the record: the longest that it can
-	// go on with an old token after another worker has fetched a new one.
+	// pickUp is how often a worker looks at the record at least: the longest that
+	// it can go on with an old token after another worker has fetched a new one.
 	pickUp = second
+
+	// lookOut is how often it does while another worker fetches. All find out at
+	// the same time that a fetch is due, so that this is how long the token of
+	// one commonly takes to the others.
+	lookOut = second / 20
 
 	// leaseMargin is how much longer than the fetch's timeout the lease lasts:
 	// time for a busy worker to get to the answer.
@@ -65,8 +70,8 @@ const (
 //     which the next fetch is due.
 //  4. A lease that is not ended in time, because its worker died or its plugin
 //     was replaced, lapses by the clock, and the next fetch is due.
-//  5. The token in the record is read once a second, and by each request for as
-//     long as there is none.
+//  5. Each looks at the record once a second, more often while another one
+//     fetches, and with each request for as long as there is no token.
 type refresher struct {
 	host     host
 	cluster  string // for messages
@@ -106,13 +111,17 @@ func (r *refresher) tick() int64 {
 	// times in there.
 	now := r.host.now()
 	if wait := rec.wait(now, r.began, r.interval); wait > 0 {
+		if rec.leasedAt != 0 && !rec.leasedBy(r.fetches) {
+			return min(wait, lookOut)
+		}
 		return min(wait, pickUp)
 	}
 	rec.fetches++
 	rec.leasedAt, rec.leaseTTL = now, r.leaseTTL
-	if r.store(rec, cas) {
-		r.fetch(rec.fetches)
+	if !r.store(rec, cas) {
+		return lookOut
 	}
+	r.fetch(rec.fetches)
 	return pickUp
 }
 

@@ -128,9 +128,14 @@ func TestLapsedLease(t *testing.T) {
 func TestNextTick(t *testing.T) {
 	t.Parallel()
 	s := healthySimulation()
-	a := s.addWorker(simConfig(t, 5*time.Second))
-	if got := a.refresher.tick(); got != pickUp {
-		t.Errorf("after a fetch began: %v", time.Duration(got))
+	a, b := s.addWorker(simConfig(t, 5*time.Second)), s.addWorker(simConfig(t, 5*time.Second))
+	for i := range 2 {
+		if got := a.refresher.tick(); got != pickUp {
+			t.Errorf("%d: while it fetches: next tick in %v, want %v", i, time.Duration(got), time.Duration(pickUp))
+		}
+		if got := b.refresher.tick(); got != lookOut {
+			t.Errorf("%d: while another one fetches: next tick in %v, want %v", i, time.Duration(got), time.Duration(lookOut))
+		}
 	}
 	a.answer(s.calls[0])
 	for _, tc := range []struct{ passes, want int64 }{
@@ -199,6 +204,15 @@ func TestOneWorkerOfManyFetches(t *testing.T) {
 				if len(s.calls) != 1 || len(s.violations) > 0 {
 					t.Fatalf("%d workers fetch; %v", len(s.calls), s.violations)
 				}
+				for _, w := range s.workers {
+					want := lookOut
+					if w == s.calls[0].worker {
+						want = pickUp
+					}
+					if got := w.nextTick - s.clock; got != want {
+						t.Fatalf("worker %d looks again after %v, want %v", w.number, time.Duration(got), time.Duration(want))
+					}
+				}
 			})
 			if runs < 1000 {
 				t.Fatalf("tried only %d orders", runs)
@@ -241,7 +255,7 @@ func everyChoice(run func(choose func(n int) int)) {
 func simulateOrderly(t testing.TB, choose func(n int) int) {
 	s := newSimulation(choose)
 	s.orderly = true
-	s.maxStall = leaseMargin / 4
+	s.maxStall = leaseMargin / 16 // several add up, each to twice that at most
 	s.lastGood = s.clock - 3600*second
 	configs := []*config{simConfig(t, 5*time.Second), simConfig(t, 7*time.Second)}
 	for range 3 {

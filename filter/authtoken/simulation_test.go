@@ -39,8 +39,8 @@ type simulation struct {
 	// orderly says that there is never more than one fetch under way and that its
 	// time has come when it begins.
 	orderly bool
-	// maxStall is how long a worker may be held up within a callback, or an
-	// answer lie about before the worker gets to it.
+	// maxStall is about how long a worker may be held up within a callback, or a
+	// tick or an answer wait until the worker gets to it.
 	maxStall int64
 
 	clock   int64
@@ -55,6 +55,7 @@ type simulation struct {
 	dropped  int      // answers that came too late
 	lastGood int64    // when the last token arrived
 	failures []simEnd // since then
+	unended  bool     // whether the last fetch has begun and its end is not written down
 
 	violations []string
 }
@@ -220,11 +221,15 @@ func tokenNumber(token string) (n int) {
 func (w *simWorker) fetch(done func(token, problem string)) string {
 	s := w.sim
 	if s.orderly {
-		s.checkPause(w)
 		if len(s.calls) > 0 {
 			s.violate("worker %d fetches while worker %d does", w.number, s.calls[0].worker.number)
 		}
+		// A fetch that somebody broke off may be made up for at once.
+		if !s.unended {
+			s.checkPause(w)
+		}
 	}
+	s.unended = true
 	outcome := s.choose(6)
 	if s.healthy {
 		outcome = 0
@@ -268,6 +273,7 @@ func (s *simulation) checkPause(w *simWorker) {
 }
 
 func (w *simWorker) count(worked bool) {
+	w.sim.unended = false
 	if worked {
 		w.sim.worked++
 		w.sim.lastGood, w.sim.failures = w.ended.at, nil
@@ -300,6 +306,7 @@ func (s *simulation) run(end int64, disturb func()) {
 				stalled = stalled || s.clock-w.busySince >= s.maxStall
 			case w.nextTick <= s.clock:
 				actions = append(actions, func() { w.begin(w.tick) })
+				stalled = stalled || s.clock-w.nextTick >= s.maxStall
 			default:
 				next = min(next, w.nextTick)
 			}
