@@ -53,6 +53,20 @@ func Test(ctx context.Context) error {
 	return suite.Test(ctx, suiteOptions())
 }
 
+// E2e takes the filters from source to filtered requests in real Envoy.
+func E2e(ctx context.Context) error {
+	return suite.E2E(ctx, suiteOptions())
+}
+
+// Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
+func Run(ctx context.Context, filter *string) error {
+	name := ""
+	if filter != nil {
+		name = *filter
+	}
+	return suite.Run(ctx, suiteOptions(), name)
+}
+
 // Lint runs the linters over every module.
 func Lint(ctx context.Context) error {
 	return suite.Lint(ctx, suiteOptions())

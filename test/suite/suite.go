@@ -95,6 +95,34 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	return nil
 }
 
+// E2E runs the filters in real Envoy: package test/e2e, which builds them and ends
+// with a table of what was checked.
+func E2E(ctx context.Context, opts Options) error {
+	// Without a package's name, in its folder, the output is shown as it comes.
+	return whole(ctx, opts, "e2e", "test/e2e", "test", "-count=1", "-timeout=20m")
+}
+
+// Run runs one filter in real Envoy in front of a small backend, until it is
+// interrupted: command test/reverseproxy. An empty name is its default, requestlog.
+func Run(ctx context.Context, opts Options, filter string) error {
+	args := []string{"run", "./test/reverseproxy"}
+	if filter != "" {
+		args = append(args, filter)
+	}
+	return whole(ctx, opts, "run", ".", args...)
+}
+
+// whole runs the go command for a whole system, which has proxies to stop when it
+// is interrupted: killed, it could not.
+func whole(ctx context.Context, opts Options, step, folder string, args ...string) error {
+	cmd := command(ctx, opts, folder, "go", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", step, err)
+	}
+	return nil
+}
+
 // Lint runs golangci-lint over every module.
 func Lint(ctx context.Context, opts Options) error {
 	return eachModule(ctx, opts, "lint", func(module string) error {
