@@ -1,0 +1,104 @@
+// Package facts reads what was published of a release from where proxies will
+// read it: the registry, and the storage's public address without credentials.
+//
+// It exists so that a manifest can only name what is there. A digest from a local
+// build may be one that was never pushed, and then the first pod that starts finds
+// out.
+package facts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// Options say which release is looked for, and where.
+type Options struct {
+	// Filters are the filters' names. Required.
+	Filters []string
+	// Version is the version of all of them. Required.
+	Version string
+	// Registry and Storage are looked in; what is given has to have every filter.
+	// Required: one of the two.
+	Registry *oci.Registry
+	Storage  *storage.Storage
+}
+
+// Read fetches and verifies everything that the release has in the registry and in
+// the storage, and returns its facts in the order of the filters. The error names
+// what is missing, damaged, or not the same in both.
+func Read(ctx context.Context, opts Options) ([]manifest.Release, error) {
+	if opts.Registry == nil && opts.Storage == nil {
+		return nil, errors.New("read release: neither a registry nor a storage was given")
+	}
+	if _, err := oci.ParseVersion(opts.Version); err != nil {
+		return nil, fmt.Errorf("read release: %w", err)
+	}
+	releases := make([]manifest.Release, len(opts.Filters))
+	for i, filter := range opts.Filters {
+		releases[i] = manifest.Release{Filter: filter, Version: opts.Version}
+		if opts.Registry == nil {
+			continue
+		}
+		if err := fromRegistry(ctx, opts.Registry, &releases[i]); err != nil {
+			return nil, fmt.Errorf("read release %s %s from the registry: %w", filter, opts.Version, err)
+		}
+	}
+	if opts.Storage != nil {
+		if err := fromStorage(ctx, opts, releases); err != nil {
+			return nil, fmt.Errorf("read release %s from the storage: %w", opts.Version, err)
+		}
+	}
+	return releases, nil
+}
+
+func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest.Release) error {
+	if strings.HasPrefix(registry.Address(), oci.LayoutScheme) {
+		return fmt.Errorf("%s is a folder, from which no proxy can pull; set REGISTRY to a registry", registry.Address())
+	}
+	ref, err := registry.ParseReference(release.Filter + ":" + release.Version)
+	if err != nil {
+		return err
+	}
+	found, err := oci.Verify(ctx, registry, ref)
+	if err != nil {
+		return err
+	}
+	if err := found.Err(); err != nil {
+		return err
+	}
+	release.Repository = ref.Repository
+	release.ManifestDigest = found.ManifestDigest
+	release.WasmSHA256 = found.WasmSHA256
+	return nil
+}
+
+func fromStorage(ctx context.Context, opts Options, releases []manifest.Release) error {
+	objects, err := storage.Verify(ctx, opts.Storage, storage.VerifyOptions{Version: opts.Version, Filters: opts.Filters})
+	if err != nil {
+		return err
+	}
+	found := map[string]storage.Object{}
+	for _, object := range objects {
+		found[object.Filter] = object
+	}
+	for i := range releases {
+		release := &releases[i]
+		object, ok := found[release.Filter]
+		if !ok {
+			return fmt.Errorf("%s: %w; upload it", release.Filter, storage.ErrNotFound)
+		}
+		if release.WasmSHA256 != "" && release.WasmSHA256 != object.WasmSHA256 {
+			return fmt.Errorf("%s: the module has wasm sha256 %s there and %s in the registry; publish both from one build, under a new version",
+				release.Filter, object.WasmSHA256, release.WasmSHA256)
+		}
+		release.URL = object.URL
+		release.WasmSHA256 = object.WasmSHA256
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package facts_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// module writes a module that Envoy loads; another content makes another module.
+func module(t *testing.T, name, content string) build.Module {
+	t.Helper()
+	options := wasmtest.Filter()
+	options.Custom = content
+	wasm := wasmtest.Encode(options)
+	path := filepath.Join(t.TempDir(), name+".wasm")
+	if err := os.WriteFile(path, wasm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := inspect.Module(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(wasm)
+	return build.Module{Path: path, Record: build.Record{
+		RecordVersion: build.RecordVersion,
+		Name:          name,
+		WasmSHA256:    hex.EncodeToString(sum[:]),
+		Size:          int64(len(wasm)),
+		Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
+		Modules:       []build.GoModule{{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"}},
+		Report:        *report,
+	}}
+}
+
+func openRegistry(t *testing.T) (r *oci.Registry, address string) {
+	t.Helper()
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	r, err = oci.Open(oci.RegistryOptions{Address: server.Addr() + "/acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, server.Addr()
+}
+
+func openStorage(t *testing.T) *storage.Storage {
+	t.Helper()
+	s, err := storage.Open(storage.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func push(t *testing.T, r *oci.Registry, m build.Module) oci.Published {
+	t.Helper()
+	published, err := oci.Push(t.Context(), r, oci.PushOptions{
+		Filters: []oci.Filter{{Module: m, Metadata: catalog.Metadata{Title: "T", Description: "D.", License: "MIT"}}},
+		Release: oci.Release{Version: "1.4.0", Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return published[0]
+}
+
+func upload(t *testing.T, s *storage.Storage, m build.Module) {
+	t.Helper()
+	if _, err := storage.Upload(t.Context(), s, storage.UploadOptions{Version: "1.4.0", Modules: []build.Module{m}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	r, address := openRegistry(t)
+	s := openStorage(t)
+	m := module(t, "headers", "a")
+	published := push(t, r, m)
+	upload(t, s, m)
+
+	want := manifest.Release{
+		Filter: "headers", Version: "1.4.0",
+		Repository: address + "/acme/headers", ManifestDigest: published.ManifestDigest,
+		URL: s.PublicURL("headers/1.4.0/headers.wasm"), WasmSHA256: m.Record.WasmSHA256,
+	}
+	onlyOCI, onlyHTTP := want, want
+	onlyOCI.URL = ""
+	onlyHTTP.Repository, onlyHTTP.ManifestDigest = "", ""
+	for name, test := range map[string]struct {
+		opts facts.Options
+		want manifest.Release
+	}{
+		"both":     {facts.Options{Registry: r, Storage: s}, want},
+		"registry": {facts.Options{Registry: r}, onlyOCI},
+		"storage":  {facts.Options{Storage: s}, onlyHTTP},
+	} {
+		test.opts.Filters, test.opts.Version = []string{"headers"}, "1.4.0"
+		got, err := facts.Read(t.Context(), test.opts)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff([]manifest.Release{test.want}, got); diff != "" {
+			t.Errorf("%s: facts differ (-want +got):\n%s", name, diff)
+		}
+		if err := got[0].Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestReadErrors(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		// options publishes what is needed, or less, and returns where.
+		options func(t *testing.T) facts.Options
+		want    []string
+	}{
+		"nowhere": {
+			func(*testing.T) facts.Options { return facts.Options{} },
+			[]string{"neither a registry nor a storage"},
+		},
+		"version": {
+			func(t *testing.T) facts.Options { return facts.Options{Storage: openStorage(t), Version: "v1"} },
+			[]string{`version "v1"`},
+		},
+		"not in the registry": {
+			func(t *testing.T) facts.Options {
+				r, _ := openRegistry(t)
+				return facts.Options{Registry: r}
+			},
+			[]string{"read release headers 1.4.0 from the registry", "not found"},
+		},
+		"not in the storage": {
+			func(t *testing.T) facts.Options { return facts.Options{Storage: openStorage(t)} },
+			[]string{"read release 1.4.0 from the storage", "it was not published here"},
+		},
+		"in the registry only": {
+			func(t *testing.T) facts.Options {
+				r, _ := openRegistry(t)
+				push(t, r, module(t, "headers", "a"))
+				return facts.Options{Registry: r, Storage: openStorage(t)}
+			},
+			[]string{"from the storage", "it was not published here"},
+		},
+		"another module": {
+			func(t *testing.T) facts.Options {
+				r, _ := openRegistry(t)
+				s := openStorage(t)
+				push(t, r, module(t, "headers", "a"))
+				upload(t, s, module(t, "headers", "b"))
+				return facts.Options{Registry: r, Storage: s}
+			},
+			[]string{"headers: the module has wasm sha256", "in the registry; publish both from one build, under a new version"},
+		},
+		"the digest disappeared": {
+			func(t *testing.T) facts.Options {
+				r, address := openRegistry(t)
+				published := push(t, r, module(t, "headers", "a"))
+				remove(t, "http://"+address+"/v2/acme/headers/manifests/"+published.ManifestDigest)
+				return facts.Options{Registry: r}
+			},
+			[]string{"read release headers 1.4.0 from the registry"},
+		},
+		"a folder": {
+			func(t *testing.T) facts.Options {
+				r, err := oci.Open(oci.RegistryOptions{Address: oci.LayoutScheme + t.TempDir()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return facts.Options{Registry: r}
+			},
+			[]string{"is a folder, from which no proxy can pull; set REGISTRY to a registry"},
+		},
+		"a private storage": {
+			func(t *testing.T) facts.Options {
+				s := openStorage(t)
+				upload(t, s, module(t, "headers", "a"))
+				private := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(http.StatusForbidden)
+				}))
+				t.Cleanup(private.Close)
+				public, err := storage.OpenPublic(private.URL, storage.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return facts.Options{Storage: public}
+			},
+			[]string{"403", "without credentials"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opts := test.options(t)
+			opts.Filters = []string{"headers"}
+			if opts.Version == "" {
+				opts.Version = "1.4.0"
+			}
+			got, err := facts.Read(t.Context(), opts)
+			if err == nil || got != nil {
+				t.Fatalf("got %v, %v; want an error alone", got, err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error is %v\nwant %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+// remove deletes a manifest by its digest; its tag stays, as in a registry whose
+// clean-up went wrong.
+func remove(t *testing.T, url string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusAccepted {
+		t.Fatalf("DELETE %s: %s", url, res.Status)
+	}
+}
