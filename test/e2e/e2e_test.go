@@ -51,8 +51,7 @@ func moduleNames(modules []builtModule) []string {
 func storageSources(modules []builtModule) sources {
 	s := sources{}
 	for _, m := range modules {
-		// What is refused is not worth asking for again, which takes seconds.
-		s[m.Name] = envoyconf.Remote{URL: m.URL, SHA256: m.SHA256, Retries: -1}
+		s[m.Name] = envoyconf.Remote{URL: m.URL, SHA256: m.SHA256}
 	}
 	return s
 }
@@ -101,13 +100,13 @@ func https(t *testing.T, modules []builtModule) []part {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // one client is meant to hang up
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	from := func(certificate []byte) sources {
+	from := func(certificate []byte, retries int) sources {
 		ca := filepath.Join(t.TempDir(), "ca.pem")
 		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		url := strings.Replace(modules[i].URL, suite.storage.URL(""), server.URL+"/", 1)
-		return sources{"headers": {URL: url, SHA256: modules[i].SHA256, CAFile: ca, Retries: -1}}
+		return sources{"headers": {URL: url, SHA256: modules[i].SHA256, CAFile: ca, Retries: retries}}
 	}
 
 	trusted := named(t, "headers-as-lines")
@@ -115,7 +114,7 @@ func https(t *testing.T, modules []builtModule) []part {
 	stranger := named(t, "wrong-sha256")
 	stranger.Name = "https-stranger"
 	stranger.Filters[0].WrongSum = false
-	return []part{{trusted, from(server.Certificate().Raw)}, {stranger, from(selfSigned(t))}}
+	return []part{{trusted, from(server.Certificate().Raw, 0)}, {stranger, from(selfSigned(t), -1)}}
 }
 
 func named(t *testing.T, name string) scenario.Scenario {

@@ -161,7 +161,8 @@ func modulesOf(t *testing.T) []builtModule {
 	return modules
 }
 
-// forEachEnvoy runs test as a subtest for each Envoy of the matrix.
+// forEachEnvoy runs test as a subtest for each Envoy of the matrix, one after the
+// other: they would only take turns on the processor.
 func forEachEnvoy(t *testing.T, test func(t *testing.T, bin envoy.Binary)) {
 	t.Parallel()
 	versions := suite.config.EnvoyVersions
@@ -174,10 +175,7 @@ func forEachEnvoy(t *testing.T, test func(t *testing.T, bin envoy.Binary)) {
 			t.Error(err)
 			continue
 		}
-		t.Run(bin.Version, func(t *testing.T) {
-			t.Parallel()
-			test(t, bin)
-		})
+		t.Run(bin.Version, func(t *testing.T) { test(t, bin) })
 	}
 }
 

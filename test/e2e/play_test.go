@@ -19,9 +19,14 @@ import (
 	"github.com/slipway-wasm/slipway/test/scenario"
 )
 
-// checkTimeout is when a check that polls gives up: long, for it is only reached
-// by what is broken.
-const checkTimeout = time.Minute
+// These are long, for they are only reached by what is broken: on a busy machine
+// V8 takes minutes to compile what the ordinary Go compiler makes, and meanwhile
+// Envoy's main thread neither answers nor receives.
+const (
+	checkTimeout = time.Minute
+	readyTimeout = 5 * time.Minute
+	fetchTimeout = 5 * time.Minute
+)
 
 // sources say where Envoy gets a module from, by the module's name.
 type sources map[string]envoyconf.Remote
@@ -102,6 +107,8 @@ func start(t *testing.T, bin envoy.Binary, name string, workers int, parts []par
 		Config:      config,
 		Dir:         filepath.Join(suite.dir, bin.Version, name),
 		Concurrency: workers,
+
+		ReadyTimeout: readyTimeout,
 	})
 	suite.report.add(result.done(began, err))
 	if err != nil {
@@ -171,8 +178,10 @@ func (s *stage) configuration(parts []part) ([]byte, error) {
 			if !ok {
 				return nil, fmt.Errorf("scenario %s: there is no module %q", p.Name, f.Module)
 			}
+			remote.Timeout = fetchTimeout
 			if f.WrongSum {
 				remote.SHA256 = strings.Repeat("0", 64)
+				remote.Retries = -1 // they take seconds and would change nothing
 			}
 			filter := envoyconf.Filter{
 				Name:            pluginName(p.Name, f.Module),

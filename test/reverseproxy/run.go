@@ -103,7 +103,8 @@ func run(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	file := filepath.Join(o.Dist, "envoy", filter.Name+".yaml")
-	if err := writeFile(file, rendered); err != nil {
+	comment := "# Envoy for the filter " + filter.Name + ". The module's storage is there as long as what rendered this runs.\n"
+	if err := writeFile(file, append([]byte(comment), rendered...)); err != nil {
 		return err
 	}
 
