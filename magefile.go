@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/target"
 	"github.com/slipway-wasm/slipway/test/suite"
 )
 
@@ -75,4 +76,81 @@ func Lint(ctx context.Context) error {
 func suiteOptions() suite.Options {
 	_, ci := os.LookupEnv("CI")
 	return suite.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}
+}
+
+// Push publishes the built filters in REGISTRY under a version, such as 1.4.0.
+func Push(ctx context.Context, version string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.Push(ctx, c, version, output(json))
+}
+
+// Pull writes the module of a reference, such as headers:1.4.0, to a file.
+func Pull(ctx context.Context, reference, file string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.Pull(ctx, c, reference, file, output(json))
+}
+
+// Verify reads a reference, or a version of all filters, back from the registry and says who accepts it.
+func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.Verify(ctx, c, referenceOrVersion, output(json))
+}
+
+// List prints the published versions with their digests, sizes and dates.
+func List(ctx context.Context, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.List(ctx, c, output(json))
+}
+
+// Sbom attaches a bill of materials to each filter that was pushed under a version.
+func Sbom(ctx context.Context, version string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.SBOM(ctx, c, version, output(json))
+}
+
+// Attach attaches a file to a reference; the kind is sbom, provenance, test-report or a media type.
+func Attach(ctx context.Context, reference, kind, file string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.Attach(ctx, c, reference, kind, file, output(json))
+}
+
+// Referrers prints what is attached to a reference as a tree.
+func Referrers(ctx context.Context, reference string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.Referrers(ctx, c, reference, output(json))
+}
+
+// Registry serves the embedded registry on 127.0.0.1:5000, or the given address, until Ctrl-C.
+func Registry(ctx context.Context, address *string) error {
+	if address == nil {
+		address = new(string)
+	}
+	return target.ServeRegistry(ctx, *address, output(nil))
+}
+
+// output prints results to standard output, as JSON if the flag was given, and
+// everything else to standard error.
+func output(json *bool) target.Output {
+	return target.Output{Out: os.Stdout, Err: os.Stderr, JSON: json != nil && *json}
 }

@@ -8,6 +8,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -20,6 +21,13 @@ type Config struct {
 	GoToolchain   string   `env:"FILTER_GOTOOLCHAIN" doc:"Go release to build the filters with, for example go1.23.12" default:"the pinned release of each compiler"`
 	EnvoyPath     string   `env:"ENVOY_PATH" doc:"Envoy binary to run, instead of finding or downloading one" default:"none"`
 	EnvoyVersions []string `env:"ENVOY_VERSIONS" doc:"Envoy versions to run e2e with, separated by commas" default:"1.40.0"`
+
+	Registry          string        `env:"REGISTRY" doc:"registry and path for the filters, for example ghcr.io/acme/filters, or oci-layout:DIR" default:"an embedded registry in dist/registry"`
+	RegistryUsername  string        `env:"REGISTRY_USERNAME" doc:"user name for the registry" default:"the docker credential store's"`
+	RegistryPassword  string        `env:"REGISTRY_PASSWORD" doc:"password or token for the registry" default:"the docker credential store's"`
+	RegistryPlainHTTP bool          `env:"REGISTRY_PLAIN_HTTP" doc:"talk to the registry without TLS" default:"false, but true for a loopback address"`
+	Shapes            []string      `env:"SHAPES" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
+	TransferTimeout   time.Duration `env:"TRANSFER_TIMEOUT" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
 }
 
 // FromEnv reads the environment. An error names the variable at fault and never

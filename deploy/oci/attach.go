@@ -63,7 +63,6 @@ func Attach(ctx context.Context, r *Registry, ref Reference, attachment Attachme
 	if err != nil {
 		return nil, fmt.Errorf("attach %s to %s: %w", attachment.ArtifactType, ref, err)
 	}
-	r.report.Printf("%s: %s is attached, manifest digest %s", ref, attachment.ArtifactType, node.ManifestDigest)
 	return node, nil
 }
 

@@ -39,7 +39,6 @@ func Pull(ctx context.Context, r *Registry, ref Reference, file string) (*Pulled
 	if err != nil {
 		return nil, fmt.Errorf("pull %s: %w", ref, err)
 	}
-	r.report.Printf("%s", pulled)
 	return pulled, nil
 }
 

@@ -132,7 +132,6 @@ func Push(ctx context.Context, r *Registry, opts PushOptions) ([]Published, erro
 	published := make([]Published, len(jobs))
 	for i, j := range jobs {
 		published[i] = j.published()
-		r.report.Printf("%s", published[i])
 	}
 	return published, nil
 }
@@ -233,6 +232,7 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 
 // send brings an image into the registry without any tag, and reads it back.
 func (r *Registry) send(ctx context.Context, j *job, sources *blobSources) error {
+	r.report.Printf("%s:%s: sending %d bytes", j.name, j.Shape.tag(j.version), j.filter.Module.Size)
 	for _, blob := range j.Blobs {
 		if err := r.sendBlob(ctx, j.repo, blob, sources.of(blob.Digest)); err != nil {
 			return err

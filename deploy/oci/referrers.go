@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -21,6 +22,11 @@ type Node struct {
 	Files []string `json:"files,omitempty"`
 	// Referrers is what is attached to it in turn.
 	Referrers []Node `json:"referrers,omitempty"`
+}
+
+// String is one line for people.
+func (n Node) String() string {
+	return strings.Join(append(append([]string{n.ArtifactType}, n.Files...), n.ManifestDigest), " ")
 }
 
 // Discover lists what is attached to the manifest that a reference stands for, as
@@ -96,11 +102,7 @@ func writeTree(w io.Writer, nodes []Node, indent string) {
 		if i == len(nodes)-1 {
 			branch, below = "└── ", "    "
 		}
-		fmt.Fprintf(w, "%s%s%s", indent, branch, node.ArtifactType)
-		for _, file := range node.Files {
-			fmt.Fprintf(w, " %s", file)
-		}
-		fmt.Fprintf(w, " %s\n", node.ManifestDigest)
+		fmt.Fprintf(w, "%s%s%s\n", indent, branch, node)
 		writeTree(w, node.Referrers, indent+below)
 	}
 }

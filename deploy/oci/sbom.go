@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -66,4 +67,36 @@ func SBOM(filter Filter, release Release) (Attachment, error) {
 func library(path, version string) cyclonedx.Component {
 	url := "pkg:golang/" + path + "@" + strings.ReplaceAll(version, "+", "%2B")
 	return cyclonedx.Component{BOMRef: url, Type: cyclonedx.ComponentTypeLibrary, Name: path, Version: version, PackageURL: url}
+}
+
+// AttachSBOMs attaches each filter's bill of materials to its version in every
+// shape that is published. It refuses to describe a module by the record of
+// another one.
+func AttachSBOMs(ctx context.Context, r *Registry, filters []Filter, release Release) ([]Node, error) {
+	var nodes []Node
+	for _, filter := range filters {
+		attachment, err := SBOM(filter, release)
+		if err != nil {
+			return nil, err
+		}
+		for _, shape := range Shapes {
+			ref := Reference{Repository: r.name(filter.Module.Name), Tag: shape.tag(release.Version)}
+			found, err := r.find(ctx, ref)
+			if shape != Artifact && absent(err) {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("attach the SBOM to %s: %w", ref, err)
+			}
+			if sum := found.manifest.Annotations[AnnotationWasmSHA256]; sum != filter.Module.WasmSHA256 {
+				return nil, fmt.Errorf("attach the SBOM to %s: its wasm sha256 is %s, and the built module's is %s; build the version that is published", ref, sum, filter.Module.WasmSHA256)
+			}
+			node, err := Attach(ctx, r, ref, attachment)
+			if err != nil {
+				return nil, err
+			}
+			nodes = append(nodes, *node)
+		}
+	}
+	return nodes, nil
 }

@@ -1,0 +1,206 @@
+package oci
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/CycloneDX/cyclonedx-go"
+	"github.com/google/go-cmp/cmp"
+	"oras.land/oras-go/v2/content"
+
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/test/distribution"
+)
+
+func TestAttachAndDiscover(t *testing.T) {
+	t.Parallel()
+	places(t, func(t *testing.T, r *Registry) {
+		filter := testFilter(t, "headers", "hello")
+		published := push(t, r, "1.0.0", filter)[0]
+		subject, err := r.ParseReference("headers:1.0.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sboms, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.0.0"))
+		if err != nil || len(sboms) != len(Shapes) {
+			t.Fatalf("%d SBOMs, error %v", len(sboms), err)
+		}
+		report, err := Attach(t.Context(), r, subject, Attachment{ArtifactType: TypeTestReport, MediaType: "application/json", Name: "report.json", Content: []byte(`{"passed":true}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := r.ParseReference("headers@" + report.ManifestDigest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		provenance := Attachment{ArtifactType: TypeProvenance, Name: "provenance.json", Content: []byte(`{}`)}
+		inner, err := Attach(t.Context(), r, signed, provenance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Attach(t.Context(), r, signed, provenance)
+		if err != nil || again.ManifestDigest != inner.ManifestDigest {
+			t.Errorf("attached again: %+v, error %v; the first time %+v", again, err, inner)
+		}
+		tree, err := Discover(t.Context(), r, subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report.Referrers = []Node{*inner}
+		if diff := cmp.Diff([]Node{sboms[0], *report}, tree); diff != "" {
+			t.Errorf("tree (-want +got):\n%s", diff)
+		}
+		var text bytes.Buffer
+		Tree{Reference: published.Reference(), Referrers: tree}.Text(&text)
+		want := published.Reference() + `
+├── application/vnd.cyclonedx+json headers.cdx.json ` + sboms[0].ManifestDigest + `
+└── application/vnd.slipway.test-report.v1+json report.json ` + report.ManifestDigest + `
+    └── application/vnd.in-toto+json provenance.json ` + inner.ManifestDigest + "\n"
+		if diff := cmp.Diff(want, text.String()); diff != "" {
+			t.Errorf("tree for people (-want +got):\n%s", diff)
+		}
+		// The fallback index is no version, and the version is as it was.
+		list, err := List(t.Context(), r, []string{"headers"})
+		if err != nil || len(list) != len(Shapes) || digestOf(t, r, "headers", "1.0.0") != published.ManifestDigest {
+			t.Errorf("list %+v, error %v", list, err)
+		}
+	})
+}
+
+// TestAttachAtOnce attaches from many clients at once, which know nothing of each
+// other, where the list of referrers is an index that each of them overwrites.
+func TestAttachAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]string{
+		"embedded":     startRegistry(t, embedded.Options{NoReferrers: true}),
+		"distribution": distribution.Start(t, distribution.Options{}),
+		"layout":       LayoutScheme + t.TempDir(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", "hello"))
+			const clients = 8
+			want := make(map[string]bool)
+			var mu sync.Mutex
+			var group sync.WaitGroup
+			for i := range clients {
+				group.Go(func() {
+					r := openTest(t, address)
+					ref, err := r.ParseReference("headers:1.0.0")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					node, err := Attach(t.Context(), r, ref, Attachment{ArtifactType: TypeTestReport, Name: "report.txt", Content: fmt.Appendf(nil, "report %d", i)})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					want[node.ManifestDigest] = true
+				})
+			}
+			group.Wait()
+			r := openTest(t, address)
+			ref, err := r.ParseReference("headers:1.0.0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			tree, err := Discover(t.Context(), r, ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make(map[string]bool)
+			for _, node := range tree {
+				got[node.ManifestDigest] = true
+			}
+			if diff := cmp.Diff(want, got); diff != "" || len(want) != clients {
+				t.Errorf("attachments (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAttachRefuses(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, startRegistry(t, embedded.Options{}))
+	filter := testFilter(t, "headers", "hello")
+	push(t, r, "1.0.0", filter)
+	ref := Reference{Repository: r.name("headers"), Tag: "1.0.0"}
+	for name, c := range map[string]struct {
+		ref        Reference
+		attachment Attachment
+		want       string
+	}{
+		"no media type": {ref, Attachment{ArtifactType: "sbom"}, "no media type"},
+		"too large":     {ref, Attachment{ArtifactType: TypeSBOM, Content: make([]byte, maxManifest+1)}, "may have 4194304"},
+		"no subject":    {Reference{Repository: r.name("headers"), Tag: "9.9.9"}, Attachment{ArtifactType: TypeSBOM}, "not found"},
+	} {
+		if _, err := Attach(t.Context(), r, c.ref, c.attachment); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+	}
+	other := testFilter(t, "headers", "built later")
+	if _, err := AttachSBOMs(t.Context(), r, []Filter{other}, testRelease("1.0.0")); err == nil || !strings.Contains(err.Error(), other.Module.WasmSHA256) || !strings.Contains(err.Error(), filter.Module.WasmSHA256) {
+		t.Errorf("an SBOM of another module: %v", err)
+	}
+}
+
+func TestSBOM(t *testing.T) {
+	t.Parallel()
+	filter := testFilter(t, "headers", "hello")
+	attachment, err := SBOM(filter, testRelease("1.4.0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bom cyclonedx.BOM
+	if err := cyclonedx.NewBOMDecoder(bytes.NewReader(attachment.Content), cyclonedx.BOMFileFormatJSON).Decode(&bom); err != nil {
+		t.Fatal(err)
+	}
+	var urls []string
+	for _, component := range *bom.Components {
+		urls = append(urls, component.PackageURL)
+	}
+	if diff := cmp.Diff([]string{
+		"pkg:golang/std@1.22.12",
+		"pkg:golang/github.com/acme/filters@0123456789abcdef0123456789abcdef01234567",
+		"pkg:golang/github.com/tetratelabs/proxy-wasm-go-sdk@v0.24.0",
+	}, urls); diff != "" {
+		t.Errorf("components (-want +got):\n%s", diff)
+	}
+	if got := (*bom.Metadata.Component.Hashes)[0].Value; got != filter.Module.WasmSHA256 || bom.Metadata.Timestamp != "2026-03-29T01:30:00Z" {
+		t.Errorf("hash %s, timestamp %s", got, bom.Metadata.Timestamp)
+	}
+	again, err := SBOM(filter, testRelease("1.4.0"))
+	if err != nil || !bytes.Equal(again.Content, attachment.Content) {
+		t.Errorf("it differs the second time; error %v", err)
+	}
+}
+
+// TestSBOMIsReadable reads an attached SBOM as any client of the registry does.
+func TestSBOMIsReadable(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, startRegistry(t, embedded.Options{}))
+	filter := testFilter(t, "headers", "hello")
+	push(t, r, "1.0.0", filter)
+	nodes, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.0.0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := r.find(t.Context(), Reference{Repository: r.name("headers"), Digest: nodes[0].ManifestDigest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := content.FetchAll(t.Context(), found.repo, found.manifest.Layers[0])
+	if err != nil || !json.Valid(data) {
+		t.Fatalf("%d bytes, error %v", len(data), err)
+	}
+	if found.manifest.ArtifactType != TypeSBOM || found.manifest.Subject == nil {
+		t.Errorf("manifest %s", found.content)
+	}
+}

@@ -1,0 +1,368 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// LowestEnvoyTested is the lowest Envoy version that the gate (.ci/run) runs the
+// filters in. It is an annotation of what is pushed, so it must not depend on the
+// machine that pushes.
+const LowestEnvoyTested = "1.36.4"
+
+// dist is where the build leaves modules.
+const dist = "dist"
+
+// Push publishes the built filters under a version.
+func Push(ctx context.Context, c config.Config, version string, out Output) error {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
+	filters, siblings, err := builtFilters(c)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	shapes, err := shapes(c)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	release, err := release(ctx, version)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	r, done, err := openRegistry(ctx, c, "", out)
+	if err != nil {
+		return err
+	}
+	published, err := oci.Push(ctx, r, oci.PushOptions{Filters: filters, Siblings: siblings, Release: release, Shapes: shapes})
+	if err = errors.Join(err, done()); err != nil {
+		return err
+	}
+	return out.print(published, func(w io.Writer) error {
+		for _, p := range published {
+			fmt.Fprintln(w, p)
+		}
+		if c.Registry == "" {
+			fmt.Fprintf(w, "It is in the embedded registry in %s. \"go tool mage registry\" serves that to others; set REGISTRY to publish elsewhere.\n", filepath.Join(dist, "registry"))
+		}
+		return nil
+	})
+}
+
+// Pull writes the module of a reference to a file.
+func Pull(ctx context.Context, c config.Config, reference, file string, out Output) error {
+	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
+		pulled, err := oci.Pull(ctx, r, ref, file)
+		if err != nil {
+			return err
+		}
+		return out.print(pulled, line(pulled))
+	})
+}
+
+// Verify verifies a reference, or a version of all filters.
+func Verify(ctx context.Context, c config.Config, what string, out Output) error {
+	if _, err := oci.ParseVersion(what); err == nil {
+		return verifyVersion(ctx, c, what, out)
+	}
+	if !strings.ContainsAny(what, ":/") {
+		_, err := oci.ParseVersion(what)
+		return fmt.Errorf("verify: %w; or a reference, such as headers:1.4.0", err)
+	}
+	return withReference(ctx, c, what, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
+		v, err := oci.Verify(ctx, r, ref)
+		if err != nil {
+			return err
+		}
+		return printVerifications(out, []*oci.Verification{v})
+	})
+}
+
+func verifyVersion(ctx context.Context, c config.Config, version string, out Output) error {
+	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
+		var all []*oci.Verification
+		for _, filter := range filters {
+			shapes, err := oci.VerifyVersion(ctx, r, filter, version)
+			if err != nil {
+				return err
+			}
+			all = append(all, shapes...)
+		}
+		return printVerifications(out, all)
+	})
+}
+
+func printVerifications(out Output, all []*oci.Verification) error {
+	var problems []error
+	for _, v := range all {
+		problems = append(problems, v.Err())
+	}
+	err := out.print(all, func(w io.Writer) error {
+		for _, v := range all {
+			v.Text(w)
+		}
+		return nil
+	})
+	return errors.Join(append(problems, err)...)
+}
+
+// List prints the published versions.
+func List(ctx context.Context, c config.Config, out Output) error {
+	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
+		list, err := oci.List(ctx, r, filters)
+		if err != nil {
+			return err
+		}
+		return out.print(list, func(w io.Writer) error { return oci.WriteList(w, list) })
+	})
+}
+
+// SBOM attaches a bill of materials to each filter's version, in every shape that
+// is published. It is made from the records in dist/, which have to be those of
+// what is published.
+func SBOM(ctx context.Context, c config.Config, version string, out Output) error {
+	filters, _, err := builtFilters(c)
+	if err != nil {
+		return fmt.Errorf("sbom: %w", err)
+	}
+	release, err := release(ctx, version)
+	if err != nil {
+		return fmt.Errorf("sbom: %w", err)
+	}
+	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, _ []string) error {
+		nodes, err := oci.AttachSBOMs(ctx, r, filters, release)
+		if err != nil {
+			return err
+		}
+		return out.print(nodes, func(w io.Writer) error {
+			for _, node := range nodes {
+				fmt.Fprintf(w, "attached %s\n", node)
+			}
+			return nil
+		})
+	})
+}
+
+// Attach attaches a file to what a reference stands for. kind is sbom, provenance,
+// test-report or a media type.
+func Attach(ctx context.Context, c config.Config, reference, kind, file string, out Output) error {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("attach: %w", err)
+	}
+	if known, ok := map[string]string{"sbom": oci.TypeSBOM, "provenance": oci.TypeProvenance, "test-report": oci.TypeTestReport}[kind]; ok {
+		kind = known
+	}
+	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
+		node, err := oci.Attach(ctx, r, ref, oci.Attachment{
+			ArtifactType: kind,
+			MediaType:    mediaType(kind, content),
+			Name:         filepath.Base(file),
+			Content:      content,
+		})
+		if err != nil {
+			return err
+		}
+		return out.print(node, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "attached %s to %s\n", node, ref)
+			return err
+		})
+	})
+}
+
+// mediaType is the media type of an attached file: that of its kind, but for a test
+// report, which may be JUnit's XML, JSON or text.
+func mediaType(kind string, content []byte) string {
+	if kind != oci.TypeTestReport {
+		return kind
+	}
+	if strings.HasPrefix(strings.TrimSpace(string(content)), "{") {
+		return "application/json"
+	}
+	sniffed, _, _ := strings.Cut(http.DetectContentType(content), ";")
+	return sniffed
+}
+
+// Referrers prints what is attached to what a reference stands for.
+func Referrers(ctx context.Context, c config.Config, reference string, out Output) error {
+	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
+		nodes, err := oci.Discover(ctx, r, ref)
+		if err != nil {
+			return err
+		}
+		tree := oci.Tree{Reference: ref.String(), Referrers: nodes}
+		return out.print(tree, func(w io.Writer) error { tree.Text(w); return nil })
+	})
+}
+
+// ServeRegistry serves the embedded registry until ctx ends. The address is a host
+// and port; empty means 127.0.0.1:5000.
+func ServeRegistry(ctx context.Context, address string, out Output) error {
+	if address == "" {
+		address = "127.0.0.1:5000"
+	}
+	server, err := embedded.Start(ctx, embedded.Options{Addr: address, Out: out.Err})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out.Out, "The embedded registry listens: set REGISTRY=%s in other shells. Ctrl-C ends it.\n", server.Addr())
+	return errors.Join(server.Wait(ctx), server.Close())
+}
+
+func line(value fmt.Stringer) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, value)
+		return err
+	}
+}
+
+// errDeadline ends what takes longer than the user allows.
+var errDeadline = errors.New("it took longer than TRANSFER_TIMEOUT allows; set that higher, or look what is slow")
+
+func withDeadline(ctx context.Context, c config.Config) (context.Context, context.CancelFunc) {
+	timeout := c.TransferTimeout
+	if timeout == 0 {
+		timeout = 30 * time.Minute
+	}
+	return context.WithTimeoutCause(ctx, timeout, errDeadline)
+}
+
+// withRegistry runs work on the configured registry, with the names of the filters.
+func withRegistry(ctx context.Context, c config.Config, out Output, work func(context.Context, *oci.Registry, []string) error) error {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
+	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return err
+	}
+	r, done, err := openRegistry(ctx, c, "", out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(ctx, r, names(filters)), done())
+}
+
+// withReference runs work on the registry that a reference is in.
+func withReference(ctx context.Context, c config.Config, reference string, out Output, work func(context.Context, *oci.Registry, oci.Reference) error) error {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
+	r, done, err := openRegistry(ctx, c, reference, out)
+	if err != nil {
+		return err
+	}
+	ref, err := r.ParseReference(reference)
+	if err == nil {
+		err = work(ctx, r, ref)
+	}
+	return errors.Join(err, done())
+}
+
+// openRegistry opens the registry that a reference is in, or the configured one if
+// there is no reference or it is a short one. done ends what was started for it.
+func openRegistry(ctx context.Context, c config.Config, reference string, out Output) (r *oci.Registry, done func() error, err error) {
+	opts := oci.RegistryOptions{
+		Address:   c.Registry,
+		PlainHTTP: c.RegistryPlainHTTP,
+		Username:  c.RegistryUsername,
+		Password:  c.RegistryPassword,
+		Out:       out.Err,
+	}
+	done = func() error { return nil }
+	switch slash := strings.LastIndex(reference, "/"); {
+	case slash >= 0:
+		opts.Address = reference[:slash]
+		// The password is for the configured registry and nobody else.
+		if host(opts.Address) != host(c.Registry) {
+			opts.Username, opts.Password = "", ""
+		}
+	case opts.Address == "":
+		server, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(dist, "registry"), Out: out.Err})
+		if err != nil {
+			return nil, nil, err
+		}
+		opts.Address, opts.Username, opts.Password = server.Addr(), "", ""
+		done = server.Close
+	}
+	if r, err = oci.Open(opts); err != nil {
+		return nil, nil, errors.Join(err, done())
+	}
+	return r, done, nil
+}
+
+func host(address string) string {
+	host, _, _ := strings.Cut(address, "/")
+	return host
+}
+
+// builtFilters returns the configured filters as they were built, and the names of
+// all that exist.
+func builtFilters(c config.Config) ([]oci.Filter, []string, error) {
+	wanted, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := catalog.Load(catalog.LoadOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	modules, err := build.Load(dist, names(wanted))
+	if err != nil {
+		return nil, nil, err
+	}
+	filters := make([]oci.Filter, len(wanted))
+	for i := range wanted {
+		filters[i] = oci.Filter{Module: modules[i], Metadata: wanted[i].Metadata}
+	}
+	return filters, names(all), nil
+}
+
+func names(filters []catalog.Filter) []string {
+	names := make([]string, len(filters))
+	for i, f := range filters {
+		names[i] = f.Name
+	}
+	return names
+}
+
+func shapes(c config.Config) ([]oci.Shape, error) {
+	var shapes []oci.Shape
+	for _, name := range c.Shapes {
+		shape, err := oci.ParseShape(name)
+		if err != nil {
+			return nil, fmt.Errorf("SHAPES: %w", err)
+		}
+		shapes = append(shapes, shape)
+	}
+	return shapes, nil
+}
+
+// release is the release of a version from this checkout.
+func release(ctx context.Context, version string) (oci.Release, error) {
+	if _, err := oci.ParseVersion(version); err != nil {
+		return oci.Release{}, err
+	}
+	info, err := gitinfo.Read(ctx, "")
+	if err != nil {
+		return oci.Release{}, err
+	}
+	return oci.Release{
+		Version:     version,
+		Revision:    info.Revision(),
+		Source:      info.Source,
+		Created:     info.Time,
+		EnvoyTested: LowestEnvoyTested,
+	}, nil
+}

@@ -1,0 +1,20 @@
+// Command registry is the CNCF's distribution registry, for tests: the real thing
+// with a file system below it and htpasswd before it. Its own command links every
+// cloud's storage as well, and takes minutes to build.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/distribution/distribution/v3/registry"
+	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+)
+
+func main() {
+	if err := registry.RootCmd.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
