@@ -92,8 +92,12 @@ func (p *plugin) OnPluginDone() bool {
 	return true
 }
 
-// NewHttpContext makes the context of one stream.
+// NewHttpContext makes the context of one stream. Streams of a plugin that did not
+// start pass unchanged.
 func (p *plugin) NewHttpContext(uint32) types.HttpContext {
+	if p.config == nil {
+		return &types.DefaultHttpContext{}
+	}
 	return &stream{plugin: p}
 }
 

@@ -466,6 +466,14 @@ func testBadConfiguration(r *rig) {
 	}
 	r.collect()
 	r.wantLogged("critical", `authtoken: plugin configuration: interval: 15 has no unit; write "15s" for seconds`)
+	// It fails open: a proxy may make streams all the same.
+	id := r.host.InitializeHttpContext()
+	r.host.CallOnRequestHeaders(id, [][2]string{{":path", "/"}}, true)
+	r.host.CallOnResponseHeaders(id, [][2]string{{":status", "200"}}, true)
+	if headers := r.host.GetCurrentResponseHeaders(id); len(headers) != 1 {
+		r.Errorf("response headers are %q", headers)
+	}
+	r.host.CompleteHttpContext(id)
 	if !r.host.FinishVM() {
 		r.Error("the plugin is not done")
 	}
