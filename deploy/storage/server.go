@@ -17,10 +17,10 @@ import (
 // server is a Bucket behind a web server that takes PUT: Artifactory, Nexus,
 // Apache or nginx with WebDAV, and others.
 //
-// HTTP has conditional requests, but many servers answer a PUT with If-None-Match
-// as if the header were not there, and overwrite (nginx: ngx_http_dav_module runs
-// before its conditions are looked at). So the server is tried out first, on a
-// small object of its own: see learn.
+// HTTP has conditional requests, but servers differ in what they make of them on a
+// PUT: nginx overwrites as if If-None-Match were not there, because its DAV module
+// runs before conditions are looked at. So the server is tried out first, on a small
+// object of its own: see learn.
 type server struct {
 	base      string
 	client    *http.Client
@@ -37,10 +37,10 @@ type serverKind int
 
 const (
 	unknown serverKind = iota
-	// conditional servers honour If-None-Match and If-Match.
-	conditional
-	// locking servers do not, but have WebDAV's LOCK and MOVE.
+	// locking servers have WebDAV's LOCK and MOVE.
 	locking
+	// conditional servers do not, but honour If-None-Match and If-Match.
+	conditional
 	// trusting servers have neither. Two writers find out afterwards.
 	trusting
 )
@@ -85,7 +85,9 @@ func (s *server) Create(ctx context.Context, key string, content Content) error 
 	}
 	switch s.kind {
 	case conditional:
-		return s.put(ctx, key, content, http.Header{"If-None-Match": {"*"}})
+		return s.settled(ctx, func() error {
+			return s.put(ctx, key, content, http.Header{"If-None-Match": {"*"}})
+		})
 	case locking:
 		return s.putAside(ctx, key, content, func(ctx context.Context, temp string) error {
 			return s.move(ctx, temp, key, "F")
@@ -101,7 +103,9 @@ func (s *server) Replace(ctx context.Context, key string, old State, content Con
 	}
 	switch {
 	case s.kind == conditional && strong(old.Tag):
-		return s.put(ctx, key, content, http.Header{"If-Match": {old.Tag}})
+		return s.settled(ctx, func() error {
+			return s.put(ctx, key, content, http.Header{"If-Match": {old.Tag}})
+		})
 	case s.kind == locking:
 		return s.putAside(ctx, key, content, func(ctx context.Context, temp string) error {
 			// nginx makes an ETag of a time in seconds and a size, which two
@@ -120,14 +124,21 @@ func (s *server) Replace(ctx context.Context, key string, old State, content Con
 // Reference: https://www.rfc-editor.org/rfc/rfc9110#name-if-match
 func strong(tag string) bool { return strings.HasPrefix(tag, `"`) }
 
-// putTrusting looks, writes, and waits until another writer, who looked at the same
-// time, has most likely written too; who reads back then sees who was last.
+// putTrusting looks and writes; an empty sum stands for no object.
 func (s *server) putTrusting(ctx context.Context, key string, content Content, sha256 string) error {
+	return s.settled(ctx, func() error {
+		if err := s.expect(ctx, key, sha256); err != nil {
+			return err
+		}
+		return s.put(ctx, key, content, nil)
+	})
+}
+
+// settled writes, and waits until another writer, who looked at the same time, has
+// most likely written too; who reads back after that sees who was last.
+func (s *server) settled(ctx context.Context, write func() error) error {
 	start := time.Now()
-	if err := s.expect(ctx, key, sha256); err != nil {
-		return err
-	}
-	if err := s.put(ctx, key, content, nil); err != nil {
+	if err := write(); err != nil {
 		return err
 	}
 	return immutable.Settle(ctx, start)
@@ -229,34 +240,44 @@ const probeKey = tempPrefix + "probe"
 
 var probe = bytesContent([]byte("Slipway writes this file to find out whether the server honours If-None-Match and If-Match.\n"), "text/plain; charset=utf-8", cacheCheckNew)
 
-// learn finds out how the server keeps two writers apart.
+// learn finds out how the server keeps two writers apart. Locks come first, because
+// servers with files below them check a condition and write in two steps: of six
+// PUTs with If-None-Match at once, Apache lets five through.
 func (s *server) learn(ctx context.Context) error {
 	if s.kind != unknown {
 		return nil
 	}
-	honours, err := s.tryConditions(ctx)
+	kind, err := s.tryOut(ctx)
 	if err != nil {
 		return fmt.Errorf("try out the server: %w", err)
 	}
-	if honours {
-		s.kind = conditional
-		return nil
+	s.kind = kind
+	if kind == trusting {
+		s.warn("%s ignores If-None-Match and has no WebDAV locks: do not run two releases at the same moment, or let the server refuse to overwrite *.wasm and *.sha256", s.base)
+	}
+	return nil
+}
+
+func (s *server) tryOut(ctx context.Context) (serverKind, error) {
+	// The first PUT makes the folder, and shows whether anything may be written.
+	honours, err := s.tryConditions(ctx)
+	if err != nil {
+		return unknown, err
 	}
 	unlock, _, err := s.lock(ctx)
-	if err == nil {
+	busy, answer := new(retry.StatusError), new(Refusal)
+	switch {
+	case err == nil:
 		unlock()
+		return locking, nil
+	case errors.As(err, &busy) && busy.StatusCode == http.StatusLocked:
+		return locking, nil
+	case !errors.As(err, &answer) && busy.StatusCode != http.StatusInternalServerError: // Apache without a lock database
+		return unknown, err
+	case honours:
+		return conditional, nil
 	}
-	busy := new(retry.StatusError)
-	if err == nil || (errors.As(err, &busy) && busy.StatusCode == http.StatusLocked) {
-		s.kind = locking
-		return nil
-	}
-	if answer := new(Refusal); !errors.As(err, &answer) {
-		return fmt.Errorf("try out the server: %w", err)
-	}
-	s.kind = trusting
-	s.warn("%s ignores If-None-Match and has no WebDAV locks: do not run two releases at the same moment, or let the server refuse to overwrite *.wasm and *.sha256", s.base)
-	return nil
+	return trusting, nil
 }
 
 // tryConditions reports whether a PUT with conditions that do not hold is refused

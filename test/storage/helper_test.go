@@ -1,0 +1,196 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// Uploads run in processes of their own, as they do under Mage: each has its
+// environment, can be killed, and shows everything that it prints.
+
+// request is what an upload process reads.
+type request struct {
+	Options options
+	Upload  storage.UploadOptions
+}
+
+// options are those of storage.Options that can be written down.
+type options struct {
+	URL, PublicURL, Username, Password, CloudCommand string
+}
+
+// result is what an upload process answers.
+type result struct {
+	Objects []storage.Object
+	Error   string
+}
+
+const helperVariable = "SLIPWAY_TEST_UPLOAD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(helperVariable) == "" {
+		os.Exit(m.Run())
+	}
+	if err := uploadHelper(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func uploadHelper() error {
+	var r request
+	if err := json.NewDecoder(os.Stdin).Decode(&r); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	var answer result
+	s, err := storage.Open(storage.Options{
+		URL: r.Options.URL, PublicURL: r.Options.PublicURL,
+		Username: r.Options.Username, Password: r.Options.Password,
+		CloudCommand: r.Options.CloudCommand,
+		Out:          os.Stderr,
+	})
+	if err == nil {
+		answer.Objects, err = storage.Upload(ctx, s, r.Upload)
+	}
+	if err != nil {
+		answer.Error = err.Error()
+	}
+	return json.NewEncoder(os.Stdout).Encode(answer)
+}
+
+// process is an upload that runs.
+type process struct {
+	cmd            *exec.Cmd
+	answer, output lockedBuffer
+}
+
+// begin starts an upload in a process group of its own.
+func begin(t *testing.T, o storage.Options, environment []string, upload storage.UploadOptions) *process {
+	t.Helper()
+	data, err := json.Marshal(request{options{o.URL, o.PublicURL, o.Username, o.Password, o.CloudCommand}, upload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.CommandContext(t.Context(), os.Args[0])}
+	p.cmd.Env = append(append(os.Environ(), helperVariable+"=1"), environment...)
+	p.cmd.Stdin = bytes.NewReader(data)
+	p.cmd.Stdout, p.cmd.Stderr = &p.answer, &p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// kill ends the upload and everything that it started with SIGKILL.
+func (p *process) kill() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+
+// wait returns what the upload answered, and fails the test if a secret is in
+// anything that it printed.
+func (p *process) wait(t *testing.T) ([]storage.Object, error) {
+	t.Helper()
+	err := p.cmd.Wait()
+	output := p.output.tail()
+	var r result
+	if jsonErr := json.Unmarshal([]byte(p.answer.tail()), &r); jsonErr != nil {
+		return nil, fmt.Errorf("%w: %w\n%s", err, jsonErr, output)
+	}
+	for _, secret := range []string{password, "wrong-password-of-an-intruder"} {
+		if strings.Contains(output+r.Error, secret) {
+			t.Errorf("a secret was printed:\n%s\n%s", output, r.Error)
+		}
+	}
+	if r.Error != "" {
+		return nil, errors.New(r.Error)
+	}
+	return r.Objects, nil
+}
+
+// upload runs an upload to its end.
+func (s store) upload(t *testing.T, upload storage.UploadOptions) ([]storage.Object, error) {
+	t.Helper()
+	return begin(t, s.options, s.environment, upload).wait(t)
+}
+
+func (s store) mustUpload(t *testing.T, upload storage.UploadOptions) []storage.Object {
+	t.Helper()
+	objects, err := s.upload(t, upload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// module makes a module of a size with bytes that only this seed has.
+func module(t *testing.T, name string, size int, seed uint64) build.Module {
+	t.Helper()
+	data := make([]byte, size)
+	generator := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(len(name))})
+	_, _ = generator.Read(data) // never fails
+	copy(data, "\x00asm\x01\x00\x00\x00")
+	path := filepath.Join(t.TempDir(), name+".wasm")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	return build.Module{Path: path, Record: build.Record{Name: name, WasmSHA256: hex.EncodeToString(sum[:]), Size: int64(size)}}
+}
+
+func release(version string, modules ...build.Module) storage.UploadOptions {
+	return storage.UploadOptions{Version: version, Modules: modules}
+}
+
+// public is the address that readers use, without a slash at its end.
+func (s store) public() string {
+	if s.options.PublicURL != "" {
+		return s.options.PublicURL
+	}
+	return s.options.URL
+}
+
+// get fetches an object as a stranger: status, header and bytes.
+func (s store) get(t *testing.T, key string) (int, http.Header, []byte) {
+	t.Helper()
+	status, header, body, err := fetch(t.Context(), s.public()+"/"+key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, header, body
+}
+
+func fetch(ctx context.Context, url string) (int, http.Header, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	resp, err := plain.Do(req)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, resp.Header, body, err
+}
+
+// plain asks for no encoding, as Envoy, and shows one that it gets.
+var plain = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 8}}

@@ -1,0 +1,368 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// store is a running store.
+type store struct {
+	options storage.Options
+	// environment is what the clouds' SDKs read.
+	environment []string
+	// private is the same store at an address that readers may not read; empty where
+	// the store cannot refuse them.
+	private storage.Options
+	// intruder are options with credentials that may not write; empty where the
+	// store lets everybody write.
+	intruder            storage.Options
+	intruderEnvironment []string
+	// upstream is the server's address, for a proxy before it; empty for a folder.
+	upstream string
+	// through returns the options with a proxy's address in the place of upstream.
+	through func(addr string) storage.Options
+}
+
+// stores are all kinds of stores. Each is started anew for a test.
+var stores = []struct {
+	name  string
+	start func(*testing.T) store
+}{
+	{"folder", startFolder},
+	{"s3", startS3},
+	{"gcs", startGCS},
+	{"azblob", startAzurite},
+	{"nginx", func(t *testing.T) store { return startNginx(t, true) }},
+	{"nginx-without-locks", func(t *testing.T) store { return startNginx(t, false) }},
+	{"apache", func(t *testing.T) store { return startApache(t, true) }},
+	{"apache-without-locks", func(t *testing.T) store { return startApache(t, false) }},
+}
+
+// eachStore runs a test with every store.
+func eachStore(t *testing.T, test func(*testing.T, store)) {
+	for _, s := range stores {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, s.start(t))
+		})
+	}
+}
+
+// The credentials of all stores here, which a test searches the output for.
+const (
+	username = "slipway"
+	password = "correct-horse-battery-staple"
+)
+
+func startFolder(t *testing.T) store {
+	dir := t.TempDir()
+	server, err := httpstore.Serve(httpstore.ServeOptions{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	public := strings.TrimSuffix(server.URL(""), "/")
+	return store{options: storage.Options{URL: "file://" + filepath.ToSlash(dir), PublicURL: public}}
+}
+
+const debian = `"apt-get install nginx-light libnginx-mod-http-dav-ext apache2-bin" does that on Debian`
+
+// startNginx starts nginx as README.md configures it, with or without WebDAV's locks.
+func startNginx(t *testing.T, locks bool) store {
+	nginx := program(t, "nginx", debian)
+	dir, addr := t.TempDir(), freeAddr(t)
+	for _, name := range []string{"root", "temp", "logs"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var load, zone, methods string
+	if locks {
+		const module = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so"
+		if _, err := os.Stat(module); err != nil {
+			t.Skipf("nginx has no dav-ext module; %s", debian)
+		}
+		load = "load_module " + module + ";"
+		zone = "dav_ext_lock_zone zone=slipway:1m timeout=4;"
+		methods = "dav_ext_methods PROPFIND OPTIONS LOCK UNLOCK; dav_ext_lock zone=slipway;"
+	}
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root;"
+	}
+	writeFile(t, dir, "htpasswd", "%s:{PLAIN}%s\n", username, password)
+	conf := writeFile(t, dir, "nginx.conf", `%s
+%s
+daemon off;
+pid nginx.pid;
+error_log logs/error.log warn;
+events {}
+http {
+	types { application/wasm wasm; application/json json; text/plain sha256; }
+	default_type text/plain;
+	access_log off;
+	client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
+	map $uri $cache { default "no-cache"; ~\.(wasm|sha256)$ "public, max-age=31536000, immutable"; }
+	%s
+	server {
+		listen %s;
+		root root;
+		client_max_body_size 256m;
+		add_header Cache-Control $cache;
+		location / {
+			dav_methods PUT DELETE MKCOL MOVE;
+			%s
+			create_full_put_path on;
+			dav_access user:rw all:r;
+			limit_except GET HEAD { auth_basic filters; auth_basic_user_file htpasswd; }
+		}
+		location /private/ { auth_basic filters; auth_basic_user_file htpasswd; dav_methods PUT DELETE MKCOL MOVE; %s create_full_put_path on; }
+	}
+}
+`, load, user, zone, addr, methods, methods)
+	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), nginx, "-p", dir, "-c", conf, "-e", "stderr"))
+	return webServer(addr)
+}
+
+// startApache starts Apache with mod_dav, with or without WebDAV's locks.
+func startApache(t *testing.T, locks bool) store {
+	apache := program(t, "apache2", debian)
+	dir, addr := t.TempDir(), freeAddr(t)
+	for _, name := range []string{"root", "root/private", "locks"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Getuid() == 0 { // its workers are then somebody else
+		for folder := dir; folder != os.TempDir() && folder != "/"; folder = filepath.Dir(folder) {
+			if err := os.Chmod(folder, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"root", "root/private", "locks"} {
+			if err := os.Chmod(filepath.Join(dir, name), 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	lockDB := ""
+	if locks {
+		lockDB = "DavLockDB " + filepath.Join(dir, "locks", "db")
+	}
+	sum := "{SHA}" + base64SHA1(password)
+	writeFile(t, dir, "htpasswd", "%s:%s\n", username, sum)
+	writeFile(t, dir, "mime.types", "application/wasm wasm\napplication/json json\n")
+	var modules strings.Builder
+	for _, name := range []string{"mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "mime", "headers", "dav", "dav_fs"} {
+		fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", name, name)
+	}
+	conf := writeFile(t, dir, "httpd.conf", `ServerRoot %[1]s
+PidFile %[1]s/pid
+Mutex file:%[1]s
+ServerName localhost
+Listen %[2]s
+ErrorLog /dev/stderr
+%[3]s
+User www-data
+Group www-data
+TypesConfig %[1]s/mime.types
+%[4]s
+DocumentRoot %[1]s/root
+<Directory %[1]s/root>
+	Dav On
+	AuthType Basic
+	AuthName filters
+	AuthUserFile %[1]s/htpasswd
+	<LimitExcept GET HEAD>
+		Require valid-user
+	</LimitExcept>
+	<Limit GET HEAD>
+		Require all granted
+	</Limit>
+	Header set Cache-Control no-cache
+	<FilesMatch "\.(wasm|sha256)$">
+		Header set Cache-Control "public, max-age=31536000, immutable"
+	</FilesMatch>
+</Directory>
+<Location /private>
+	AuthType Basic
+	AuthName filters
+	AuthUserFile %[1]s/htpasswd
+	<Limit GET HEAD>
+		Require valid-user
+	</Limit>
+</Location>
+`, dir, addr, modules.String(), lockDB)
+	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), apache, "-f", conf, "-DFOREGROUND"))
+	return webServer(addr)
+}
+
+// webServer is a server that takes PUT with a password, and lets everybody read but
+// below /private.
+func webServer(addr string) store {
+	options := func(addr, path, password string) storage.Options {
+		return storage.Options{URL: "http://" + addr + path, Username: username, Password: password}
+	}
+	return store{
+		options:  options(addr, "/filters", password),
+		private:  options(addr, "/private", password),
+		intruder: options(addr, "/filters", "wrong-password-of-an-intruder"),
+		upstream: addr,
+		through:  func(proxy string) storage.Options { return options(proxy, "/filters", password) },
+	}
+}
+
+func startS3(t *testing.T) store {
+	addr, dir := freeAddr(t), t.TempDir()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), goTool(t, ".", "versitygw"), "--port", addr, "--quiet", "posix", dir)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+username, "ROOT_SECRET_KEY="+password)
+	start(t, addr, cmd)
+
+	client := s3.New(s3.Options{
+		BaseEndpoint: aws.String("http://" + addr),
+		UsePathStyle: true,
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider(username, password, ""),
+	})
+	for _, bucket := range []string{"filters", "private"} {
+		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What README.md says a bucket for readers needs.
+	if _, err := client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("filters"),
+		Policy: aws.String(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::filters/*"}]}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	options := func(addr, bucket string) storage.Options {
+		return storage.Options{
+			URL:          "s3://" + bucket + "/team/a?region=us-east-1&use_path_style=true&endpoint=http://" + addr,
+			PublicURL:    "http://" + addr + "/" + bucket + "/team/a",
+			CloudCommand: cloud(t),
+		}
+	}
+	return store{
+		options:             options(addr, "filters"),
+		environment:         []string{"AWS_ACCESS_KEY_ID=" + username, "AWS_SECRET_ACCESS_KEY=" + password},
+		private:             options(addr, "private"),
+		intruder:            options(addr, "filters"),
+		intruderEnvironment: []string{"AWS_ACCESS_KEY_ID=" + username, "AWS_SECRET_ACCESS_KEY=wrong-password-of-an-intruder"},
+		upstream:            addr,
+		through: func(proxy string) storage.Options {
+			o := options(proxy, "filters")
+			o.PublicURL = "http://" + addr + "/filters/team/a"
+			return o
+		},
+	}
+}
+
+func startGCS(t *testing.T) store {
+	addr := freeAddr(t)
+	host, port, _ := strings.Cut(addr, ":")
+	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), goTool(t, ".", "fake-gcs-server"),
+		"-backend", "memory", "-scheme", "http", "-host", host, "-port", port, "-public-host", addr, "-external-url", "http://"+addr, "-log-level", "error"))
+	post(t, "http://"+addr+"/storage/v1/b?project=test", `{"name": "filters"}`)
+	options := func() storage.Options {
+		return storage.Options{
+			URL:          "gs://filters/team/a",
+			PublicURL:    "http://" + addr + "/filters/team/a",
+			CloudCommand: cloud(t),
+		}
+	}
+	return store{
+		options:     options(),
+		environment: []string{"STORAGE_EMULATOR_HOST=" + addr},
+	}
+}
+
+// startAzurite starts Microsoft's emulator of Azure Blob Storage.
+func startAzurite(t *testing.T) store {
+	azurite := program(t, "azurite-blob", `"npm install --global azurite@`+azuriteVersion+`" does that`)
+	dir, addr := t.TempDir(), freeAddr(t)
+	host, port, _ := strings.Cut(addr, ":")
+	key := base64.StdEncoding.EncodeToString([]byte(password))
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), azurite,
+		"--blobHost", host, "--blobPort", port, "--location", dir, "--silent", "--skipApiVersionCheck", "--disableTelemetry")
+	cmd.Env = append(os.Environ(), "AZURITE_ACCOUNTS="+username+":"+key)
+	start(t, addr, cmd)
+
+	client, err := azblob.NewClientFromConnectionString(fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;BlobEndpoint=http://%s/%s;", username, key, addr, username), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	access := container.PublicAccessTypeBlob
+	if _, err := client.CreateContainer(t.Context(), "filters", &azblob.CreateContainerOptions{Access: &access}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CreateContainer(t.Context(), "private", nil); err != nil {
+		t.Fatal(err)
+	}
+	options := func(addr, container string) storage.Options {
+		return storage.Options{
+			URL:          "azblob://" + container + "/team/a?protocol=http&domain=" + addr + "&storage_account=" + username,
+			PublicURL:    "http://" + addr + "/" + username + "/" + container + "/team/a",
+			CloudCommand: cloud(t),
+		}
+	}
+	environment := func(key string) []string {
+		return []string{"AZURE_STORAGE_ACCOUNT=" + username, "AZURE_STORAGE_KEY=" + key}
+	}
+	return store{
+		options:             options(addr, "filters"),
+		environment:         environment(key),
+		intruder:            options(addr, "filters"),
+		intruderEnvironment: environment(base64.StdEncoding.EncodeToString([]byte("wrong-password-of-an-intruder"))),
+	}
+}
+
+// azuriteVersion is the pinned version: https://www.npmjs.com/package/azurite
+const azuriteVersion = "3.37.0"
+
+// cloud builds the command that links the clouds' SDKs.
+func cloud(t *testing.T) string {
+	t.Helper()
+	return goTool(t, "../../deploy/storage/cloud", "cloud")
+}
+
+// base64SHA1 is how Apache's password file wants a password.
+func base64SHA1(text string) string {
+	sum := sha1.Sum([]byte(text))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func post(t *testing.T, url, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if answer, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusOK {
+		t.Fatalf("POST %s: %s: %s", url, resp.Status, answer)
+	}
+}
