@@ -272,7 +272,7 @@ func (s *server) tryOut(ctx context.Context) (serverKind, error) {
 		return locking, nil
 	case errors.As(err, &busy) && busy.StatusCode == http.StatusLocked:
 		return locking, nil
-	case !errors.As(err, &answer) && busy.StatusCode != http.StatusInternalServerError: // Apache without a lock database
+	case !errors.As(err, &answer):
 		return unknown, err
 	case honours:
 		return conditional, nil

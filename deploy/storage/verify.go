@@ -253,4 +253,3 @@ func readerAdvice(status int) string {
 		`Google: roles/storage.objectViewer for allUsers; Azure: anonymous access level "blob" of the container), ` +
 		"or set STORAGE_PUBLIC_URL to an address that does"
 }
-

@@ -123,9 +123,16 @@ func (s *server) move(ctx context.Context, from, to, overwrite string) error {
 	if err != nil {
 		return err
 	}
-	// The path alone: behind a proxy that ends TLS, a server does not know its own
-	// scheme and refuses the absolute form.
-	resp, err := s.send(ctx, "MOVE", from, http.Header{"Destination": {u.EscapedPath()}, "Overwrite": {overwrite}}, nil)
+	rename := func(destination string) (*http.Response, error) {
+		return s.send(ctx, "MOVE", from, http.Header{"Destination": {destination}, "Overwrite": {overwrite}}, nil)
+	}
+	resp, err := rename(u.String())
+	if err == nil && resp.StatusCode == http.StatusBadRequest {
+		// Behind a proxy that ends TLS, nginx does not know its own scheme, and takes
+		// the path alone; Apache takes the whole address alone.
+		_ = resp.Body.Close()
+		resp, err = rename(u.EscapedPath())
+	}
 	if err != nil {
 		return err
 	}
@@ -139,4 +146,3 @@ func (s *server) move(ctx context.Context, from, to, overwrite string) error {
 	}
 	return refused(resp)
 }
-

@@ -121,6 +121,7 @@ func (p *process) wait(t *testing.T) ([]storage.Object, error) {
 		}
 	}
 	if r.Error != "" {
+		t.Logf("the upload printed:\n%s", output)
 		return nil, errors.New(r.Error)
 	}
 	return r.Objects, nil

@@ -48,12 +48,12 @@ var stores = []struct {
 }{
 	{"folder", startFolder},
 	{"s3", startS3},
+	{"s3-by-put", startS3ByPut},
 	{"gcs", startGCS},
 	{"azblob", startAzurite},
 	{"nginx", func(t *testing.T) store { return startNginx(t, true) }},
 	{"nginx-without-locks", func(t *testing.T) store { return startNginx(t, false) }},
-	{"apache", func(t *testing.T) store { return startApache(t, true) }},
-	{"apache-without-locks", func(t *testing.T) store { return startApache(t, false) }},
+	{"apache", startApache},
 }
 
 // eachStore runs a test with every store.
@@ -142,8 +142,8 @@ http {
 	return webServer(addr)
 }
 
-// startApache starts Apache with mod_dav, with or without WebDAV's locks.
-func startApache(t *testing.T, locks bool) store {
+// startApache starts Apache with mod_dav.
+func startApache(t *testing.T) store {
 	apache := program(t, "apache2", debian)
 	dir, addr := t.TempDir(), freeAddr(t)
 	for _, name := range []string{"root", "root/private", "locks"} {
@@ -163,10 +163,6 @@ func startApache(t *testing.T, locks bool) store {
 			}
 		}
 	}
-	lockDB := ""
-	if locks {
-		lockDB = "DavLockDB " + filepath.Join(dir, "locks", "db")
-	}
 	sum := "{SHA}" + base64SHA1(password)
 	writeFile(t, dir, "htpasswd", "%s:%s\n", username, sum)
 	writeFile(t, dir, "mime.types", "application/wasm wasm\napplication/json json\n")
@@ -184,7 +180,7 @@ ErrorLog /dev/stderr
 User www-data
 Group www-data
 TypesConfig %[1]s/mime.types
-%[4]s
+DavLockDB %[1]s/locks/db
 DocumentRoot %[1]s/root
 <Directory %[1]s/root>
 	Dav On
@@ -210,7 +206,7 @@ DocumentRoot %[1]s/root
 		Require valid-user
 	</Limit>
 </Location>
-`, dir, addr, modules.String(), lockDB)
+`, dir, addr, modules.String())
 	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), apache, "-f", conf, "-DFOREGROUND"))
 	return webServer(addr)
 }
@@ -230,30 +226,16 @@ func webServer(addr string) store {
 	}
 }
 
-func startS3(t *testing.T) store {
-	addr, dir := freeAddr(t), t.TempDir()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), goTool(t, ".", "versitygw"), "--port", addr, "--quiet", "posix", dir)
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+username, "ROOT_SECRET_KEY="+password)
-	start(t, addr, cmd)
+// startS3ByPut is the S3 server for plain HTTP, without credentials: a server that
+// honours conditions and has no locks.
+func startS3ByPut(t *testing.T) store {
+	addr := runS3(t, "s3:*")
+	options := func(addr string) storage.Options { return storage.Options{URL: "http://" + addr + "/filters"} }
+	return store{options: options(addr), upstream: addr, through: options}
+}
 
-	client := s3.New(s3.Options{
-		BaseEndpoint: aws.String("http://" + addr),
-		UsePathStyle: true,
-		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider(username, password, ""),
-	})
-	for _, bucket := range []string{"filters", "private"} {
-		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// What README.md says a bucket for readers needs.
-	if _, err := client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
-		Bucket: aws.String("filters"),
-		Policy: aws.String(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::filters/*"}]}`),
-	}); err != nil {
-		t.Fatal(err)
-	}
+func startS3(t *testing.T) store {
+	addr := runS3(t, "s3:GetObject")
 	options := func(addr, bucket string) storage.Options {
 		return storage.Options{
 			URL:          "s3://" + bucket + "/team/a?region=us-east-1&use_path_style=true&endpoint=http://" + addr,
@@ -274,6 +256,35 @@ func startS3(t *testing.T) store {
 			return o
 		},
 	}
+}
+
+// runS3 starts an S3 server with a private bucket and one that lets everybody do
+// something, and returns its address.
+func runS3(t *testing.T, everybody string) string {
+	addr, dir := freeAddr(t), t.TempDir()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), goTool(t, ".", "versitygw"), "--port", addr, "--quiet", "posix", dir)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+username, "ROOT_SECRET_KEY="+password)
+	start(t, addr, cmd)
+
+	client := s3.New(s3.Options{
+		BaseEndpoint: aws.String("http://" + addr),
+		UsePathStyle: true,
+		Region:       "us-east-1",
+		Credentials:  credentials.NewStaticCredentialsProvider(username, password, ""),
+	})
+	for _, bucket := range []string{"filters", "private"} {
+		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What README.md says a bucket for readers needs.
+	if _, err := client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
+		Bucket: aws.String("filters"),
+		Policy: aws.String(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "` + everybody + `", "Resource": ["arn:aws:s3:::filters", "arn:aws:s3:::filters/*"]}]}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return addr
 }
 
 func startGCS(t *testing.T) store {

@@ -61,7 +61,16 @@ func tag(reader *blob.Reader) string {
 
 // Create writes an object that does not exist.
 func (b *bucket) Create(ctx context.Context, key string, content storage.Content) error {
-	return b.write(ctx, key, content, &blob.WriterOptions{IfNotExist: true})
+	return b.write(ctx, key, content, &blob.WriterOptions{
+		IfNotExist: true,
+		BeforeWrite: func(as func(any) bool) error {
+			var toAzure *azblob.UploadStreamOptions
+			if as(&toAzure) {
+				noEncoding(toAzure)
+			}
+			return nil
+		},
+	})
 }
 
 // Replace writes an object whose tag is known.
@@ -78,6 +87,7 @@ func (b *bucket) Replace(ctx context.Context, key string, old storage.State, con
 			case as(&toS3):
 				toS3.IfMatch = &old.Tag
 			case as(&toAzure):
+				noEncoding(toAzure)
 				etag := azcore.ETag(old.Tag)
 				toAzure.AccessConditions = &azblob.AccessConditions{
 					ModifiedAccessConditions: &azblobblob.ModifiedAccessConditions{IfMatch: &etag},
@@ -95,6 +105,10 @@ func (b *bucket) Replace(ctx context.Context, key string, old storage.State, con
 		},
 	})
 }
+
+// noEncoding takes back the empty Content-Encoding that gocloud sets, which the
+// store would hand to readers.
+func noEncoding(opts *azblob.UploadStreamOptions) { opts.HTTPHeaders.BlobContentEncoding = nil }
 
 // What is held in memory of an object that is sent: two parts.
 const (
