@@ -3,7 +3,6 @@ package oci
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -67,12 +66,20 @@ func parseManifest(mediaType string, content []byte) (manifest, error) {
 	if err := json.Unmarshal(content, &m.Manifest); err != nil {
 		return manifest{}, fmt.Errorf("read the manifest: %w", err)
 	}
-	m.index = mediaType == ocispec.MediaTypeImageIndex || mediaType == mediaTypeDockerList
-	if !m.index && mediaType != ocispec.MediaTypeImageManifest && mediaType != mediaTypeDockerManifest {
-		return manifest{}, fmt.Errorf("%s is no manifest's media type", mediaType)
+	if !isManifest(mediaType) {
+		return manifest{}, fmt.Errorf("%q is no manifest's media type", mediaType)
 	}
+	m.index = mediaType == ocispec.MediaTypeImageIndex || mediaType == mediaTypeDockerList
 	m.MediaType = mediaType
 	return m, nil
+}
+
+func isManifest(mediaType string) bool {
+	switch mediaType {
+	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex, mediaTypeDockerManifest, mediaTypeDockerList:
+		return true
+	}
+	return false
 }
 
 // Media types of docker's own images.
@@ -157,11 +164,7 @@ func wkgRule(m manifest) (Answer, string) {
 	if m.index {
 		return Refuses, "it is an index"
 	}
-	types := make([]string, len(m.Layers))
-	for i, layer := range m.Layers {
-		types[i] = layer.MediaType
-	}
-	return Refuses, fmt.Sprintf("it reads a config of type %s and one layer of type %s only; these are %s and %s", mediaTypeCNCFConfig, mediaTypeCNCFLayer, m.Config.MediaType, strings.Join(types, ", "))
+	return Refuses, fmt.Sprintf("it reads a config of type %s and exactly one layer, of type %s", mediaTypeCNCFConfig, mediaTypeCNCFLayer)
 }
 
 // envoyRule is what Envoy does by itself.

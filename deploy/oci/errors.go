@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
@@ -32,6 +33,10 @@ func (r *Registry) explain(err error) error {
 	deadline := new(retry.DeadlineError)
 	broken := new(retry.ConnectionError)
 	switch {
+	case errors.Is(err, auth.ErrBasicCredentialNotFound),
+		// oras-go gives half a credential no type.
+		err != nil && strings.Contains(err.Error(), "missing username or password for"):
+		return &explained{"the registry asks for a user name and a password" + r.advice(http.StatusUnauthorized), err}
 	case errors.As(err, &answer):
 		text := fmt.Sprintf("%s %s://%s%s: %d %s", answer.Method, answer.URL.Scheme, answer.URL.Host, answer.URL.Path, answer.StatusCode, http.StatusText(answer.StatusCode))
 		if len(answer.Errors) > 0 {

@@ -98,7 +98,7 @@ func openTest(t testing.TB, address string) *Registry {
 
 func openWith(t testing.TB, opts RegistryOptions) *Registry {
 	t.Helper()
-	opts.Retry.Delay, opts.Stall = time.Millisecond, 5*time.Second
+	opts.Retry.Delay = time.Millisecond
 	r, err := Open(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -149,12 +149,18 @@ func TestAnnotations(t *testing.T) {
 	}
 }
 
-// The variables that tell TestMain to be a child of TestDeterministic.
-const digestsOf = "SLIPWAY_TEST_DIGESTS_OF"
+// The variables that make this test binary the child process of a test.
+const (
+	digestsOf = "SLIPWAY_TEST_DIGESTS_OF" // the module of TestDeterministic
+	pushTo    = "SLIPWAY_TEST_PUSH_TO"    // the registry of TestKilledPush
+)
 
 func TestMain(m *testing.M) {
-	if wasm := os.Getenv(digestsOf); wasm != "" {
-		os.Exit(printDigests(wasm))
+	switch {
+	case os.Getenv(digestsOf) != "":
+		os.Exit(printDigests(os.Getenv(digestsOf)))
+	case os.Getenv(pushTo) != "":
+		os.Exit(pushAsChild(os.Getenv(pushTo)))
 	}
 	os.Exit(m.Run())
 }

@@ -80,11 +80,13 @@ func writeLayer(compressed, uncompressed io.Writer, wasm Blob) error {
 
 var errChanged = errors.New(`the module was changed after its record was written; run "go tool mage build"`)
 
-// readLayer returns plugin.wasm in a compressed archive.
+// readLayer returns plugin.wasm in a compressed archive. Its errors, and those of
+// reading on, are about what is in the archive, and end the chain: an early end
+// would look like that of a transfer.
 func readLayer(layer io.Reader) (io.Reader, error) {
 	zip, err := gzip.NewReader(layer)
 	if err != nil {
-		return nil, fmt.Errorf("read the layer as tar+gzip: %w", err)
+		return nil, fmt.Errorf("read the layer as tar+gzip: %v", err)
 	}
 	archive := tar.NewReader(zip)
 	for {
@@ -93,13 +95,23 @@ func readLayer(layer io.Reader) (io.Reader, error) {
 			return nil, fmt.Errorf("the layer holds no %s", compatFile)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the layer as tar+gzip: %w", err)
+			return nil, fmt.Errorf("read the layer as tar+gzip: %v", err)
 		}
 		// Istio and Envoy Gateway compare the last element as well.
 		if path.Base(header.Name) == compatFile {
-			return archive, nil
+			return &layerReader{archive}, nil
 		}
 	}
+}
+
+type layerReader struct{ archive io.Reader }
+
+func (r *layerReader) Read(p []byte) (int, error) {
+	n, err := r.archive.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("read the layer as tar+gzip: %v", err)
+	}
+	return n, err
 }
 
 // counter counts what is written to it.

@@ -188,11 +188,14 @@ func (r *Registry) plan(opts PushOptions) ([]*job, error) {
 			})
 		}
 	}
-	return jobs, each(jobs, "push", func(j *job) (err error) {
-		if j.Image, err = NewImage(j.Shape, j.filter, opts.Release); err == nil {
-			j.slot = r.versionTag(j)
+	return jobs, each(jobs, "push", func(j *job) error {
+		image, err := NewImage(j.Shape, j.filter, opts.Release)
+		if err != nil {
+			return err
 		}
-		return err
+		j.Image = image
+		j.slot = r.versionTag(j)
+		return nil
 	})
 }
 

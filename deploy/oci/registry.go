@@ -209,6 +209,9 @@ func (r *Registry) resolve(ctx context.Context, repo repository, reference strin
 		desc, err = repo.Resolve(ctx, reference)
 		return err
 	})
+	if err == nil && !isManifest(desc.MediaType) {
+		err = fmt.Errorf("the registry answers with %q, which is no manifest's media type", desc.MediaType)
+	}
 	return desc, err
 }
 

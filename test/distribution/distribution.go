@@ -58,7 +58,7 @@ func Start(t testing.TB, opts Options) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
 		if t.Failed() {
-			t.Logf("log of the distribution registry:\n%s", log.String())
+			t.Logf("the end of the distribution registry's log:\n%s", log.String())
 		}
 	})
 	select {
@@ -142,5 +142,6 @@ func (l *log) Write(p []byte) (int, error) {
 func (l *log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.TrimSpace(l.text.String())
+	text := strings.TrimSpace(l.text.String())
+	return text[max(0, len(text)-4000):]
 }

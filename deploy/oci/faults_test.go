@@ -1,0 +1,219 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxy"
+)
+
+const (
+	startUpload   = "^POST .*/blobs/uploads/"
+	putBlob       = "^PUT .*/blobs/uploads/"
+	putManifest   = "^PUT .*/manifests/sha256:"
+	putVersionTag = "^PUT .*/manifests/1.0.0"
+	putMovingTag  = "^PUT .*/manifests/latest"
+	headManifest  = "^HEAD .*/manifests/"
+	headBlob      = "^HEAD .*/blobs/"
+	getManifest   = "^GET .*/manifests/"
+	getBlob       = "^GET .*/blobs/"
+	listTags      = "^GET .*/tags/list"
+)
+
+// large is more than connections buffer, so that a broken one breaks in the middle.
+var large = strings.Repeat("0123456789abcdef", 1<<16)
+
+// TestPushThroughFaults pushes while something goes wrong once or twice, and
+// compares the outcome with that of an undisturbed push.
+func TestPushThroughFaults(t *testing.T) {
+	t.Parallel()
+	filter := testFilter(t, "headers", large)
+	want := push(t, openTest(t, startRegistry(t, embedded.Options{})), "1.0.0", filter)
+	for name, rule := range map[string]faultproxy.Rule{
+		"429 with Retry-After":             {Match: putManifest, Times: 1, Fault: faultproxy.Status(429, "Retry-After", "1")},
+		"429 without":                      {Match: startUpload, Times: 3, Fault: faultproxy.Status(429)},
+		"500 to the first":                 {Match: headManifest, Times: 2, Fault: faultproxy.Status(500)},
+		"502 to an upload":                 {Match: putBlob, Times: 2, Fault: faultproxy.Status(502)},
+		"503 to the version tag":           {Match: putVersionTag, Times: 2, Fault: faultproxy.Status(503)},
+		"504 to a moving tag":              {Match: putMovingTag, Times: 2, Fault: faultproxy.Status(504)},
+		"reset before an upload":           {Match: startUpload, Times: 2, Fault: faultproxy.Reset},
+		"reset in an upload":               {Match: putBlob, Times: 2, Fault: faultproxy.ResetInRequest},
+		"reset after an upload":            {Match: putBlob, Times: 2, Fault: faultproxy.ResetAfterWork},
+		"reset after the manifest":         {Match: putManifest, Times: 2, Fault: faultproxy.ResetAfterWork},
+		"reset after the version tag":      {Match: putVersionTag, Times: 2, Fault: faultproxy.ResetAfterWork},
+		"reset while blobs are looked up":  {Match: headBlob, Times: 2, Fault: faultproxy.Reset},
+		"reset while tags are listed":      {Match: listTags, Times: 2, Fault: faultproxy.Reset},
+		"half a blob when it is read back": {Match: getBlob, Times: 2, Fault: faultproxy.Truncate},
+		"half a manifest":                  {Match: getManifest, Times: 2, Fault: faultproxy.Truncate},
+		"half a tag list":                  {Match: listTags, Times: 2, Fault: faultproxy.Truncate},
+		"a blob that hangs":                {Match: getBlob, Times: 1, Fault: faultproxy.Hang},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}), rule)
+			r := openWith(t, RegistryOptions{Address: proxy.Addr + "/acme", Stall: time.Second})
+			got := push(t, r, "1.0.0", filter)
+			for i := range want {
+				if got[i].ManifestDigest != want[i].ManifestDigest || len(got[i].Moved) != len(want[i].Moved) {
+					t.Errorf("got %+v\nwant %+v", got[i], want[i])
+				}
+				checkComplete(t, r, got[i].Filter, got[i].Tag, got[i].ManifestDigest)
+			}
+			if hits := proxy.Requests(rule.Match); len(hits) <= rule.Times {
+				t.Errorf("the fault hit all of %d requests: %q", len(hits), hits)
+			}
+		})
+	}
+}
+
+// checkComplete fails the test unless a tag stands for the digest and all of it is
+// there.
+func checkComplete(t testing.TB, r *Registry, filter, tag, digest string) {
+	t.Helper()
+	v, err := Verify(t.Context(), r, Reference{Repository: r.name(filter), Tag: tag})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.ManifestDigest != digest || v.Err() != nil {
+		t.Errorf("%s:%s is %s, want %s; problems: %v", filter, tag, v.ManifestDigest, digest, v.Err())
+	}
+}
+
+// TestPushGivesUp pushes into faults that stay: one clear error, soon, and no tag.
+func TestPushGivesUp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rule  faultproxy.Rule
+		want  string
+		tries int // of requests that the rule matches; 0 if it does not matter
+	}{
+		"401":                        {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(401)}, `docker login`, 1},
+		"403 to the lookup":          {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(403)}, "let them write to the repository", 1},
+		"403 to an upload":           {faultproxy.Rule{Match: startUpload, Fault: faultproxy.Status(403)}, "let them write to the repository", 1},
+		"403 to the version tag":     {faultproxy.Rule{Match: putVersionTag, Fault: faultproxy.Status(403)}, "let them write to the repository", 1},
+		"413":                        {faultproxy.Rule{Match: putBlob, Fault: faultproxy.Status(413)}, "client_max_body_size", 0},
+		"400":                        {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Status(400)}, "400 Bad Request: fault: injected 400", 1},
+		"Retry-After of minutes":     {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Status(429, "Retry-After", "300")}, "TRANSFER_TIMEOUT", 1},
+		"503 for ever":               {faultproxy.Rule{Match: startUpload, Fault: faultproxy.Status(503)}, "503 Service Unavailable", 6},
+		"resets for ever":            {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Reset}, "connection reset", 6},
+		"other bytes read back":      {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Corrupt}, "read back what was sent: read blob sha256:", 1},
+		"half of it read back":       {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Shorten}, "read back what was sent: read blob sha256:", 0},
+		"more of it read back":       {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Endless}, "read back what was sent: read blob sha256:", 1},
+		"other manifest read back":   {faultproxy.Rule{Match: getManifest + "sha256:", Fault: faultproxy.Corrupt}, "read the manifest back", 1},
+		"endless manifest":           {faultproxy.Rule{Match: getManifest + "sha256:", Fault: faultproxy.Endless}, "read the manifest back", 1},
+		"other digest acknowledged":  {faultproxy.Rule{Match: putManifest, Fault: faultproxy.WrongHeader("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "digest mismatch", 1},
+		"nonsense for a digest":      {faultproxy.Rule{Match: putManifest, Fault: faultproxy.WrongHeader("Docker-Content-Digest", "sha256:nonsense")}, "Docker-Content-Digest", 1},
+		"other host for the upload":  {faultproxy.Rule{Match: startUpload, Fault: faultproxy.WrongHeader("Location", "http://evil.example/upload")}, "different host", 1},
+		"a page instead of a digest": {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(200, "Content-Type", "text/html")}, "Docker-Content-Digest", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := startRegistry(t, embedded.Options{})
+			proxy := faultproxy.Start(t, address, c.rule)
+			r := openTest(t, proxy.Addr)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err := Push(ctx, r, PushOptions{Filters: []Filter{testFilter(t, "headers", large)}, Release: testRelease("1.0.0")})
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), r.name("headers")+":1.0.0") {
+				t.Fatalf("error %v, want %q and the reference in it", err, c.want)
+			}
+			if hits := proxy.Requests(c.rule.Match); c.tries > 0 && len(hits) != c.tries {
+				t.Errorf("%d requests, want %d: %q", len(hits), c.tries, hits)
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error has several lines: %q", err)
+			}
+			if tag := digestOf(t, openTest(t, address), "headers", "1.0.0"); tag != "" {
+				t.Errorf("the version tag points to %s", tag)
+			}
+		})
+	}
+}
+
+// TestPullGivesUp pulls from registries that lie: one clear error and no file.
+func TestPullGivesUp(t *testing.T) {
+	t.Parallel()
+	address := startRegistry(t, embedded.Options{})
+	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", large))
+	for name, c := range map[string]struct {
+		rule faultproxy.Rule
+		want string
+	}{
+		"wrong bytes":                 {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Corrupt}, "read blob sha256:"},
+		"truncated":                   {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Truncate}, "read blob sha256:"},
+		"short, and says so":          {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Shorten}, "read blob sha256:"},
+		"endless":                     {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Endless}, "read blob sha256:"},
+		"wrong manifest":              {faultproxy.Rule{Match: getManifest, Fault: faultproxy.Corrupt}, "mismatch"},
+		"endless manifest":            {faultproxy.Rule{Match: getManifest, Fault: faultproxy.Endless}, "pull "},
+		"huge manifest":               {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(200, "Content-Length", "99999999999", "Content-Type", "application/vnd.oci.image.manifest.v1+json", "Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "no manifest has more"},
+		"no such blob":                {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Status(404)}, "not found"},
+		"forbidden":                   {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(403)}, "use others"},
+		"wrong digest in the header":  {faultproxy.Rule{Match: headManifest, Fault: faultproxy.WrongHeader("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "not found"},
+		"no media type of a manifest": {faultproxy.Rule{Match: headManifest, Fault: faultproxy.WrongHeader("Content-Type", "text/html")}, "text/html"},
+	} {
+		for _, tag := range []string{"1.0.0", "compat-1.0.0"} {
+			t.Run(name+" "+tag, func(t *testing.T) {
+				t.Parallel()
+				r := openTest(t, faultproxy.Start(t, address, c.rule).Addr)
+				folder := t.TempDir()
+				file := filepath.Join(folder, "pulled.wasm")
+				if err := os.WriteFile(file, []byte("as it was"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				_, err := Pull(t.Context(), r, Reference{Repository: r.name("headers"), Tag: tag}, file)
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("error %v, want %q", err, c.want)
+				}
+				entries, err := os.ReadDir(folder)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if data, err := os.ReadFile(file); err != nil || string(data) != "as it was" || len(entries) != 1 {
+					t.Errorf("the file holds %q, error %v, and the folder %v", data, err, entries)
+				}
+			})
+		}
+	}
+}
+
+// TestNotThere asks registries for what they do not have, or refuse to show.
+func TestNotThere(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, startRegistry(t, embedded.Options{}))
+	if _, err := Verify(t.Context(), r, Reference{Repository: r.name("headers"), Tag: "1.0.0"}); !absent(err) {
+		t.Errorf("verify: %v", err)
+	}
+	list, err := List(t.Context(), r, []string{"headers"})
+	if err != nil || len(list) != 0 {
+		t.Errorf("list: %v, error %v", list, err)
+	}
+	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		r := openTest(t, faultproxy.Start(t, startRegistry(t, embedded.Options{}), faultproxy.Rule{Fault: faultproxy.Status(code)}).Addr)
+		if _, err := List(t.Context(), r, []string{"headers"}); err == nil || absent(err) {
+			t.Errorf("list after %d: %v", code, err)
+		}
+	}
+}
+
+// TestNobodyListens gives up in the time that the retries take.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, "127.0.0.1:1")
+	_, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")})
+	if err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := errors.New("interrupted by the user")
+	cancel(cause)
+	if _, err := Push(ctx, r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")}); !errors.Is(err, cause) {
+		t.Errorf("error %v, want the cause", err)
+	}
+}

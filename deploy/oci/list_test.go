@@ -1,0 +1,178 @@
+package oci
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// emptyArchive is a layer with one file, which is not plugin.wasm.
+func emptyArchive(t *testing.T) Blob {
+	t.Helper()
+	var data bytes.Buffer
+	zip := gzip.NewWriter(&data)
+	archive := tar.NewWriter(zip)
+	if err := archive.WriteHeader(&tar.Header{Name: "plugin.wasm/readme", Typeflag: tar.TypeReg}); err != nil {
+		t.Fatal(err)
+	}
+	if err := archive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return bytesBlob(ocispec.MediaTypeImageLayerGzip, data.Bytes())
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	places(t, func(t *testing.T, r *Registry) {
+		for _, version := range []string{"1.9.0", "1.10.0", "2.0.0-rc.1"} {
+			push(t, r, version, testFilter(t, "headers", version))
+		}
+		last := push(t, r, "1.9.1", testFilter(t, "headers", "1.9.1"), testFilter(t, "authtoken", "x"))
+		list, err := List(t.Context(), r, []string{"authtoken", "headers", "never-pushed"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, l := range list {
+			if l.ManifestDigest == "" || l.WasmSHA256 == "" || l.Size == 0 || l.Created != "2026-03-29T01:30:00Z" {
+				t.Errorf("incomplete: %+v", l)
+			}
+			if l.Shape == Artifact {
+				got = append(got, l.Filter+" "+l.Tag+" "+strings.Join(l.Moving, ","))
+			}
+		}
+		if diff := cmp.Diff([]string{
+			"authtoken 1.9.1 1,1.9,latest",
+			"headers 2.0.0-rc.1 ",
+			"headers 1.10.0 1,1.10,latest",
+			"headers 1.9.1 1.9",
+			"headers 1.9.0 ",
+		}, got); diff != "" || len(list) != 5*len(Shapes) {
+			t.Errorf("%d in all, of which artifacts (-want +got):\n%s", len(list), diff)
+		}
+		if list[2].Tag != "cncf-1.9.1" || list[2].ManifestDigest != last[5].ManifestDigest {
+			t.Errorf("%+v\nwas pushed as %+v", list[2], last[5])
+		}
+		var table bytes.Buffer
+		if err := WriteList(&table, list); err != nil || strings.Count(table.String(), "\n") != len(list)+1 {
+			t.Errorf("table, error %v:\n%s", err, table.String())
+		}
+	})
+}
+
+func TestParseVersion(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"1.4.0":                             "",
+		"0.0.0":                             "",
+		"1.4.0-rc.1":                        "",
+		"v1.4.0":                            "write it without the v: 1.4.0",
+		"1.4":                               "not a semantic version",
+		"latest":                            "not a semantic version",
+		"":                                  "not a semantic version",
+		"01.4.0":                            "not a semantic version",
+		"1.4.0+build.5":                     "leave +build.5 out",
+		"1.4.0 ":                            "not a semantic version",
+		"1.4.0/../x":                        "not a semantic version",
+		"1.4.0-" + strings.Repeat("a", 115): "",
+		"1.4.0-" + strings.Repeat("a", 116): "too long",
+	} {
+		_, err := ParseVersion(text)
+		if (want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: error %v, want %q", text, err, want)
+		}
+	}
+}
+
+// FuzzTags: no tag is both a version and a moving tag, or of two shapes, and every
+// version's tag is read back as what it is.
+func FuzzTags(f *testing.F) {
+	for _, seed := range []string{"1.4.0", "1.4.0-compat", "1.4.0-rc.1", "latest", "1.4", "compat-1.4.0", "cncf-latest", "sha256-00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if kind, ok := parseTag(text); ok && (kind.version != nil) == (kind.moving != "") {
+			t.Errorf("tag %q: version %v, moving %q", text, kind.version, kind.moving)
+		}
+		v, err := ParseVersion(text)
+		if err != nil {
+			return
+		}
+		for _, shape := range Shapes {
+			kind, ok := parseTag(shape.tag(text))
+			if !ok || kind.shape != shape || kind.version == nil || kind.version.Original() != text {
+				t.Errorf("tag %q of version %q is read as %+v", shape.tag(text), text, kind)
+			}
+			for _, moving := range movingTags(v) {
+				kind, ok := parseTag(shape.tag(moving))
+				if !ok || kind.shape != shape || kind.moving != moving {
+					t.Errorf("moving tag %q is read as %+v", shape.tag(moving), kind)
+				}
+			}
+		}
+	})
+}
+
+func TestParseReference(t *testing.T) {
+	t.Parallel()
+	zeros := "sha256:" + strings.Repeat("0", 64)
+	remote := openWith(t, RegistryOptions{Address: "ghcr.io/acme/filters/"})
+	folder := openWith(t, RegistryOptions{Address: "oci-layout:/tmp/Some Folder"})
+	for _, c := range []struct {
+		r          *Registry
+		text, want string // want is empty for an error
+	}{
+		{remote, "headers:1.4.0", "ghcr.io/acme/filters/headers:1.4.0"},
+		{remote, "headers@" + zeros, "ghcr.io/acme/filters/headers@" + zeros},
+		{remote, "ghcr.io/other/x:1", "ghcr.io/other/x:1"},
+		{remote, "ghcr.io/other/x:1@" + zeros, "ghcr.io/other/x@" + zeros},
+		{remote, "quay.io/other/x:1", ""},
+		{remote, "headers", ""},
+		{remote, "headers:", ""},
+		{remote, "headers:1.4.0+x", ""},
+		{remote, "Headers:1.4.0", ""},
+		{remote, "headers@sha256:00", ""},
+		{remote, "https://ghcr.io/acme/headers:1", ""},
+		{remote, "../headers:1", ""},
+		{remote, "", ""},
+		{folder, "headers:1.4.0", "oci-layout:/tmp/Some Folder/headers:1.4.0"},
+		{folder, "oci-layout:/tmp/Some Folder/headers@" + zeros, "oci-layout:/tmp/Some Folder/headers@" + zeros},
+		{folder, "headers/../../x", ""},
+	} {
+		got, err := c.r.ParseReference(c.text)
+		if (err == nil) != (c.want != "") || (err == nil && got.String() != c.want) {
+			t.Errorf("%q below %s: %q, error %v; want %q", c.text, c.r.Address(), got, err, c.want)
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		opts RegistryOptions
+		want string
+	}{
+		"nothing":           {RegistryOptions{}, "write a host"},
+		"scheme":            {RegistryOptions{Address: "https://ghcr.io/acme"}, "without scheme"},
+		"tag":               {RegistryOptions{Address: "ghcr.io/acme:latest"}, "write a host"},
+		"capitals":          {RegistryOptions{Address: "ghcr.io/Acme"}, "in lowercase"},
+		"no folder":         {RegistryOptions{Address: "oci-layout:"}, "name a folder"},
+		"user only":         {RegistryOptions{Address: "ghcr.io/acme", Username: "me"}, "go together"},
+		"password only":     {RegistryOptions{Address: "ghcr.io/acme", Password: "s3cret"}, "go together"},
+		"password in it":    {RegistryOptions{Address: "me:s3cret@ghcr.io/acme"}, "write a host"},
+		"control character": {RegistryOptions{Address: "ghcr.io/ac\nme"}, "write a host"},
+	} {
+		_, err := Open(c.opts)
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,350 @@
+package oci
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxy"
+	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/test/distribution"
+)
+
+// TestDistribution pushes to a registry that asks for a password, and reads back
+// with go-containerregistry, which shares no code with what pushed.
+func TestDistribution(t *testing.T) {
+	t.Parallel()
+	proxy := faultproxy.Start(t, distribution.Start(t, distribution.Options{Auth: true}))
+	r := openWith(t, RegistryOptions{Address: proxy.Addr + "/acme/filters", Username: distribution.Username, Password: distribution.Password})
+	filter := testFilter(t, "headers", large)
+	published := push(t, r, "1.4.0", filter)
+	for _, p := range published {
+		for _, reference := range []string{p.Repository + ":" + p.Tag, p.Reference(), p.Repository + ":" + p.Shape.tag("latest")} {
+			ref, err := name.ParseReference(reference)
+			if err != nil {
+				t.Fatal(err)
+			}
+			image, err := remote.Image(ref, remote.WithAuth(&authn.Basic{Username: distribution.Username, Password: distribution.Password}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			digest, err := image.Digest()
+			if err != nil || digest.String() != p.ManifestDigest {
+				t.Errorf("%s: digest %s, error %v; want %s", reference, digest, err, p.ManifestDigest)
+			}
+			layers, err := image.Layers()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, layer := range layers {
+				content, err := layer.Compressed()
+				if err != nil {
+					t.Fatal(err)
+				}
+				size, err := layer.Size()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var read counter
+				if _, err := io.Copy(&read, content); err != nil || int64(read) != size {
+					t.Errorf("%s: a layer of %d bytes gave %d, error %v", reference, size, read, err)
+				}
+			}
+		}
+		checkComplete(t, r, "headers", p.Tag, p.ManifestDigest)
+	}
+	proxy.Forget()
+	again := push(t, openWith(t, RegistryOptions{Address: proxy.Addr + "/acme/filters", Username: distribution.Username, Password: distribution.Password}), "1.4.0", filter)
+	if sent := proxy.Requests("^(PUT|POST|PATCH|DELETE) "); len(sent) > 0 || !again[0].Unchanged {
+		t.Errorf("the second push sent %q", sent)
+	}
+}
+
+// TestCredentials opens the same registry with each kind of credentials.
+func TestCredentials(t *testing.T) {
+	address := distribution.Start(t, distribution.Options{Auth: true})
+	const wrong = "not-the-passw0rd"
+	config := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", config)
+	login := func(password string) {
+		t.Helper()
+		switch password {
+		case "":
+			return
+		case "empty":
+			password = ""
+		}
+		data, err := json.Marshal(map[string]any{"auths": map[string]any{address: map[string]string{
+			"username": distribution.Username, "password": password,
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(config, "config.json"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name, docker string
+		opts         RegistryOptions
+		want         string
+	}{
+		{name: "none", want: `run "docker login ` + address + `"`},
+		{name: "no password in docker", docker: "empty", want: `run "docker login ` + address + `"`},
+		{name: "environment", opts: RegistryOptions{Username: distribution.Username, Password: distribution.Password}},
+		{name: "wrong in the environment", docker: distribution.Password, opts: RegistryOptions{Username: distribution.Username, Password: wrong}, want: "does not accept REGISTRY_USERNAME"},
+		{name: "docker", docker: distribution.Password},
+		{name: "wrong in docker", docker: wrong, want: "401 Unauthorized"},
+	} {
+		login(c.docker)
+		c.opts.Address = address + "/acme"
+		_, err := Push(t.Context(), openWith(t, c.opts), PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")})
+		if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
+		if err != nil && (strings.Contains(err.Error(), wrong) || strings.Contains(err.Error(), distribution.Password)) {
+			t.Errorf("%s: a password is in %q", c.name, err)
+		}
+	}
+}
+
+// TestCredentialHelper gets the password from a helper program, as docker does.
+func TestCredentialHelper(t *testing.T) {
+	address := distribution.Start(t, distribution.Options{Auth: true})
+	folder := t.TempDir()
+	helper := "#!/bin/sh\necho '{\"ServerURL\":\"x\",\"Username\":\"" + distribution.Username + "\",\"Secret\":\"" + distribution.Password + "\"}'\n"
+	if err := os.WriteFile(filepath.Join(folder, "docker-credential-slipwaytest"), []byte(helper), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "config.json"), []byte(`{"credHelpers":{"`+address+`":"slipwaytest"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOCKER_CONFIG", folder)
+	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", ""))
+}
+
+// TestMount publishes a filter whose module another filter of the registry has.
+func TestMount(t *testing.T) {
+	t.Parallel()
+	proxy := faultproxy.Start(t, distribution.Start(t, distribution.Options{}))
+	wasm := testFilter(t, "headers", large)
+	push(t, openTest(t, proxy.Addr), "1.0.0", wasm)
+	renamed := wasm
+	renamed.Module.Name = "renamed"
+	proxy.Forget()
+	published, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{renamed}, Siblings: []string{"headers"}, Release: testRelease("1.0.0")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent := proxy.Requests(putBlob); len(sent) > 0 {
+		t.Errorf("blobs were sent: %q", sent)
+	}
+	checkComplete(t, openTest(t, proxy.Addr), "renamed", "1.0.0", published[0].ManifestDigest)
+
+	// A registry that does not mount gets the blobs.
+	proxy = faultproxy.Start(t, proxy.Addr, faultproxy.Rule{Match: startUpload, Times: 1, Fault: faultproxy.Status(http.StatusForbidden)})
+	renamed.Module.Name = "again"
+	if _, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{renamed}, Siblings: []string{"headers"}, Release: testRelease("1.0.0")}); err != nil {
+		t.Errorf("where a mount is forbidden: %v", err)
+	}
+}
+
+// TestTwoPushesAtOnce pushes different bytes under one version from several clients
+// at once: exactly one may succeed, and the version is what it pushed.
+func TestTwoPushesAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]string{
+		"embedded":     startRegistry(t, embedded.Options{}),
+		"distribution": distribution.Start(t, distribution.Options{}),
+		"layout":       LayoutScheme + t.TempDir(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for round, version := range []string{"1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4"} {
+				var winners []string
+				var mu sync.Mutex
+				var group sync.WaitGroup
+				for _, content := range []string{"one", "two", "three"} {
+					filter := testFilter(t, "headers", version+content)
+					r := openTest(t, address)
+					group.Go(func() {
+						published, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease(version)})
+						if err != nil {
+							if !errors.As(err, new(*immutable.Conflict)) {
+								t.Errorf("round %d: %v", round, err)
+							}
+							return
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						winners = append(winners, published[0].ManifestDigest)
+					})
+				}
+				group.Wait()
+				got := []string{digestOf(t, openTest(t, address), "headers", version)}
+				if diff := cmp.Diff(winners, got); diff != "" {
+					t.Errorf("round %d: winners and what is published (-winners +published):\n%s", round, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestMovingTagsAtOnce pushes several versions at once. Whoever is last, the moving
+// tags end at the newest.
+func TestMovingTagsAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, address := range map[string]string{
+		"embedded":     startRegistry(t, embedded.Options{}),
+		"distribution": distribution.Start(t, distribution.Options{}),
+		"layout":       LayoutScheme + t.TempDir(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			digests := make(map[string]string)
+			var mu sync.Mutex
+			var group sync.WaitGroup
+			for _, version := range []string{"1.2.0", "1.2.1", "1.3.0", "1.2.10", "2.0.0", "3.0.0-rc.1"} {
+				filter := testFilter(t, "headers", version)
+				r := openTest(t, address)
+				group.Go(func() {
+					published, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease(version)})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					digests[version] = published[0].ManifestDigest
+				})
+			}
+			group.Wait()
+			r := openTest(t, address)
+			for moving, version := range map[string]string{"1.2": "1.2.10", "1.3": "1.3.0", "1": "1.3.0", "2": "2.0.0", "latest": "2.0.0"} {
+				if got := digestOf(t, r, "headers", moving); got != digests[version] {
+					t.Errorf("%s is %s, want that of %s, %s; all: %v", moving, got, version, digests[version], digests)
+				}
+			}
+		})
+	}
+}
+
+// TestHoldTags leaves the moving tags to Move.
+func TestHoldTags(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, startRegistry(t, embedded.Options{}))
+	published, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0"), HoldTags: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := digestOf(t, r, "headers", "latest"); got != "" {
+		t.Errorf("latest is %s before Move", got)
+	}
+	moved, err := Move(t.Context(), r, published)
+	if err != nil || len(moved) != 1 || cmp.Diff([]string{"1.0", "1", "latest"}, moved[0].Moved) != "" {
+		t.Errorf("moved %+v, error %v", moved, err)
+	}
+	if got := digestOf(t, r, "headers", "latest"); got != published[0].ManifestDigest {
+		t.Errorf("latest is %s after Move", got)
+	}
+}
+
+// TestForeignMovingTag leaves a tag alone that another tool set and that does not
+// say its version.
+func TestForeignMovingTag(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, startRegistry(t, embedded.Options{}))
+	image, err := NewImage(Artifact, testFilter(t, "headers", "foreign"), Release{Version: "0.0.0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m manifest
+	if err := json.Unmarshal(image.Manifest, &m.Manifest); err != nil {
+		t.Fatal(err)
+	}
+	m.Annotations = nil
+	publish(t, r, image.Blobs, m.Manifest, "latest")
+	before := digestOf(t, r, "headers", "latest")
+	_, err = Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")})
+	if err == nil || !strings.Contains(err.Error(), "move it by hand") || digestOf(t, r, "headers", "latest") != before {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestPushRefuses pushes what must not be published: nothing may be sent.
+func TestPushRefuses(t *testing.T) {
+	t.Parallel()
+	proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}))
+	r := openTest(t, proxy.Addr)
+	good := testFilter(t, "headers", "hello")
+	changed := testFilter(t, "changed", "hello")
+	if err := os.WriteFile(changed.Module.Path, []byte("\x00asm\x01\x00\x00\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := testFilter(t, "missing", "hello")
+	if err := os.Remove(missing.Module.Path); err != nil {
+		t.Fatal(err)
+	}
+	refused := testModule(t, "refused", []byte("\x00asm\x01\x00\x00\x00"))
+	huge := testFilter(t, "huge", "hello")
+	huge.Module.Size = maxWasm + 1
+	odd := testFilter(t, "odd", "hello")
+	odd.Module.WasmSHA256 = "../../etc/passwd"
+	capital := testFilter(t, "Capital", "hello")
+	for name, c := range map[string]struct {
+		filter  Filter
+		version string
+		shape   Shape
+		want    string
+	}{
+		"version":               {good, "one", Artifact, "not a semantic version"},
+		"shape":                 {good, "1.0.0", "round", "does not exist"},
+		"changed module":        {changed, "1.0.0", Artifact, "module"},
+		"changed compat":        {changed, "1.0.0", Compat, "was changed after its record"},
+		"missing module":        {missing, "1.0.0", Artifact, "no such file"},
+		"module that won't run": {refused, "1.0.0", Artifact, "envoy would not load"},
+		"huge module":           {huge, "1.0.0", Artifact, "proxies read no more"},
+		"sum that is none":      {odd, "1.0.0", Artifact, "wasm sha256"},
+		"name":                  {capital, "1.0.0", Artifact, "Capital"},
+	} {
+		_, err := Push(t.Context(), r, PushOptions{Filters: []Filter{good, c.filter}, Release: testRelease(c.version), Shapes: []Shape{c.shape}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", name, err, c.want)
+		}
+		if sent := proxy.Requests("^(PUT|POST|PATCH|DELETE) "); len(sent) > 0 {
+			t.Errorf("%s: it sent %q", name, sent)
+		}
+	}
+}
+
+// TestModuleChangesWhileItIsSent exchanges the file by one that loads as well: what
+// is published has the bytes of the record, or nothing is.
+func TestModuleChangesWhileItIsSent(t *testing.T) {
+	t.Parallel()
+	proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}))
+	r := openTest(t, proxy.Addr)
+	filter, other := testFilter(t, "headers", "hello"), testFilter(t, "headers", "HELLO")
+	if err := os.Rename(other.Module.Path, filter.Module.Path); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease("1.0.0")})
+	if err == nil || !strings.Contains(err.Error(), "was changed after its record was written") {
+		t.Errorf("error %v", err)
+	}
+	if sent := proxy.Requests("^PUT .*/manifests/"); len(sent) > 0 {
+		t.Errorf("manifests were sent: %q", sent)
+	}
+}
