@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"istio.io/istio/pkg/log"
 	"istio.io/istio/pkg/util/sets"
 	"istio.io/istio/pkg/wasm"
 
@@ -25,6 +26,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
+
+func TestMain(m *testing.M) {
+	log.FindScope("wasm").SetOutputLevel(log.WarnLevel) // it tells of every fetch
+	os.Exit(m.Run())
+}
 
 // builtFilters returns the repository's own filters, from the folder that "go tool
 // mage test" names or built on the spot.
@@ -151,7 +157,8 @@ func TestRuleForIstio(t *testing.T) {
 		if mediaType == string(types.OCILayer) || mediaType == string(types.DockerLayer) {
 			return static.NewLayer(archive, types.MediaType(mediaType))
 		}
-		return static.NewLayer([]byte("content of "+mediaType), types.MediaType(mediaType))
+		// Istio looks at the first bytes of what it fetched.
+		return static.NewLayer([]byte("\x00asm\x01\x00\x00\x00"+mediaType), types.MediaType(mediaType))
 	}
 	for name, c := range map[string]struct {
 		manifest types.MediaType
@@ -271,4 +278,3 @@ func indent(manifest []byte) string {
 	}
 	return out.String()
 }
-
