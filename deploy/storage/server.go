@@ -185,29 +185,31 @@ func (s *server) put(ctx context.Context, key string, content Content, header ht
 			_ = resp.Body.Close()
 			return ErrPrecondition
 		// https://www.rfc-editor.org/rfc/rfc4918#section-9.7.1; nginx says 404.
-		case (status == http.StatusConflict || status == http.StatusNotFound) && !made && s.makeFolders(ctx, path.Dir(key)):
+		case (status == http.StatusConflict || status == http.StatusNotFound) && !made:
 			_ = resp.Body.Close()
+			if err := s.makeFolders(ctx, path.Dir(key)); err != nil {
+				return err
+			}
 		default:
 			return refused(resp)
 		}
 	}
 }
 
-// makeFolders makes a folder and those above it, and reports whether it made one.
-func (s *server) makeFolders(ctx context.Context, folder string) bool {
-	made := false
+// makeFolders makes a folder and those above it, where they are missing. Whether that
+// worked, and whether somebody else was quicker, shows in the next PUT.
+func (s *server) makeFolders(ctx context.Context, folder string) error {
 	for i, c := range folder + "/" {
-		if c != '/' || i == 0 {
+		if c != '/' {
 			continue
 		}
 		resp, err := s.send(ctx, "MKCOL", folder[:i]+"/", nil, nil)
 		if err != nil {
-			return false
+			return err
 		}
 		_ = resp.Body.Close()
-		made = made || resp.StatusCode == http.StatusCreated
 	}
-	return made
+	return nil
 }
 
 // send does one request. An answer that a later try may change is an error.

@@ -112,7 +112,7 @@ func (p *process) wait(t *testing.T) ([]storage.Object, error) {
 	err := p.cmd.Wait()
 	output := p.output.tail()
 	var r result
-	if jsonErr := json.Unmarshal([]byte(p.answer.tail()), &r); jsonErr != nil {
+	if jsonErr := json.Unmarshal(p.answer.bytes(), &r); jsonErr != nil {
 		return nil, fmt.Errorf("%w: %w\n%s", err, jsonErr, output)
 	}
 	for _, secret := range []string{password, "wrong-password-of-an-intruder"} {

@@ -70,10 +70,14 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.data.Write(p)
 }
 
-func (b *lockedBuffer) tail() string {
+func (b *lockedBuffer) bytes() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	text := b.data.String()
+	return bytes.Clone(b.data.Bytes())
+}
+
+func (b *lockedBuffer) tail() string {
+	text := string(b.bytes())
 	return text[max(0, len(text)-4000):]
 }
 

@@ -37,8 +37,13 @@ type store struct {
 	intruderEnvironment []string
 	// upstream is the server's address, for a proxy before it; empty for a folder.
 	upstream string
-	// through returns the options with a proxy's address in the place of upstream.
-	through func(addr string) storage.Options
+	// through returns the same store behind a proxy at that address; readers do not
+	// use the proxy.
+	through func(addr string) store
+	// ownHost says that the server answers to its own address only.
+	ownHost bool
+	// trusting stores cannot keep two writers apart; they find out afterwards.
+	trusting bool
 }
 
 // stores are all kinds of stores. Each is started anew for a test.
@@ -101,7 +106,7 @@ func startNginx(t *testing.T, locks bool) store {
 			t.Skipf("nginx has no dav-ext module; %s", debian)
 		}
 		load = "load_module " + module + ";"
-		zone = "dav_ext_lock_zone zone=slipway:1m timeout=4;"
+		zone = "dav_ext_lock_zone zone=slipway:1m timeout=2;"
 		methods = "dav_ext_methods PROPFIND OPTIONS LOCK UNLOCK; dav_ext_lock zone=slipway;"
 	}
 	user := ""
@@ -139,7 +144,9 @@ http {
 }
 `, load, user, zone, addr, methods, methods)
 	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), nginx, "-p", dir, "-c", conf, "-e", "stderr"))
-	return webServer(addr)
+	s := webServer(addr)
+	s.trusting = !locks
+	return s
 }
 
 // startApache starts Apache with mod_dav.
@@ -222,7 +229,11 @@ func webServer(addr string) store {
 		private:  options(addr, "/private", password),
 		intruder: options(addr, "/filters", "wrong-password-of-an-intruder"),
 		upstream: addr,
-		through:  func(proxy string) storage.Options { return options(proxy, "/filters", password) },
+		through: func(proxy string) store {
+			o := options(proxy, "/filters", password)
+			o.PublicURL = "http://" + addr + "/filters"
+			return store{options: o}
+		},
 	}
 }
 
@@ -230,8 +241,12 @@ func webServer(addr string) store {
 // honours conditions and has no locks.
 func startS3ByPut(t *testing.T) store {
 	addr := runS3(t, "s3:*")
-	options := func(addr string) storage.Options { return storage.Options{URL: "http://" + addr + "/filters"} }
-	return store{options: options(addr), upstream: addr, through: options}
+	at := func(proxy string) store {
+		return store{options: storage.Options{URL: "http://" + proxy + "/filters", PublicURL: "http://" + addr + "/filters"}}
+	}
+	s := at(addr)
+	s.upstream, s.through = addr, at
+	return s
 }
 
 func startS3(t *testing.T) store {
@@ -243,17 +258,20 @@ func startS3(t *testing.T) store {
 			CloudCommand: cloud(t),
 		}
 	}
+	environment := func(secret string) []string {
+		return []string{"AWS_ACCESS_KEY_ID=" + username, "AWS_SECRET_ACCESS_KEY=" + secret}
+	}
 	return store{
 		options:             options(addr, "filters"),
-		environment:         []string{"AWS_ACCESS_KEY_ID=" + username, "AWS_SECRET_ACCESS_KEY=" + password},
+		environment:         environment(password),
 		private:             options(addr, "private"),
 		intruder:            options(addr, "filters"),
-		intruderEnvironment: []string{"AWS_ACCESS_KEY_ID=" + username, "AWS_SECRET_ACCESS_KEY=wrong-password-of-an-intruder"},
+		intruderEnvironment: environment("wrong-password-of-an-intruder"),
 		upstream:            addr,
-		through: func(proxy string) storage.Options {
+		through: func(proxy string) store {
 			o := options(proxy, "filters")
 			o.PublicURL = "http://" + addr + "/filters/team/a"
-			return o
+			return store{options: o, environment: environment(password)}
 		},
 	}
 }
@@ -293,17 +311,19 @@ func startGCS(t *testing.T) store {
 	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), goTool(t, ".", "fake-gcs-server"),
 		"-backend", "memory", "-scheme", "http", "-host", host, "-port", port, "-public-host", addr, "-external-url", "http://"+addr, "-log-level", "error"))
 	post(t, "http://"+addr+"/storage/v1/b?project=test", `{"name": "filters"}`)
-	options := func() storage.Options {
-		return storage.Options{
-			URL:          "gs://filters/team/a",
-			PublicURL:    "http://" + addr + "/filters/team/a",
-			CloudCommand: cloud(t),
+	at := func(emulator string) store {
+		return store{
+			options: storage.Options{
+				URL:          "gs://filters/team/a",
+				PublicURL:    "http://" + addr + "/filters/team/a",
+				CloudCommand: cloud(t),
+			},
+			environment: []string{"STORAGE_EMULATOR_HOST=" + emulator},
 		}
 	}
-	return store{
-		options:     options(),
-		environment: []string{"STORAGE_EMULATOR_HOST=" + addr},
-	}
+	s := at(addr)
+	s.upstream, s.through, s.ownHost = addr, at, true
+	return s
 }
 
 // startAzurite starts Microsoft's emulator of Azure Blob Storage.
@@ -343,6 +363,12 @@ func startAzurite(t *testing.T) store {
 		environment:         environment(key),
 		intruder:            options(addr, "filters"),
 		intruderEnvironment: environment(base64.StdEncoding.EncodeToString([]byte("wrong-password-of-an-intruder"))),
+		upstream:            addr,
+		through: func(proxy string) store {
+			o := options(proxy, "filters")
+			o.PublicURL = options(addr, "filters").PublicURL
+			return store{options: o, environment: environment(key)}
+		},
 	}
 }
 

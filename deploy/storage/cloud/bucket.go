@@ -116,31 +116,19 @@ const (
 	parts    = 2
 )
 
-// write sends an object. A write that fails leaves nothing under the key: gocloud
-// finishes it in Close, and gives up if the context was canceled before.
+// write sends an object. It is Upload and not NewWriter, whose Close panics after a
+// refused write to Azure (gocloud.dev v0.47.0).
 func (b *bucket) write(ctx context.Context, key string, content storage.Content, opts *blob.WriterOptions) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	body, err := content.Open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-
 	opts.ContentType = content.Type
 	opts.CacheControl = content.CacheControl
 	opts.BufferSize = partSize
 	opts.MaxConcurrency = parts
-	writer, err := b.NewWriter(ctx, b.prefix+key, opts)
-	if err != nil {
-		return explain(err)
-	}
-	if _, err := io.Copy(writer, body); err != nil {
-		cancel()
-		_ = writer.Close()
-		return explain(err)
-	}
-	return explain(writer.Close())
+	return explain(b.Upload(ctx, b.prefix+key, body, opts))
 }
 
 // explain translates an error and adds what can be done about it.

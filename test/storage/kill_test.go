@@ -1,0 +1,191 @@
+package storage
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+)
+
+// moment is when killer strikes, as seen from one request.
+type moment int
+
+const (
+	never moment = iota
+	beforeSent
+	inBody
+	beforeAnswered
+)
+
+func (m moment) String() string {
+	return [...]string{"never", "before it is sent", "in the middle of its body", "before it is answered"}[m]
+}
+
+// killer is a proxy that kills the upload at one of the requests that change
+// something.
+type killer struct {
+	upstream *httputil.ReverseProxy
+
+	mu       sync.Mutex
+	writes   int
+	at       int
+	moment   moment
+	kill     func()
+	requests []string
+}
+
+func newKiller(t *testing.T, s store) (*killer, store) {
+	upstream := &url.URL{Scheme: "http", Host: s.upstream}
+	k := &killer{upstream: &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(upstream)
+			if !s.ownHost { // signatures cover the host that the client used
+				r.Out.Host = r.In.Host
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
+	}}
+	server := httptest.NewServer(k)
+	t.Cleanup(server.Close)
+	return k, s.through(server.Listener.Addr().String())
+}
+
+// arm says where to strike next.
+func (k *killer) arm(at int, moment moment, kill func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.writes, k.at, k.moment, k.kill, k.requests = 0, at, moment, kill, nil
+}
+
+func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	k.mu.Lock()
+	strike := never
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		k.writes++
+		k.requests = append(k.requests, r.Method+" "+r.URL.Path)
+		if k.writes == k.at {
+			strike = k.moment
+		}
+	}
+	kill := k.kill
+	k.mu.Unlock()
+	switch strike {
+	case beforeSent:
+		kill()
+		panic(http.ErrAbortHandler)
+	case inBody:
+		r.Body = &cutBody{ReadCloser: r.Body, left: max(r.ContentLength/2, 1), cut: kill}
+	case beforeAnswered:
+		k.upstream.ServeHTTP(&unanswered{ResponseWriter: w}, r)
+		kill()
+		panic(http.ErrAbortHandler)
+	}
+	k.upstream.ServeHTTP(w, r)
+}
+
+// cutBody breaks off in the middle.
+type cutBody struct {
+	io.ReadCloser
+	left int64
+	cut  func()
+}
+
+func (b *cutBody) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		b.cut()
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// unanswered keeps an answer from the client.
+type unanswered struct{ http.ResponseWriter }
+
+func (unanswered) WriteHeader(int)             {}
+func (unanswered) Write(p []byte) (int, error) { return len(p), nil }
+
+// TestKilled kills an upload with SIGKILL at every request that changes something,
+// and runs it again: it is complete and correct, and at no time did a checksum stand
+// beside a missing or wrong module.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s store) {
+		if s.upstream == "" {
+			return // the folder's test is in deploy/storage: it kills between system calls
+		}
+		k, proxied := newKiller(t, s)
+		k.arm(0, never, nil)
+		proxied.mustUpload(t, release("1.0.0", module(t, "headers", 100_000, 0)))
+		k.arm(0, never, nil)
+		proxied.mustUpload(t, release("1.0.1", module(t, "headers", 100_000, 1)))
+		writes := k.writes
+		t.Logf("an upload makes %d requests that change something: %q", writes, k.requests)
+		killed := 0
+		for at := 1; at <= writes; at++ {
+			for _, moment := range []moment{beforeSent, inBody, beforeAnswered} {
+				version := fmt.Sprintf("2.%d.%d", at, moment)
+				upload := release(version, module(t, "headers", 100_000, uint64(10*at)+uint64(moment)))
+				stop := s.watch(t, "headers", version)
+
+				dead := make(chan struct{})
+				var once sync.Once
+				started := make(chan *process, 1)
+				k.arm(at, moment, func() {
+					once.Do(func() {
+						p := <-started
+						p.kill()
+						close(dead)
+					})
+				})
+				p := begin(t, proxied.options, proxied.environment, upload)
+				started <- p
+				err := p.cmd.Wait()
+				select {
+				case <-dead:
+					killed++
+					if err == nil {
+						t.Errorf("%s, request %d %s: it was killed and succeeded", version, at, moment)
+					}
+				default: // that request has no body
+					if err != nil {
+						t.Errorf("%s, request %d %s: %v\n%s", version, at, moment, err, p.output.tail())
+					}
+				}
+				k.arm(0, never, nil)
+				begun := time.Now()
+				if _, err := s.upload(t, upload); err != nil {
+					t.Errorf("killed at request %d %s, and run again: %v", at, moment, err)
+				}
+				if took := time.Since(begun); took > 10*time.Second {
+					t.Logf("killed at request %d %s: the next run took %s", at, moment, took)
+				}
+				stop()
+				s.complete(t, version, upload.Modules[0].WasmSHA256)
+			}
+		}
+		if killed < writes*2 {
+			t.Errorf("it was killed %d times, of %d", killed, writes*3)
+		}
+	})
+}
+
+// complete asserts that a version of the filter headers is there as a whole.
+func (s store) complete(t *testing.T, version, sum string) {
+	t.Helper()
+	module := "headers/" + version + "/headers.wasm"
+	dir := s.download(t, module, module+".sha256", version+"/SHA256SUMS")
+	sha256sum(t, dir+"/headers/"+version, "headers.wasm.sha256")
+	sha256sum(t, dir, version+"/SHA256SUMS")
+	if entry := s.index(t, "headers").Find(version); entry == nil || entry.WasmSHA256 != sum {
+		t.Errorf("index.json: %+v, want %s", entry, sum)
+	}
+}

@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// watch looks at one version of a filter as a stranger, over and over, until the
+// returned function is called: wherever a checksum is, the module that it vouches
+// for is complete. What SHA256SUMS names is there, too.
+func (s store) watch(t *testing.T, filter, version string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	module := filter + "/" + version + "/" + filter + ".wasm"
+	running.Go(func() {
+		looks := 0
+		for ctx.Err() == nil {
+			for _, list := range []string{module + ".sha256", version + "/SHA256SUMS"} {
+				status, _, sum, err := fetch(ctx, s.public()+"/"+list)
+				if err != nil || status != http.StatusOK {
+					continue // not there yet, or the end of the test
+				}
+				want := sumOf(string(sum), filter+".wasm")
+				if want == "" {
+					continue // SHA256SUMS has other filters so far
+				}
+				status, _, body, err := fetch(ctx, s.public()+"/"+module)
+				if err != nil {
+					continue
+				}
+				got := sha256.Sum256(body)
+				if status != http.StatusOK || hex.EncodeToString(got[:]) != want {
+					t.Errorf("%s stands beside a module with status %d and %d bytes, sha256 %x: %q", list, status, len(body), got, sum)
+					return
+				}
+				looks++
+			}
+		}
+		t.Logf("looked %d times at a checksum and its module", looks)
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// sumOf is the sum of a file in a checksum file; empty if it is not in it.
+func sumOf(sums, file string) string {
+	for line := range strings.Lines(sums) {
+		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if path.Base(name) == file {
+			return sum
+		}
+	}
+	return ""
+}
