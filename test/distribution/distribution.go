@@ -49,6 +49,7 @@ func Start(t testing.TB, opts Options) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(binary, "serve", config)
+	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	log := &log{address: make(chan string, 1)}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -132,9 +133,12 @@ func (l *log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, err := l.text.Write(p)
-	if match := listening.FindStringSubmatch(l.text.String()); match != nil && !l.found {
+	if l.found {
+		return n, err
+	}
+	if match := listening.FindSubmatch(l.text.Bytes()); match != nil {
 		l.found = true
-		l.address <- match[1]
+		l.address <- string(match[1])
 	}
 	return n, err
 }

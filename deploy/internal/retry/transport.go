@@ -98,7 +98,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		stall = time.Minute
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	watch := &watch{stall: stall, left: stall, cancel: cancel}
+	watch := newWatch(stall, cancel)
 	sent := req.Clone(ctx)
 	var body *watchedBody
 	if req.Body != nil && req.Body != http.NoBody {
@@ -179,11 +179,11 @@ func redact(u *url.URL) string {
 // watch cancels a request on which nothing moves. It is stopped while the
 // caller, not the connection, is what is being waited for.
 type watch struct {
-	stall  time.Duration
-	cancel context.CancelCauseFunc
+	stall time.Duration
 
 	mu      sync.Mutex
-	timer   *time.Timer // nil while stopped
+	timer   *time.Timer
+	running bool
 	started time.Time
 	left    time.Duration // of stall, when it was started
 	bytes   int           // moved since left was last full
@@ -193,20 +193,27 @@ type watch struct {
 // how a broken proxy keeps clients waiting for hours.
 const enough = 1024
 
+func newWatch(stall time.Duration, cancel context.CancelCauseFunc) *watch {
+	w := &watch{stall: stall, left: stall}
+	w.timer = time.AfterFunc(stall, func() {
+		cancel(fmt.Errorf("%w: less than 1 KiB in %s", ErrStalled, stall))
+	})
+	w.timer.Stop()
+	return w
+}
+
 func (w *watch) start() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.started = time.Now()
-	w.timer = time.AfterFunc(w.left, func() {
-		w.cancel(fmt.Errorf("%w: less than 1 KiB in %s", ErrStalled, w.stall))
-	})
+	w.running, w.started = true, time.Now()
+	w.timer.Reset(w.left)
 }
 
 func (w *watch) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
-	w.timer = nil
+	w.running = false
 	w.left -= time.Since(w.started)
 }
 
@@ -217,7 +224,7 @@ func (w *watch) moved(n int) {
 		return
 	}
 	w.bytes, w.left, w.started = 0, w.stall, time.Now()
-	if w.timer != nil {
+	if w.running {
 		w.timer.Reset(w.stall)
 	}
 }

@@ -1,0 +1,90 @@
+package oci
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// sized returns a filter whose module has so many bytes of data.
+func sized(t *testing.T, name string, bytes int64) Filter {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), name+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wasm := wasmtest.Encode(wasmtest.Filter())
+	filter := moduleAt(file.Name(), name, wasm)
+	hash := sha256.New()
+	out := io.MultiWriter(file, hash)
+	// A custom section without a name, in the place of data.
+	section := append(binary.AppendUvarint([]byte{0}, uint64(bytes)+1), 0)
+	for _, part := range [][]byte{wasm, section} {
+		if _, err := out.Write(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := io.CopyN(out, zeros{}, bytes); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	filter.Module.Size = int64(len(wasm)+len(section)) + bytes
+	filter.Module.WasmSHA256 = hex.EncodeToString(hash.Sum(nil))
+	return filter
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// TestMemory pushes and pulls a small and a very large module, and counts what is
+// allocated on the way. It is not parallel, so that nothing else allocates.
+func TestMemory(t *testing.T) {
+	r := openTest(t, distribution.Start(t, distribution.Options{}))
+	allocated := func(do func()) int64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		do()
+		runtime.ReadMemStats(&after)
+		return int64(after.TotalAlloc - before.TotalAlloc)
+	}
+	measure := func(name string, bytes int64, shape Shape) (pushed, pulled int64) {
+		filter := sized(t, name, bytes)
+		pushed = allocated(func() {
+			if _, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease("1.0.0"), Shapes: []Shape{shape}}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		pulled = allocated(func() {
+			ref := Reference{Repository: r.name(name), Tag: shape.tag("1.0.0")}
+			if _, err := Pull(t.Context(), r, ref, filepath.Join(t.TempDir(), "pulled.wasm")); err != nil {
+				t.Fatal(err)
+			}
+		})
+		return pushed, pulled
+	}
+	// A compressed layer takes longer, and shows the same with less.
+	for shape, size := range map[Shape]int64{Artifact: 200 << 20, Compat: 50 << 20} {
+		measure("warm-up", 1<<20, shape)
+		smallPush, smallPull := measure("small", 2<<20, shape)
+		largePush, largePull := measure("large", size, shape)
+		t.Logf("%s: allocated for 2 MiB: %d to push and %d to pull; for %d MiB: %d and %d", shape, smallPush, smallPull, size>>20, largePush, largePull)
+		const noise = 4 << 20
+		if largePush > smallPush+noise || largePull > smallPull+noise {
+			t.Errorf("%s: what is allocated grows with the module", shape)
+		}
+	}
+}
