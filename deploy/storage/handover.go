@@ -146,6 +146,5 @@ func serveCloud(ctx context.Context, request CloudRequest, people io.Writer, ope
 	if err != nil {
 		return nil, err
 	}
-	u := &upload{Storage: s, UploadOptions: request.Upload}
-	return u.run(ctx)
+	return (&upload{s, request.Upload}).run(ctx)
 }

@@ -49,30 +49,29 @@ func parseSumFile(data []byte, filter string) (string, error) {
 	return lines[0].sha256, nil
 }
 
-// addSums adds the sums of one version's modules to the object under SumsKey,
-// whose lines name the objects as seen from the storage's address. A line is never
-// changed.
-func addSums(old []byte, version string, modules []sumLine, name func(key string) string) ([]byte, error) {
-	var lines []sumLine
+// addSums adds lines to the object under SumsKey, whose lines name objects as seen
+// from the storage's address. A line is never changed. name is the object's address,
+// for messages.
+func addSums(old []byte, lines []sumLine, name string) ([]byte, error) {
+	var all []sumLine
 	if len(old) > 0 {
 		var err error
-		if lines, err = parseSums(old); err != nil {
+		if all, err = parseSums(old); err != nil {
 			return nil, err
 		}
 	}
-	for _, m := range modules {
-		line := sumLine{m.sha256, ModuleKey(m.name, version)}
-		i := slices.IndexFunc(lines, func(l sumLine) bool { return l.name == line.name })
-		if i >= 0 && lines[i].sha256 != line.sha256 {
-			return nil, &immutable.Conflict{Name: name(SumsKey(version)) + ": " + line.name, Kind: "wasm sha256", Published: lines[i].sha256, Ours: line.sha256}
+	for _, line := range lines {
+		i := slices.IndexFunc(all, func(l sumLine) bool { return l.name == line.name })
+		if i >= 0 && all[i].sha256 != line.sha256 {
+			return nil, &immutable.Conflict{Name: name + ": " + line.name, Kind: "wasm sha256", Published: all[i].sha256, Ours: line.sha256}
 		}
 		if i < 0 {
-			lines = append(lines, line)
+			all = append(all, line)
 		}
 	}
-	slices.SortFunc(lines, func(a, b sumLine) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(all, func(a, b sumLine) int { return strings.Compare(a.name, b.name) })
 	var data bytes.Buffer
-	for _, l := range lines {
+	for _, l := range all {
 		data.WriteString(l.String())
 	}
 	return data.Bytes(), nil

@@ -62,7 +62,16 @@ const parallel = 4
 type upload struct {
 	*Storage
 	UploadOptions
-	objects []Object
+}
+
+// job is the upload of one module.
+type job struct {
+	*upload
+	build.Module
+	object Object
+	// cut is the state of a beginning of the module under its key; nil if there is
+	// none.
+	cut *State
 }
 
 // Upload stores modules under their version, and returns where readers find them,
@@ -82,14 +91,11 @@ func Upload(ctx context.Context, s *Storage, opts UploadOptions) ([]Object, erro
 	if err := checkUpload(opts); err != nil {
 		return nil, fmt.Errorf("upload: %w", err)
 	}
-	var objects []Object
-	var err error
+	run := (&upload{s, opts}).run
 	if s.bucket == nil {
-		objects, err = s.handOver(ctx, opts)
-	} else {
-		u := &upload{Storage: s, UploadOptions: opts}
-		objects, err = u.run(ctx)
+		run = func(ctx context.Context) ([]Object, error) { return s.handOver(ctx, opts) }
 	}
+	objects, err := run(ctx)
 	if err != nil {
 		return nil, s.clean.err(fmt.Errorf("upload %s to %s: %w", opts.Version, s.location, err))
 	}
@@ -114,76 +120,118 @@ func checkUpload(opts UploadOptions) error {
 }
 
 func (u *upload) run(ctx context.Context) ([]Object, error) {
-	modules := slices.Clone(u.Modules)
-	slices.SortFunc(modules, func(a, b build.Module) int { return strings.Compare(a.Name, b.Name) })
-
-	u.objects = make([]Object, len(modules))
-	if err := each(modules, func(i int, m build.Module) error { return u.look(ctx, m, &u.objects[i]) }); err != nil {
+	jobs := make([]*job, len(u.Modules))
+	for i, m := range u.Modules {
+		jobs[i] = &job{upload: u, Module: m, object: Object{
+			Filter:     m.Name,
+			Version:    u.Version,
+			URL:        u.PublicURL(ModuleKey(m.Name, u.Version)),
+			WasmSHA256: m.WasmSHA256,
+			WasmSize:   m.Size,
+		}}
+	}
+	byName := slices.SortedFunc(slices.Values(jobs), func(a, b *job) int { return strings.Compare(a.Name, b.Name) })
+	if err := each(byName, func(_ int, j *job) error { return j.look(ctx) }); err != nil {
 		return nil, err
 	}
-	if err := u.amend(ctx, SumsKey(u.Version), u.sums(modules), lookOnly); err != nil {
+	if err := u.amend(ctx, SumsKey(u.Version), u.addSums, lookOnly); err != nil {
 		return nil, err
 	}
-	for i, m := range modules {
-		if err := u.module(ctx, m, &u.objects[i]); err != nil {
-			return nil, fmt.Errorf("%s: %w", m.Name, err)
+	for _, j := range byName {
+		if err := j.store(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", j.Name, err)
 		}
 	}
-	if err := u.amend(ctx, SumsKey(u.Version), u.sums(modules), write); err != nil {
+	if err := u.amend(ctx, SumsKey(u.Version), u.addSums, write); err != nil {
 		return nil, err
 	}
-	for _, m := range modules {
-		if err := u.amend(ctx, IndexKey(m.Name), u.entry(m), write); err != nil {
+	for _, j := range byName {
+		if err := u.amend(ctx, IndexKey(j.Name), j.addEntry, write); err != nil {
 			return nil, err
 		}
 	}
-	if err := u.verify(ctx, u.Version, u.objects, true); err != nil {
-		return nil, err
+	objects := make([]Object, len(jobs))
+	for i, j := range jobs {
+		objects[i] = j.object
 	}
-	objects := make([]Object, len(u.Modules))
-	for i, m := range u.Modules {
-		objects[i] = u.objects[slices.IndexFunc(u.objects, func(o Object) bool { return o.Filter == m.Name })]
-		u.report.Printf("%s", objects[i])
-	}
-	return objects, nil
+	return objects, u.verify(ctx, u.Version, objects, true)
 }
 
-// look fills in what is known about an object, and fails if something else is
-// published under its version.
-func (u *upload) look(ctx context.Context, m build.Module, o *Object) error {
-	*o = Object{
-		Filter:     m.Name,
-		Version:    u.Version,
-		URL:        u.PublicURL(ModuleKey(m.Name, u.Version)),
-		WasmSHA256: m.WasmSHA256,
-		WasmSize:   m.Size,
-	}
-	exists, err := u.moduleSlot(m, nil).Check(ctx)
-	vouched, sumErr := u.sumSlot(m).Check(ctx)
-	if sumErr == nil && !vouched && err != nil {
-		return fmt.Errorf("%w; no checksum stands beside it: that upload was interrupted, or is under way", err)
+// look finds out what is there, and fails if something else is published under the
+// version.
+func (j *job) look(ctx context.Context) error {
+	exists, err := j.moduleSlot(nil).Check(ctx)
+	vouched, sumErr := j.sumSlot().Check(ctx)
+	if conflict := new(immutable.Conflict); errors.As(err, &conflict) && sumErr == nil && !vouched {
+		err = j.lookForCut(ctx, err)
 	}
 	if err := errors.Join(err, sumErr); err != nil {
 		return err
 	}
-	o.Unchanged = exists && vouched
-	return u.amend(ctx, IndexKey(m.Name), u.entry(m), lookOnly)
+	j.object.Unchanged = exists && vouched
+	return j.amend(ctx, IndexKey(j.Name), j.addEntry, lookOnly)
 }
 
-// module stores one module and then its checksum.
-func (u *upload) module(ctx context.Context, m build.Module, o *Object) error {
-	if o.Unchanged {
-		return nil
-	}
-	file, err := openModule(m)
+// lookForCut tells a module that broke off, which some servers keep, from another
+// one: it is a beginning of ours, and has no checksum. It returns conflict for any
+// other.
+func (j *job) lookForCut(ctx context.Context, conflict error) error {
+	file, err := openModule(j.Module)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	if _, err := u.moduleSlot(m, file).Write(ctx); err != nil {
+	var state State
+	var beginning bool
+	err = j.do(ctx, func() error {
+		body, tag, err := j.bucket.Get(ctx, ModuleKey(j.Name, j.Version))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		hash := sha256.New()
+		size, err := io.Copy(hash, body)
+		if err != nil {
+			return err
+		}
+		state = State{Tag: tag, SHA256: hex.EncodeToString(hash.Sum(nil))}
+		hash.Reset()
+		_, err = io.Copy(hash, io.NewSectionReader(file, 0, min(size, j.Size)))
+		beginning = size < j.Size && hex.EncodeToString(hash.Sum(nil)) == state.SHA256
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	_, err = u.sumSlot(m).Write(ctx)
+	if !beginning {
+		return fmt.Errorf("%w; no checksum stands beside it: that upload was interrupted, or is under way", conflict)
+	}
+	j.cut = &state
+	return nil
+}
+
+// store writes the module and then its checksum.
+func (j *job) store(ctx context.Context) error {
+	if j.object.Unchanged {
+		return nil
+	}
+	file, err := openModule(j.Module)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.Close() }()
+	if j.cut != nil {
+		key := ModuleKey(j.Name, j.Version)
+		j.report.Printf("%s is the beginning of the module: an upload was interrupted there, and is done again", j.location.object(key))
+		err := j.do(ctx, func() error { return j.bucket.Replace(ctx, key, *j.cut, j.content(file)) })
+		if err != nil && !errors.Is(err, ErrPrecondition) {
+			return fmt.Errorf("write %s: %w", j.location.object(key), err)
+		}
+	}
+	if _, err := j.moduleSlot(file).Write(ctx); err != nil {
+		return err
+	}
+	_, err = j.sumSlot().Write(ctx)
 	return err
 }
 
@@ -208,32 +256,39 @@ func openModule(m build.Module) (*os.File, error) {
 	return file, nil
 }
 
-const kindSum = "wasm sha256"
-
-// moduleSlot is the name of a module, and the bytes that it is to have for ever.
-func (u *upload) moduleSlot(m build.Module, file *os.File) immutable.Slot {
-	key := ModuleKey(m.Name, u.Version)
-	return u.slot(key, m.WasmSHA256, Content{
+// content is the module in an open file.
+func (j *job) content(file *os.File) Content {
+	return Content{
 		Type:         WasmMediaType,
 		CacheControl: cacheForever,
-		Size:         m.Size,
+		Size:         j.Size,
 		Open: func() (io.ReadCloser, error) {
-			return u.report.Body(io.NopCloser(io.NewSectionReader(file, 0, m.Size)), m.Size), nil
+			return j.report.Body(io.NopCloser(io.NewSectionReader(file, 0, j.Size)), j.Size), nil
 		},
-	}, func(ctx context.Context) (string, error) { return bucketSHA256(ctx, u.bucket, key) })
+	}
+}
+
+// moduleSlot is the name of a module, and the bytes that it is to have for ever. The
+// file may be nil for a slot that is only checked.
+func (j *job) moduleSlot(file *os.File) immutable.Slot {
+	key := ModuleKey(j.Name, j.Version)
+	return j.slot(key, j.WasmSHA256, j.content(file), func(ctx context.Context) (string, error) {
+		return bucketSHA256(ctx, j.bucket, key)
+	})
 }
 
 // sumSlot is the name of a module's checksum.
-func (u *upload) sumSlot(m build.Module) immutable.Slot {
-	key := SumKey(m.Name, u.Version)
-	return u.slot(key, m.WasmSHA256, bytesContent(sumFile(m.Name, m.WasmSHA256), textMediaType, cacheForever), func(ctx context.Context) (string, error) {
-		data, _, err := readSmall(ctx, u.bucket, key)
+func (j *job) sumSlot() immutable.Slot {
+	key := SumKey(j.Name, j.Version)
+	content := bytesContent(sumFile(j.Name, j.WasmSHA256), textMediaType, cacheForever)
+	return j.slot(key, j.WasmSHA256, content, func(ctx context.Context) (string, error) {
+		data, _, err := readSmall(ctx, j.bucket, key)
 		if err != nil {
 			return "", err
 		}
-		sum, err := parseSumFile(data, m.Name)
+		sum, err := parseSumFile(data, j.Name)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w; delete it if nobody uses this version, or choose a new one", u.location.object(key), err)
+			return "", fmt.Errorf("%w; delete it if nobody uses this version, or choose a new one", err)
 		}
 		return sum, nil
 	})
@@ -261,7 +316,7 @@ func (u *upload) slot(key, ours string, content Content, current func(context.Co
 	created := false
 	return immutable.Slot{
 		Name: name,
-		Kind: kindSum,
+		Kind: "wasm sha256",
 		Ours: ours,
 		Current: func(ctx context.Context) (string, error) {
 			sum, err := read(ctx)
@@ -285,28 +340,25 @@ func (u *upload) slot(key, ours string, content Content, current func(context.Co
 	}
 }
 
-// sums changes SHA256SUMS.
-func (u *upload) sums(modules []build.Module) func([]byte) ([]byte, error) {
-	var lines []sumLine
-	for _, m := range modules {
-		lines = append(lines, sumLine{m.WasmSHA256, m.Name})
+// addSums changes SHA256SUMS.
+func (u *upload) addSums(old []byte) ([]byte, error) {
+	lines := make([]sumLine, len(u.Modules))
+	for i, m := range u.Modules {
+		lines[i] = sumLine{m.WasmSHA256, ModuleKey(m.Name, u.Version)}
 	}
-	return func(old []byte) ([]byte, error) { return addSums(old, u.Version, lines, u.location.object) }
+	return addSums(old, lines, u.location.object(SumsKey(u.Version)))
 }
 
-// entry changes a filter's index.
-func (u *upload) entry(m build.Module) func([]byte) ([]byte, error) {
-	entry := IndexEntry{
-		Version:      u.Version,
-		Path:         strings.TrimPrefix(ModuleKey(m.Name, u.Version), m.Name+"/"),
-		WasmSHA256:   m.WasmSHA256,
-		Size:         m.Size,
+// addEntry changes the filter's index.
+func (j *job) addEntry(old []byte) ([]byte, error) {
+	return addEntry(old, j.Name, IndexEntry{
+		Version:      j.Version,
+		Path:         strings.TrimPrefix(ModuleKey(j.Name, j.Version), j.Name+"/"),
+		WasmSHA256:   j.WasmSHA256,
+		Size:         j.Size,
 		Published:    time.Now().UTC().Truncate(time.Second),
-		OCIReference: u.OCIReferences[m.Name],
-	}
-	return func(old []byte) ([]byte, error) {
-		return addEntry(old, m.Name, entry, u.location.object(IndexKey(m.Name)))
-	}
+		OCIReference: j.OCIReferences[j.Name],
+	}, j.location.object(IndexKey(j.Name)))
 }
 
 type amendMode bool

@@ -142,8 +142,8 @@ func TestKilled(t *testing.T) {
 				k.arm(at, moment, func() {
 					once.Do(func() {
 						p := <-started
-						p.kill()
 						close(dead)
+						p.kill()
 					})
 				})
 				p := begin(t, proxied.options, proxied.environment, upload)
