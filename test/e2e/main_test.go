@@ -88,6 +88,9 @@ func setUp() (end func(), err error) {
 	if suite.config, err = config.FromEnv(); err != nil {
 		return nil, err
 	}
+	if path := suite.config.EnvoyPath; path != "" && !filepath.IsAbs(path) {
+		suite.config.EnvoyPath = filepath.Join(root, path) // where mage runs, not where tests do
+	}
 	if suite.dir, err = os.MkdirTemp("", "slipway-e2e-"); err != nil {
 		return nil, err
 	}
