@@ -149,6 +149,15 @@ func Registry(ctx context.Context, address *string) error {
 	return target.ServeRegistry(ctx, *address, output(nil))
 }
 
+// Upload stores the built filters under a version, where proxies fetch them by URL and sha256.
+func Upload(ctx context.Context, version string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.Upload(ctx, c, version, output(json))
+}
+
 // output prints results to standard output, as JSON if the flag was given, and
 // everything else to standard error.
 func output(json *bool) target.Output {

@@ -22,12 +22,18 @@ type Config struct {
 	EnvoyPath     string   `env:"ENVOY_PATH" doc:"Envoy binary to run, instead of finding or downloading one" default:"none"`
 	EnvoyVersions []string `env:"ENVOY_VERSIONS" doc:"Envoy versions to run e2e with, separated by commas" default:"1.40.0"`
 
-	Registry          string        `env:"REGISTRY" doc:"registry and path for the filters, for example ghcr.io/acme/filters, or oci-layout:DIR" default:"an embedded registry in dist/registry"`
-	RegistryUsername  string        `env:"REGISTRY_USERNAME" doc:"user name for the registry" default:"the docker credential store's"`
-	RegistryPassword  string        `env:"REGISTRY_PASSWORD" doc:"password or token for the registry" default:"the docker credential store's"`
-	RegistryPlainHTTP bool          `env:"REGISTRY_PLAIN_HTTP" doc:"talk to the registry without TLS" default:"false, but true for a loopback address"`
-	Shapes            []string      `env:"SHAPES" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
-	TransferTimeout   time.Duration `env:"TRANSFER_TIMEOUT" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
+	Registry          string   `env:"REGISTRY" doc:"registry and path for the filters, for example ghcr.io/acme/filters, or oci-layout:DIR" default:"an embedded registry in dist/registry"`
+	RegistryUsername  string   `env:"REGISTRY_USERNAME" doc:"user name for the registry" default:"the docker credential store's"`
+	RegistryPassword  string   `env:"REGISTRY_PASSWORD" doc:"password or token for the registry" default:"the docker credential store's"`
+	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" doc:"talk to the registry without TLS" default:"false, but true for a loopback address"`
+	Shapes            []string `env:"SHAPES" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
+	StorageURL        string   `env:"STORAGE_URL" doc:"storage for the filters: gs://, s3://, azblob:// with a bucket and a prefix, file:///FOLDER, or https:// for PUT" default:"an embedded storage in dist/storage"`
+	StoragePublicURL  string   `env:"STORAGE_PUBLIC_URL" doc:"where readers fetch what is in STORAGE_URL, without credentials" default:"STORAGE_URL, if that is https"`
+	StorageUsername   string   `env:"STORAGE_USERNAME" doc:"user name for an https STORAGE_URL" default:"none"`
+	StoragePassword   string   `env:"STORAGE_PASSWORD" doc:"password for an https STORAGE_URL" default:"none"`
+	StorageToken      string   `env:"STORAGE_TOKEN" doc:"bearer token for an https STORAGE_URL, in place of name and password" default:"none"`
+
+	TransferTimeout time.Duration `env:"TRANSFER_TIMEOUT" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
 }
 
 // FromEnv reads the environment. An error names the variable at fault and never
