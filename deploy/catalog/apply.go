@@ -29,8 +29,8 @@ type Apply struct {
 	// service's, of a gateway the one it listens on. Default: every port.
 	Port int64 `yaml:"port"`
 	// Phase is where the filter stands among Istio's own: PhaseAuthn, PhaseAuthz
-	// or PhaseStats. Default: right before the router. An EnvoyFilter and plain
-	// Envoy know no phases and always put it there.
+	// or PhaseStats. Default: behind authentication and authorization. An
+	// EnvoyFilter and plain Envoy know no phases and put it right before the router.
 	Phase string `yaml:"phase"`
 	// Priority orders the filters of one phase, the highest first:
 	// -2147483647 to 2147483647. Default: 0.

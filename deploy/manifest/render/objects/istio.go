@@ -120,10 +120,10 @@ func pluginStruct(a catalog.Apply) (*structpb.Struct, error) {
 	return structpb.NewStruct(config)
 }
 
+// priority is always written: without one istiod counts the lowest there is, and
+// not the 0 that the API promises.
+// Reference: https://github.com/istio/istio/blob/1.31.1/pilot/pkg/model/push_context.go
 func priority(a catalog.Apply) *wrapperspb.Int32Value {
-	if a.Priority == 0 {
-		return nil
-	}
 	return wrapperspb.Int32(int32(a.Priority))
 }
 
