@@ -119,6 +119,8 @@ const (
 // write sends an object. It is Upload and not NewWriter, whose Close panics after a
 // refused write to Azure (gocloud.dev v0.47.0).
 func (b *bucket) write(ctx context.Context, key string, content storage.Content, opts *blob.WriterOptions) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	body, err := content.Open()
 	if err != nil {
 		return err
@@ -128,7 +130,26 @@ func (b *bucket) write(ctx context.Context, key string, content storage.Content,
 	opts.CacheControl = content.CacheControl
 	opts.BufferSize = partSize
 	opts.MaxConcurrency = parts
-	return explain(b.Upload(ctx, b.prefix+key, body, opts))
+	source := &source{Reader: body, broken: cancel}
+	err = b.Upload(ctx, b.prefix+key, source, opts)
+	return explain(errors.Join(source.err, err))
+}
+
+// source is what is sent. If it cannot be read to its end, the write is canceled:
+// gocloud would close it, and to the store that is the end of a shorter object.
+type source struct {
+	io.Reader
+	broken func()
+	err    error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+		s.broken()
+	}
+	return n, err
 }
 
 // explain translates an error and adds what can be done about it.
