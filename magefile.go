@@ -158,6 +158,18 @@ func Upload(ctx context.Context, version string, json *bool) error {
 	return target.Upload(ctx, c, version, output(json))
 }
 
+// Render writes manifests for what was published under a version to dist/manifests, or prints what would change (-diff=FOLDER or -diff=cluster).
+func Render(ctx context.Context, version string, diff *string) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	if diff == nil {
+		diff = new(string)
+	}
+	return target.Render(ctx, c, version, *diff, output(nil))
+}
+
 // output prints results to standard output, as JSON if the flag was given, and
 // everything else to standard error.
 func output(json *bool) target.Output {

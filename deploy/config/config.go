@@ -33,6 +33,8 @@ type Config struct {
 	StoragePassword   string   `env:"STORAGE_PASSWORD" doc:"password for an https STORAGE_URL" default:"none"`
 	StorageToken      string   `env:"STORAGE_TOKEN" doc:"bearer token for an https STORAGE_URL, in place of name and password" default:"none"`
 
+	HTTPBinImage string `env:"HTTPBIN_IMAGE" doc:"image of the httpbin that render adds to try filters on, with a tag, a digest or both" default:"mccutchen/go-httpbin:v2.26.0"`
+
 	TransferTimeout time.Duration `env:"TRANSFER_TIMEOUT" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
 	"oras.land/oras-go/v2/registry"
@@ -106,6 +107,8 @@ func (r Release) checkHTTP() error {
 		return errors.New("the URL carries a user or password, which proxies would not send and everybody with the manifest could read; serve the module without credentials")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return fmt.Errorf("URL %q is not one that proxies can fetch; set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage", r.URL)
+	case strings.ContainsFunc(r.URL, func(c rune) bool { return c <= ' ' || c > '~' }):
+		return fmt.Errorf("URL %q has characters that no URL has; write them as percent and two digits", r.URL)
 	case u.Fragment != "", u.RawQuery != "":
 		return errors.New("the URL has a query or a fragment: a signed URL expires, and proxies fetch again after that; serve the module under a plain URL")
 	}

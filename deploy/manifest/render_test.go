@@ -182,6 +182,7 @@ func TestRenderRefuses(t *testing.T) {
 		"relative URL":        {first(func(r *manifest.Release) { r.URL = "/x.wasm" }), `URL "/x.wasm" is not one that proxies can fetch`},
 		"signed URL":          {first(func(r *manifest.Release) { r.URL += "?X-Amz-Signature=hunter2" }), "a signed URL expires"},
 		"URL injects":         {first(func(r *manifest.Release) { r.URL = "https://h/x\nkind: Secret" }), "the URL cannot be read"},
+		"URL not ASCII":       {first(func(r *manifest.Release) { r.URL = "https://h/\xff.wasm" }), `URL "https://h/\xff.wasm" has characters that no URL has`},
 		"password":            {first(func(r *manifest.Release) { r.URL = "https://user:hunter2@h/x.wasm" }), "the URL carries a user or password"},
 		"image":               {func(o *manifest.RenderOptions) { o.HTTPBinImage = "a b" }, `render: filter everywhere: httpbin: image "a b" is no image reference`},
 		"image not pinned":    {func(o *manifest.RenderOptions) { o.HTTPBinImage = "mccutchen/go-httpbin" }, "is not pinned; add a tag other than latest, or a digest"},
