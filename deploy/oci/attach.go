@@ -151,7 +151,7 @@ func (r *Registry) sendReferrer(ctx context.Context, subject *found, image *Imag
 		}
 		if remote, ok := subject.repo.(*remote.Repository); ok && remote.SetReferrersCapability(true) != nil {
 			// It is known to have no API.
-			if err := immutable.Settle(ctx, start); err != nil {
+			if err := immutable.Settle(ctx, immutable.Settled(start)); err != nil {
 				return err
 			}
 		}

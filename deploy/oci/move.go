@@ -17,126 +17,193 @@ import (
 )
 
 // Move lets the moving tags (1.4, 1, latest, and the same of the other shapes)
-// point to a version that was pushed, where they do not point to it or to a newer
-// one. It does the second half of a Push with HoldTags, and returns what it moved
-// for each of the published images.
-func Move(ctx context.Context, r *Registry, published []Published) ([]Published, error) {
-	moved := slices.Clone(published)
-	var errs []error
-	for i, p := range moved {
-		repo, err := r.open(p.Repository)
-		if err == nil {
-			var desc ocispec.Descriptor
-			if desc, err = r.resolve(ctx, repo, p.ManifestDigest); err == nil {
-				moved[i].Moved, err = r.move(ctx, repo, p.Shape, p.Version, desc)
-			}
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("move the tags of %s:%s: %w", p.Repository, p.Tag, err))
-		}
-	}
-	return moved, errors.Join(errs...)
-}
-
-// move lets the moving tags of a version point to desc, unless they are further,
-// and returns those that it moved.
+// point to versions that were pushed, where they do not point to them or to newer
+// ones. It does the second half of a Push with HoldTags, and returns the images
+// with what was moved to each.
 //
-// There is no way to move a tag only if it is still where it was. So move looks
+// There is no way to move a tag only if it is still where it was. So Move looks
 // again after it has written: a push of a newer version sets its version tag before
 // the moving ones, and whoever writes last sees all of them and leaves the tags at
 // the newest.
-func (r *Registry) move(ctx context.Context, repo repository, shape Shape, version string, desc ocispec.Descriptor) ([]string, error) {
-	ours, err := ParseVersion(version)
+func Move(ctx context.Context, r *Registry, published []Published) ([]Published, error) {
+	moved := slices.Clone(published)
+	movers := make([]*mover, len(published))
+	step := func(do func(i int) error) error {
+		return sideBySide(len(movers), func(i int) error {
+			if err := do(i); err != nil {
+				return fmt.Errorf("move the tags of %s:%s: %w", published[i].Repository, published[i].Tag, err)
+			}
+			return nil
+		})
+	}
+	if err := step(func(i int) (err error) {
+		movers[i], err = r.newMover(ctx, published[i])
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	// Each round after the first has found that somebody moved a tag meanwhile.
+	for range 10 {
+		if err := step(func(i int) error { return movers[i].round(ctx) }); err != nil {
+			return nil, err
+		}
+		done := true
+		for _, m := range movers {
+			if !m.settled.IsZero() {
+				done = false
+				if err := immutable.Settle(ctx, m.settled); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if done {
+			for i, m := range movers {
+				moved[i].Moved = m.moved()
+			}
+			return moved, nil
+		}
+	}
+	return nil, errors.New("the moving tags do not stay where they are put: others keep moving them; run this again when they are done")
+}
+
+// mover moves the moving tags of one image.
+type mover struct {
+	*Registry
+	repo    repository
+	shape   Shape
+	version *semver.Version
+	behind  []*moving
+	// settled is when the tags that the last round wrote can be looked at again;
+	// zero if it wrote none.
+	settled time.Time
+}
+
+// moving is a moving tag on its way to a version.
+type moving struct {
+	tag     string // without the shape's prefix
+	version *semver.Version
+	desc    ocispec.Descriptor
+	wrote   bool
+}
+
+// newMover looks which moving tags do not point to an image.
+func (r *Registry) newMover(ctx context.Context, p Published) (*mover, error) {
+	version, err := ParseVersion(p.Version)
 	if err != nil {
 		return nil, err
 	}
-	var behind []string
-	for _, tag := range movingTags(ours) {
-		current, err := r.resolve(ctx, repo, shape.tag(tag))
+	repo, err := r.open(p.Repository)
+	if err != nil {
+		return nil, err
+	}
+	m := &mover{Registry: r, repo: repo, shape: p.Shape, version: version}
+	// The last one is written last: where it is right, the others are.
+	for _, tag := range slices.Backward(movingTags(version)) {
+		current, err := r.resolve(ctx, repo, p.Shape.tag(tag))
 		if err != nil && !absent(err) {
 			return nil, err
 		}
-		if err != nil || current.Digest != desc.Digest {
-			behind = append(behind, tag)
+		if err == nil && current.Digest.String() == p.ManifestDigest {
+			break
 		}
+		m.behind = append(m.behind, &moving{tag: tag, version: version})
 	}
-	var moved []string
-	for _, tag := range behind {
-		ok, err := r.moveOne(ctx, repo, shape, tag, ours, desc)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			moved = append(moved, shape.tag(tag))
-		}
+	if len(m.behind) == 0 {
+		return m, nil
 	}
-	return moved, nil
+	slices.Reverse(m.behind)
+	desc, err := r.resolve(ctx, repo, p.ManifestDigest)
+	for _, behind := range m.behind {
+		behind.desc = desc
+	}
+	return m, err
 }
 
-// moveOne moves one tag, and reports whether it points to desc because of that.
-func (r *Registry) moveOne(ctx context.Context, repo repository, shape Shape, tag string, ours *semver.Version, desc ocispec.Descriptor) (bool, error) {
-	wrote := false
-	// Each round that does not return has found that somebody moved the tag.
-	for range 10 {
-		start := time.Now()
-		newest, err := r.newest(ctx, repo, shape, tag)
+// moved are the tags that were moved to the image and stayed.
+func (m *mover) moved() []string {
+	var tags []string
+	for _, b := range m.behind {
+		if b.wrote && b.version == m.version {
+			tags = append(tags, m.shape.tag(b.tag))
+		}
+	}
+	return tags
+}
+
+// round looks where each tag has to point and writes those that do not.
+func (m *mover) round(ctx context.Context) error {
+	m.settled = time.Time{}
+	if len(m.behind) == 0 {
+		return nil
+	}
+	start := time.Now()
+	versions, err := m.versions(ctx, m.repo, m.shape)
+	if err != nil {
+		return err
+	}
+	for _, b := range m.behind {
+		move, err := m.mustMove(ctx, m.repo, m.shape, b, versions)
 		if err != nil {
-			return false, err
+			return fmt.Errorf("tag %s: %w", m.shape.tag(b.tag), err)
 		}
-		if newest != nil && newest.GreaterThan(ours) {
-			if !wrote {
-				return false, nil // it is not for us to move
-			}
-			// A newer version arrived while we wrote; we may have overwritten its tag.
-			ours = newest
-			if desc, err = r.resolve(ctx, repo, shape.tag(newest.Original())); err != nil {
-				return false, err
-			}
+		if !move {
+			continue
 		}
-		current, err := r.resolve(ctx, repo, shape.tag(tag))
-		switch {
-		case err != nil && !absent(err):
-			return false, err
-		case err == nil && current.Digest == desc.Digest:
-			return wrote, nil
-		case err == nil:
-			if ahead, err := r.ahead(ctx, repo, current, ours); ahead || err != nil {
-				return false, err
-			}
-		}
-		manifest, err := r.fetch(ctx, repo, desc)
+		manifest, err := m.fetch(ctx, m.repo, b.desc)
 		if err != nil {
-			return false, err
+			return err
 		}
-		if err := r.do(ctx, func() error {
-			return repo.PushReference(ctx, desc, bytes.NewReader(manifest), shape.tag(tag))
+		if err := m.do(ctx, func() error {
+			return m.repo.PushReference(ctx, b.desc, bytes.NewReader(manifest), m.shape.tag(b.tag))
 		}); err != nil {
-			return false, err
+			return err
 		}
-		wrote = true
-		if err := immutable.Settle(ctx, start); err != nil {
-			return false, err
-		}
+		b.wrote, m.settled = true, immutable.Settled(start)
 	}
-	return false, fmt.Errorf("tag %s does not stay where it is put: others keep moving it; run this again when they are done", shape.tag(tag))
+	return nil
 }
 
-// newest is the newest version in a repository that a moving tag stands for; nil
-// if there is none.
-func (r *Registry) newest(ctx context.Context, repo repository, shape Shape, moving string) (*semver.Version, error) {
+// mustMove reports whether a tag points to less than the version that we move it
+// to, which it changes to a newer one that arrived after we wrote: we may have
+// overwritten what its push wrote.
+func (r *Registry) mustMove(ctx context.Context, repo repository, shape Shape, m *moving, versions []*semver.Version) (bool, error) {
+	for _, v := range versions {
+		if !slices.Contains(movingTags(v), m.tag) || !v.GreaterThan(m.version) {
+			continue
+		}
+		if !m.wrote {
+			return false, nil // it is not for us to move
+		}
+		desc, err := r.resolve(ctx, repo, shape.tag(v.Original()))
+		if err != nil {
+			return false, err
+		}
+		m.version, m.desc = v, desc
+	}
+	current, err := r.resolve(ctx, repo, shape.tag(m.tag))
+	if absent(err) {
+		return true, nil
+	}
+	if err != nil || current.Digest == m.desc.Digest {
+		return false, err
+	}
+	ahead, err := r.ahead(ctx, repo, current, m.version)
+	return !ahead, err
+}
+
+// versions are the versions that are published in a shape.
+func (r *Registry) versions(ctx context.Context, repo repository, shape Shape) ([]*semver.Version, error) {
 	tags, err := r.tags(ctx, repo)
 	if err != nil {
 		return nil, fmt.Errorf("list tags: %w", err)
 	}
-	var newest *semver.Version
+	var versions []*semver.Version
 	for _, tag := range tags {
-		kind, ok := parseTag(tag)
-		if ok && kind.shape == shape && kind.version != nil && slices.Contains(movingTags(kind.version), moving) &&
-			(newest == nil || kind.version.GreaterThan(newest)) {
-			newest = kind.version
+		if kind, ok := parseTag(tag); ok && kind.shape == shape && kind.version != nil {
+			versions = append(versions, kind.version)
 		}
 	}
-	return newest, nil
+	return versions, nil
 }
 
 // ahead reports whether what a moving tag points to is newer than ours, by its own
@@ -152,7 +219,7 @@ func (r *Registry) ahead(ctx context.Context, repo repository, current ocispec.D
 	err = json.Unmarshal(data, &manifest)
 	version, versionErr := ParseVersion(strings.TrimPrefix(manifest.Annotations[ocispec.AnnotationVersion], "v"))
 	if err != nil || versionErr != nil {
-		return false, fmt.Errorf("a moving tag points to %s, which does not say its version (annotation %s), so whether %s is newer is unknown; delete that tag, or move it by hand", current.Digest, ocispec.AnnotationVersion, ours)
+		return false, fmt.Errorf("it points to %s, which does not say its version (annotation %s), so whether %s is newer is unknown; delete that tag, or move it by hand", current.Digest, ocispec.AnnotationVersion, ours)
 	}
 	return version.GreaterThan(ours), nil
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -84,7 +85,6 @@ type job struct {
 	repo    repository
 	slot    immutable.Slot // of the version tag
 	exists  bool
-	moved   []string
 }
 
 // Push publishes filters under their version, side by side, and returns what is
@@ -115,25 +115,37 @@ func Push(ctx context.Context, r *Registry, opts PushOptions) ([]Published, erro
 	if err := each(missing, "push", func(j *job) error { return r.send(ctx, j, sources) }); err != nil {
 		return nil, err
 	}
-	if err := each(missing, "tag", func(j *job) error {
-		_, err := j.slot.Write(ctx)
-		return err
-	}); err != nil {
+	if err := setVersionTags(ctx, missing); err != nil {
 		return nil, err
-	}
-	if !opts.HoldTags {
-		if err := each(jobs, "move the tags of", func(j *job) (err error) {
-			j.moved, err = r.move(ctx, j.repo, j.Shape, j.version, j.Descriptor)
-			return err
-		}); err != nil {
-			return nil, err
-		}
 	}
 	published := make([]Published, len(jobs))
 	for i, j := range jobs {
 		published[i] = j.published()
 	}
-	return published, nil
+	if opts.HoldTags {
+		return published, nil
+	}
+	return Move(ctx, r, published)
+}
+
+// setVersionTags writes the version tags, waits once for all of them, and reads
+// them back.
+func setVersionTags(ctx context.Context, jobs []*job) error {
+	settled := make(chan time.Time, len(jobs))
+	if err := each(jobs, "tag", func(j *job) error {
+		_, at, err := j.slot.Put(ctx)
+		settled <- at
+		return err
+	}); err != nil {
+		return err
+	}
+	close(settled)
+	for at := range settled {
+		if err := immutable.Settle(ctx, at); err != nil {
+			return err
+		}
+	}
+	return each(jobs, "tag", func(j *job) error { return j.slot.Confirm(ctx) })
 }
 
 func (j *job) published() Published {
@@ -147,7 +159,6 @@ func (j *job) published() Published {
 		WasmSHA256:     j.filter.Module.WasmSHA256,
 		WasmSize:       j.filter.Module.Size,
 		Unchanged:      j.exists,
-		Moved:          j.moved,
 	}
 }
 
@@ -381,14 +392,23 @@ func (r *Registry) blobSources(ctx context.Context, jobs, missing []*job, siblin
 // each runs do for every job, some side by side, and returns all errors. verb says
 // what is done to the image.
 func each(jobs []*job, verb string, do func(*job) error) error {
-	errs := make([]error, len(jobs))
+	return sideBySide(len(jobs), func(i int) error {
+		j := jobs[i]
+		if err := do(j); err != nil {
+			return fmt.Errorf("%s %s:%s: %w", verb, j.name, j.Shape.tag(j.version), err)
+		}
+		return nil
+	})
+}
+
+// sideBySide runs do for 0 to n-1, some at a time, and returns all errors.
+func sideBySide(n int, do func(i int) error) error {
+	errs := make([]error, n)
 	var group errgroup.Group
 	group.SetLimit(parallel)
-	for i, j := range jobs {
+	for i := range n {
 		group.Go(func() error {
-			if err := do(j); err != nil {
-				errs[i] = fmt.Errorf("%s %s:%s: %w", verb, j.name, j.Shape.tag(j.version), err)
-			}
+			errs[i] = do(i)
 			return nil
 		})
 	}

@@ -50,7 +50,7 @@ type Slot struct {
 	// (If-None-Match), Create lets it, and returns nil if it did.
 	Create func(context.Context) error
 	// Overwrites says that Create cannot refuse and puts our content in the place
-	// of any other. Write then waits for Settle before it reads back.
+	// of any other. Write then waits before it reads back: see Settled.
 	Overwrites bool
 }
 
@@ -73,39 +73,66 @@ func (s Slot) Check(ctx context.Context) (bool, error) {
 // whether anything was written. It looks before it writes, and again afterwards:
 // where two writers met, the one whose content is not there gets a *Conflict.
 func (s Slot) Write(ctx context.Context) (bool, error) {
-	start := time.Now()
-	if exists, err := s.Check(ctx); exists || err != nil {
+	written, settled, err := s.Put(ctx)
+	if !written || err != nil {
 		return false, err
 	}
-	if err := s.Create(ctx); err != nil {
+	if err := Settle(ctx, settled); err != nil {
 		return false, err
 	}
-	if s.Overwrites {
-		if err := Settle(ctx, start); err != nil {
-			return false, err
-		}
-	}
-	published, err := s.Current(ctx)
-	if err != nil {
-		return false, fmt.Errorf("read %s back: %w", s.Name, err)
-	}
-	if published != s.Ours {
-		return false, &Conflict{Name: s.Name, Kind: s.Kind, Published: published, Ours: s.Ours, Lost: true}
+	if err := s.Confirm(ctx); err != nil {
+		return false, err
 	}
 	return true, nil
 }
 
-// Settle waits until another writer, who looked at a name before our write and
-// writes without looking again, has most likely written as well. start is when we
-// looked. In a store without conditional writes that is how two writers find out
-// about each other: the one that is overwritten sees it when it reads back, if it
-// reads later than the other writes (Fischer's algorithm for mutual exclusion). The
-// others are taken to need at most four times as long as we did between looking
-// and having written.
+// Put is the first half of Write: it looks and, if nothing is published under the
+// name, writes. The second half is Settle until the returned time, and Confirm; who
+// writes many names settles once for all of them.
+func (s Slot) Put(ctx context.Context) (written bool, settled time.Time, err error) {
+	start := time.Now()
+	if exists, err := s.Check(ctx); exists || err != nil {
+		return false, time.Time{}, err
+	}
+	if err := s.Create(ctx); err != nil {
+		return false, time.Time{}, err
+	}
+	if s.Overwrites {
+		settled = Settled(start)
+	}
+	return true, settled, nil
+}
+
+// Confirm reads the name back after Put, and returns a *Conflict if our content is
+// not there.
+func (s Slot) Confirm(ctx context.Context) error {
+	published, err := s.Current(ctx)
+	if err != nil {
+		return fmt.Errorf("read %s back: %w", s.Name, err)
+	}
+	if published != s.Ours {
+		return &Conflict{Name: s.Name, Kind: s.Kind, Published: published, Ours: s.Ours, Lost: true}
+	}
+	return nil
+}
+
+// Settled is when another writer, who looked at a name before our write and writes
+// without looking again, has most likely written as well. start is when we looked;
+// the write has just been done. In a store without conditional writes that is how
+// two writers find out about each other: the one that is overwritten sees it when
+// it reads back, if it reads later than the other writes (Fischer's algorithm for
+// mutual exclusion). The others are taken to need at most three times as long as
+// we did between looking and having written.
 //
 // Reference: https://lamport.azurewebsites.net/pubs/fast-mutex.pdf, section 1
-func Settle(ctx context.Context, start time.Time) error {
-	timer := time.NewTimer(max(4*time.Since(start), 50*time.Millisecond))
+func Settled(start time.Time) time.Time {
+	now := time.Now()
+	return now.Add(max(2*now.Sub(start), 50*time.Millisecond))
+}
+
+// Settle waits until a time that Put or Settled returned.
+func Settle(ctx context.Context, settled time.Time) error {
+	timer := time.NewTimer(time.Until(settled))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
