@@ -20,6 +20,9 @@ type Mode int
 const (
 	// Answering gives a token in the header authorization, with status 200.
 	Answering Mode = iota
+	// Slow does the same after 300 ms, so that callers who do not wait for each
+	// other are seen to overlap.
+	Slow
 	// Garbage answers 200 with bytes that are nothing, and without a token.
 	Garbage
 	// Failing answers 500, with what would be a token.
@@ -29,6 +32,8 @@ const (
 	// Down refuses connections, after closing those that there are.
 	Down
 )
+
+const slowness = 300 * time.Millisecond
 
 // Fetch is one request that reached the service.
 type Fetch struct {
@@ -129,7 +134,10 @@ func (s *Service) listen() error {
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mode, token := s.record(r)
 	switch mode {
-	case Answering:
+	case Answering, Slow:
+		if mode == Slow {
+			time.Sleep(slowness)
+		}
 		w.Header().Set("Authorization", token)
 		fmt.Fprintln(w, "the token is in the header")
 	case Failing:
@@ -148,7 +156,7 @@ func (s *Service) record(r *http.Request) (Mode, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fetch := Fetch{Time: time.Now(), Method: r.Method, Host: r.Host, Path: r.URL.Path, Header: r.Header}
-	if s.mode == Answering {
+	if s.mode == Answering || s.mode == Slow {
 		fetch.Token = fmt.Sprintf("Bearer token-%d", len(s.fetches)+1)
 	}
 	s.fetches = append(s.fetches, fetch)

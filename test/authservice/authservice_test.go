@@ -34,6 +34,7 @@ func TestService(t *testing.T) {
 		{authservice.Down, 0, "", 4},
 		{authservice.Down, 0, "", 4},
 		{authservice.Answering, 200, "Bearer token-5", 5},
+		{authservice.Slow, 200, "Bearer token-6", 6},
 	} {
 		if err := s.Set(step.mode); err != nil {
 			t.Fatal(err)

@@ -146,7 +146,7 @@ Ctrl-C ends everything.
 	case <-ctx.Done():
 		return nil
 	case <-proxy.Done():
-		return errors.New("Envoy has ended")
+		return errors.New("the proxy has ended")
 	}
 }
 

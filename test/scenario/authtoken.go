@@ -172,6 +172,7 @@ func authtoken(o Options) []Scenario {
 			Filters: []Filter{configure("authtoken-workers", "")},
 			Alone:   true,
 			Workers: 4,
+			Auth:    authservice.Slow,
 			Checks:  []Check{{"4 workers fetch once per interval and share the token", fetchesOncePerInterval}},
 		},
 	}

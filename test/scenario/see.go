@@ -131,7 +131,7 @@ func (e *Env) counterIs(ctx context.Context, name string, want uint64) error {
 		}
 		line := fmt.Sprintf("%s{} %d\n", name, want)
 		if !strings.Contains("\n"+prometheus, "\n"+line) {
-			return fmt.Errorf("Prometheus does not see the line %q but %q", line, linesWith(prometheus, name))
+			return fmt.Errorf("the Prometheus page lacks the line %q; it has %q", line, linesWith(prometheus, name))
 		}
 		return nil
 	})
