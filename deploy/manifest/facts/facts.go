@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"strings"
 
+	"oras.land/oras-go/v2/errdef"
+
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -66,6 +68,9 @@ func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest
 		return err
 	}
 	found, err := oci.Verify(ctx, registry, ref)
+	if errors.Is(err, errdef.ErrNotFound) {
+		return fmt.Errorf("%w; push it first", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func TestReadErrors(t *testing.T) {
 				r, _ := openRegistry(t)
 				return facts.Options{Registry: r}
 			},
-			[]string{"read release headers 1.4.0 from the registry", "not found"},
+			[]string{"read release headers 1.4.0 from the registry", "not found; push it first"},
 		},
 		"not in the storage": {
 			func(t *testing.T) facts.Options { return facts.Options{Storage: openStorage(t)} },
