@@ -220,18 +220,36 @@ func (j *job) store(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	if j.cut != nil {
-		key := ModuleKey(j.Name, j.Version)
-		j.report.Printf("%s is the beginning of the module: an upload was interrupted there, and is done again", j.location.object(key))
-		err := j.do(ctx, func() error { return j.bucket.Replace(ctx, key, *j.cut, j.content(file)) })
-		if err != nil && !errors.Is(err, ErrPrecondition) {
-			return fmt.Errorf("write %s: %w", j.location.object(key), err)
-		}
-	}
-	if _, err := j.moduleSlot(file).Write(ctx); err != nil {
+	if err := j.storeModule(ctx, file); err != nil {
 		return err
 	}
 	_, err = j.sumSlot().Write(ctx)
+	return err
+}
+
+// storeModule writes the module, in the place of its own beginning if there is one:
+// of an earlier upload, or of a try of this one.
+func (j *job) storeModule(ctx context.Context, file *os.File) error {
+	if j.cut == nil {
+		_, err := j.moduleSlot(file).Write(ctx)
+		conflict := new(immutable.Conflict)
+		if !errors.As(err, &conflict) {
+			return err
+		}
+		if vouched, sumErr := j.sumSlot().Check(ctx); vouched || sumErr != nil {
+			return err
+		}
+		if err := j.lookForCut(ctx, err); err != nil {
+			return err
+		}
+	}
+	name := j.location.object(ModuleKey(j.Name, j.Version))
+	j.report.Printf("%s is the beginning of the module: an upload was cut there, and is done again", name)
+	err := j.do(ctx, func() error { return j.bucket.Replace(ctx, ModuleKey(j.Name, j.Version), *j.cut, j.content(file)) })
+	if err != nil && !errors.Is(err, ErrPrecondition) {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	_, err = j.moduleSlot(file).Write(ctx)
 	return err
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -188,4 +190,31 @@ func (s store) complete(t *testing.T, version, sum string) {
 	if entry := s.index(t, "headers").Find(version); entry == nil || entry.WasmSHA256 != sum {
 		t.Errorf("index.json: %+v, want %s", entry, sum)
 	}
+}
+
+// TestConnectionCut breaks the connection once in the middle of the module: the
+// upload goes on by itself.
+func TestConnectionCut(t *testing.T) {
+	t.Parallel()
+	eachStore(t, func(t *testing.T, s store) {
+		if s.upstream == "" {
+			return // nothing is between an upload and its folder
+		}
+		k, proxied := newKiller(t, s)
+		k.arm(0, never, nil)
+		proxied.mustUpload(t, release("1.0.0", module(t, "headers", 100_000, 0)))
+		k.arm(0, never, nil)
+		proxied.mustUpload(t, release("1.0.1", module(t, "headers", 100_000, 1)))
+		first := 1 + slices.IndexFunc(k.requests, func(r string) bool {
+			return strings.HasPrefix(r, "P") && !strings.Contains(r, "probe") // PUT, or Google's POST
+		})
+		cuts := 0
+		k.arm(first, inBody, func() { cuts++ })
+		upload := release("1.0.2", module(t, "headers", 100_000, 2))
+		proxied.mustUpload(t, upload)
+		if cuts != 1 {
+			t.Errorf("the connection was cut %d times", cuts)
+		}
+		s.complete(t, "1.0.2", upload.Modules[0].WasmSHA256)
+	})
 }
