@@ -82,8 +82,23 @@ type mover struct {
 type moving struct {
 	tag     string // without the shape's prefix
 	version *semver.Version
-	desc    ocispec.Descriptor
+	to      image
 	wrote   bool
+}
+
+// image is the manifest that a tag is moved to.
+type image struct {
+	desc     ocispec.Descriptor
+	manifest []byte
+}
+
+func (r *Registry) image(ctx context.Context, repo repository, reference string) (image, error) {
+	desc, err := r.resolve(ctx, repo, reference)
+	if err != nil {
+		return image{}, err
+	}
+	manifest, err := r.fetch(ctx, repo, desc)
+	return image{desc, manifest}, err
 }
 
 // newMover looks which moving tags do not point to an image.
@@ -112,9 +127,9 @@ func (r *Registry) newMover(ctx context.Context, p Published) (*mover, error) {
 		return m, nil
 	}
 	slices.Reverse(m.behind)
-	desc, err := r.resolve(ctx, repo, p.ManifestDigest)
-	for _, behind := range m.behind {
-		behind.desc = desc
+	to, err := r.image(ctx, repo, p.ManifestDigest)
+	for _, b := range m.behind {
+		b.to = to
 	}
 	return m, err
 }
@@ -142,19 +157,15 @@ func (m *mover) round(ctx context.Context) error {
 		return err
 	}
 	for _, b := range m.behind {
-		move, err := m.mustMove(ctx, m.repo, m.shape, b, versions)
+		move, err := m.mustMove(ctx, b, versions)
 		if err != nil {
 			return fmt.Errorf("tag %s: %w", m.shape.tag(b.tag), err)
 		}
 		if !move {
 			continue
 		}
-		manifest, err := m.fetch(ctx, m.repo, b.desc)
-		if err != nil {
-			return err
-		}
 		if err := m.do(ctx, func() error {
-			return m.repo.PushReference(ctx, b.desc, bytes.NewReader(manifest), m.shape.tag(b.tag))
+			return m.repo.PushReference(ctx, b.to.desc, bytes.NewReader(b.to.manifest), m.shape.tag(b.tag))
 		}); err != nil {
 			return err
 		}
@@ -166,28 +177,28 @@ func (m *mover) round(ctx context.Context) error {
 // mustMove reports whether a tag points to less than the version that we move it
 // to, which it changes to a newer one that arrived after we wrote: we may have
 // overwritten what its push wrote.
-func (r *Registry) mustMove(ctx context.Context, repo repository, shape Shape, m *moving, versions []*semver.Version) (bool, error) {
+func (m *mover) mustMove(ctx context.Context, b *moving, versions []*semver.Version) (bool, error) {
 	for _, v := range versions {
-		if !slices.Contains(movingTags(v), m.tag) || !v.GreaterThan(m.version) {
+		if !slices.Contains(movingTags(v), b.tag) || !v.GreaterThan(b.version) {
 			continue
 		}
-		if !m.wrote {
+		if !b.wrote {
 			return false, nil // it is not for us to move
 		}
-		desc, err := r.resolve(ctx, repo, shape.tag(v.Original()))
+		to, err := m.image(ctx, m.repo, m.shape.tag(v.Original()))
 		if err != nil {
 			return false, err
 		}
-		m.version, m.desc = v, desc
+		b.version, b.to = v, to
 	}
-	current, err := r.resolve(ctx, repo, shape.tag(m.tag))
+	current, err := m.resolve(ctx, m.repo, m.shape.tag(b.tag))
 	if absent(err) {
 		return true, nil
 	}
-	if err != nil || current.Digest == m.desc.Digest {
+	if err != nil || current.Digest == b.to.desc.Digest {
 		return false, err
 	}
-	ahead, err := r.ahead(ctx, repo, current, m.version)
+	ahead, err := m.ahead(ctx, m.repo, current, b.version)
 	return !ahead, err
 }
 
