@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
+	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
 // The embedded registry and storage listen on another port each time. Manifests name
@@ -57,7 +58,7 @@ func published(ctx context.Context, c config.Config, version string, filters []s
 		opts.Registry = r
 	}
 	if !noStorage || noRegistry {
-		s, openErr := OpenStorage(c, out)
+		s, openErr := openPublicStorage(c, out)
 		if openErr != nil {
 			return nil, openErr
 		}
@@ -77,6 +78,15 @@ func published(ctx context.Context, c config.Config, version string, filters []s
 		}
 	}
 	return releases, nil
+}
+
+// openPublicStorage opens the storage to read it as everybody does. Where readers'
+// address is known, nothing else has to be.
+func openPublicStorage(c config.Config, out Output) (*storage.Storage, error) {
+	if c.StoragePublicURL != "" {
+		return storage.OpenPublic(c.StoragePublicURL, storage.Options{Out: out.Err})
+	}
+	return OpenStorage(c, out)
 }
 
 // moved is an address below one base, below another.

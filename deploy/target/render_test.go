@@ -1,0 +1,121 @@
+package target
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// What is configured is what manifests name; the embedded stores, whose ports are
+// others each time, by addresses that stay.
+func TestPublished(t *testing.T) {
+	t.Chdir(t.TempDir())
+	module := writeModule(t)
+
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	configured := config.Config{Registry: server.Addr() + "/acme"}
+	pushTo := func(c config.Config) string {
+		r, done, err := openRegistry(t.Context(), c, "", Output{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		published, err := oci.Push(t.Context(), r, oci.PushOptions{
+			Filters: []oci.Filter{{Module: module, Metadata: catalog.Metadata{Title: "T", Description: "D.", License: "MIT"}}},
+			Release: oci.Release{Version: "1.4.0", Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := done(); err != nil {
+			t.Fatal(err)
+		}
+		return published[0].ManifestDigest
+	}
+	digest := pushTo(config.Config{})
+	if again := pushTo(configured); again != digest {
+		t.Fatalf("one module, manifest digests %s and %s", digest, again)
+	}
+	s, err := OpenStorage(config.Config{}, Output{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := storage.Upload(t.Context(), s, storage.UploadOptions{Version: "1.4.0", Modules: []build.Module{module}}); err != nil {
+		t.Fatal(err)
+	}
+	public := config.Config{StoragePublicURL: strings.TrimSuffix(s.PublicURL(""), "/")}
+
+	sum := module.Record.WasmSHA256
+	for name, test := range map[string]struct {
+		config config.Config
+		want   manifest.Release
+	}{
+		"nothing": {config.Config{}, manifest.Release{
+			Repository: "127.0.0.1:5000/headers", ManifestDigest: digest,
+			URL: "http://127.0.0.1:5001/headers/1.4.0/headers.wasm", WasmSHA256: sum,
+		}},
+		"registry": {configured, manifest.Release{
+			Repository: configured.Registry + "/headers", ManifestDigest: digest, WasmSHA256: sum,
+		}},
+		"storage": {public, manifest.Release{
+			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
+		}},
+		"both": {config.Config{Registry: configured.Registry, StoragePublicURL: public.StoragePublicURL}, manifest.Release{
+			Repository: configured.Registry + "/headers", ManifestDigest: digest,
+			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
+		}},
+	} {
+		test.want.Filter, test.want.Version = "headers", "1.4.0"
+		got, err := published(t.Context(), test.config, "1.4.0", []string{"headers"}, Output{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff([]manifest.Release{test.want}, got); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
+// writeModule writes the least module that Envoy loads.
+func writeModule(t *testing.T) build.Module {
+	t.Helper()
+	wasm := wasmtest.Encode(wasmtest.Filter())
+	path := filepath.Join(t.TempDir(), "headers.wasm")
+	if err := os.WriteFile(path, wasm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := inspect.Module(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(wasm)
+	return build.Module{Path: path, Record: build.Record{
+		RecordVersion: build.RecordVersion,
+		Name:          "headers",
+		WasmSHA256:    hex.EncodeToString(sum[:]),
+		Size:          int64(len(wasm)),
+		Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
+		Modules:       []build.GoModule{{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"}},
+		Report:        *report,
+	}}
+}
