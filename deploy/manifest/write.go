@@ -28,13 +28,15 @@ func replace(dir string, files []File) error {
 	}
 	// A folder cannot be renamed over another, so there is a moment with none.
 	old := filepath.Join(stage, "old")
-	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	moved := os.Rename(dir, old)
+	if moved != nil && !errors.Is(moved, fs.ErrNotExist) {
+		return moved
 	}
-	if err := os.Rename(fresh, dir); err != nil {
+	err = os.Rename(fresh, dir)
+	if err != nil && moved == nil {
 		return errors.Join(err, os.Rename(old, dir))
 	}
-	return nil
+	return err
 }
 
 // writeTree writes files below dir and nowhere else.

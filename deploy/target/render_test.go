@@ -65,7 +65,7 @@ func TestPublished(t *testing.T) {
 	}
 	public := config.Config{StoragePublicURL: strings.TrimSuffix(s.PublicURL(""), "/")}
 
-	sum := module.Record.WasmSHA256
+	sum := module.WasmSHA256
 	for name, test := range map[string]struct {
 		config config.Config
 		want   manifest.Release

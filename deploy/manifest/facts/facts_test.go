@@ -104,7 +104,7 @@ func TestRead(t *testing.T) {
 	want := manifest.Release{
 		Filter: "headers", Version: "1.4.0",
 		Repository: address + "/acme/headers", ManifestDigest: published.ManifestDigest,
-		URL: s.PublicURL("headers/1.4.0/headers.wasm"), WasmSHA256: m.Record.WasmSHA256,
+		URL: s.PublicURL("headers/1.4.0/headers.wasm"), WasmSHA256: m.WasmSHA256,
 	}
 	onlyOCI, onlyHTTP := want, want
 	onlyOCI.URL = ""
