@@ -102,7 +102,7 @@ func TestPushGivesUp(t *testing.T) {
 		"400":                        {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Status(400)}, "400 Bad Request: fault: injected 400", 1},
 		"Retry-After of minutes":     {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Status(429, "Retry-After", "300")}, "TRANSFER_TIMEOUT", 1},
 		"503 for ever":               {faultproxy.Rule{Match: startUpload, Fault: faultproxy.Status(503)}, "503 Service Unavailable", 6},
-		"resets for ever":            {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Reset}, "connection reset", 6},
+		"resets for ever":            {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Reset}, "send the manifest: PUT ", 6},
 		"other bytes read back":      {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Corrupt}, "read back what was sent: read blob sha256:", 1},
 		"half of it read back":       {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Shorten}, "read back what was sent: read blob sha256:", 0},
 		"more of it read back":       {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Endless}, "read back what was sent: read blob sha256:", 1},

@@ -42,19 +42,19 @@ type Policy struct {
 	Notify func(err error, wait time.Duration)
 }
 
-// DeadlineError says that the server asked to come back after the deadline.
+// DeadlineError says that the next try would come after the deadline.
 type DeadlineError struct {
 	// Left is how much time there was until the deadline.
 	Left time.Duration
-	// Err is what the server said.
-	Err *StatusError
+	// Err is the failure of the last try.
+	Err error
 }
 
 func (e *DeadlineError) Error() string {
 	return fmt.Sprintf("%v, and the deadline is in %s", e.Err, e.Left.Round(time.Second))
 }
 
-// Unwrap returns what the server said.
+// Unwrap returns the failure of the last try.
 func (e *DeadlineError) Unwrap() error { return e.Err }
 
 // Do calls operation until it succeeds, fails with an error that Retryable calls
@@ -65,8 +65,9 @@ func (e *DeadlineError) Unwrap() error { return e.Err }
 //
 // operation must be safe to repeat, and must start from the beginning each time.
 func (p Policy) Do(ctx context.Context, operation func() error) error {
+	waits := p.backOff()
 	options := []backoff.RetryOption{
-		backoff.WithBackOff(p.backOff()),
+		backoff.WithBackOff(waits),
 		backoff.WithMaxElapsedTime(0),
 	}
 	deadline, bounded := ctx.Deadline()
@@ -97,8 +98,8 @@ func (p Policy) Do(ctx context.Context, operation func() error) error {
 		return last
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w; the last failure was: %w", context.Cause(ctx), last)
-	case bounded && errors.As(last, &status) && status.RetryAfter > time.Until(deadline):
-		return &DeadlineError{Left: time.Until(deadline), Err: status}
+	case bounded && Retryable(last) && waits.failed < waits.tries:
+		return &DeadlineError{Left: time.Until(deadline), Err: last}
 	}
 	return last
 }
@@ -122,7 +123,7 @@ type retryAfter struct {
 
 func (e *retryAfter) Unwrap() []error { return []error{e.error, e.wait} }
 
-func (p Policy) backOff() backoff.BackOff {
+func (p Policy) backOff() *limited {
 	b := &limited{tries: p.Tries, ExponentialBackOff: backoff.ExponentialBackOff{
 		InitialInterval:     p.Delay,
 		RandomizationFactor: 0.5,

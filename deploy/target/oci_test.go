@@ -1,0 +1,272 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// project changes to a checkout with two built filters.
+func project(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("DOCKER_CONFIG", dir)
+	for _, name := range []string{"authtoken", "headers"} {
+		write(t, filepath.Join("filter", name, "main.go"), "package main\n")
+		write(t, filepath.Join("filter", name, "filter.yaml"), "title: T\ndescription: D.\nlicense: Apache-2.0\n")
+		options := wasmtest.Filter()
+		options.Custom = name
+		wasm := wasmtest.Encode(options)
+		sum := sha256.Sum256(wasm)
+		record := build.Record{
+			RecordVersion: build.RecordVersion,
+			Name:          name,
+			WasmSHA256:    hex.EncodeToString(sum[:]),
+			Size:          int64(len(wasm)),
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
+		}
+		data, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join("dist", name+".wasm"), string(wasm))
+		write(t, filepath.Join("dist", name+".json"), string(data))
+	}
+	write(t, ".gitignore", "dist/\n")
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-q", "-m", "first"}} {
+		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a target and returns what it printed as its result.
+func run(t *testing.T, target func(Output) error) string {
+	t.Helper()
+	var out, log bytes.Buffer
+	if err := target(Output{Out: &out, Err: &log}); err != nil {
+		t.Fatalf("%v\n%s%s", err, log.String(), out.String())
+	}
+	return out.String()
+}
+
+func runJSON[T any](t *testing.T, target func(Output) error) T {
+	t.Helper()
+	var value T
+	out := run(t, func(o Output) error { o.JSON = true; return target(o) })
+	if err := json.Unmarshal([]byte(out), &value); err != nil {
+		t.Fatalf("%v in\n%s", err, out)
+	}
+	return value
+}
+
+// TestTargetsWithoutARegistry tries every target at once, as somebody does who has
+// just cloned the repository: each starts and ends its own embedded registry.
+func TestTargetsWithoutARegistry(t *testing.T) {
+	project(t)
+	ctx, c := t.Context(), config.Config{Shapes: []string{"artifact", "compat"}}
+	first := runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	if len(first) != 4 || first[0].Filter != "authtoken" || first[0].Unchanged || first[3].Tag != "compat-1.4.0" {
+		t.Errorf("push: %+v", first)
+	}
+	again := run(t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	if strings.Count(again, "was there already") != 4 || !strings.Contains(again, "go tool mage registry") {
+		t.Errorf("push again:\n%s", again)
+	}
+	if list := run(t, func(o Output) error { return List(ctx, c, o) }); strings.Count(list, "1.4.0") != 4 {
+		t.Errorf("list:\n%s", list)
+	}
+	if sbom := run(t, func(o Output) error { return SBOM(ctx, c, "1.4.0", o) }); strings.Count(sbom, "attached ") != 4 {
+		t.Errorf("sbom:\n%s", sbom)
+	}
+	write(t, "report.xml", "<?xml version=\"1.0\"?><testsuites/>")
+	run(t, func(o Output) error { return Attach(ctx, c, "headers:1.4.0", "test-report", "report.xml", o) })
+	tree := run(t, func(o Output) error { return Referrers(ctx, c, "headers:latest", o) })
+	if !strings.Contains(tree, oci.TypeSBOM) || !strings.Contains(tree, oci.TypeTestReport+" report.xml") {
+		t.Errorf("referrers:\n%s", tree)
+	}
+	if verified := run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) }); strings.Count(verified, ": ok\n") != 4 {
+		t.Errorf("verify:\n%s", verified)
+	}
+	one := runJSON[[]oci.Verification](t, func(o Output) error { return Verify(ctx, c, "headers@"+first[2].ManifestDigest, o) })
+	if len(one) != 1 || one[0].WasmSHA256 != first[2].WasmSHA256 || len(one[0].Problems) > 0 {
+		t.Errorf("verify by digest: %+v", one)
+	}
+	run(t, func(o Output) error { return Pull(ctx, c, "headers:compat-1.4.0", "pulled.wasm", o) })
+	pulled, err := os.ReadFile("pulled.wasm")
+	built, err2 := os.ReadFile("dist/headers.wasm")
+	if errors.Join(err, err2) != nil || !bytes.Equal(pulled, built) {
+		t.Errorf("pulled %d bytes of %d; %v, %v", len(pulled), len(built), err, err2)
+	}
+}
+
+func TestTargetsWithALayout(t *testing.T) {
+	project(t)
+	ctx, c := t.Context(), config.Config{Registry: "oci-layout:" + filepath.Join(t.TempDir(), "layouts"), Filters: []string{"headers"}}
+	published := runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	if len(published) != 1 {
+		t.Fatalf("%+v", published)
+	}
+	for _, reference := range []string{"headers:1.4.0", c.Registry + "/headers:1", published[0].Reference()} {
+		run(t, func(o Output) error { return Verify(ctx, c, reference, o) })
+	}
+}
+
+func TestTargetsRefuse(t *testing.T) {
+	project(t)
+	const secret = "s3cret-t0ken"
+	ctx := t.Context()
+	layout := config.Config{Registry: "oci-layout:" + filepath.Join(t.TempDir(), "layouts"), RegistryUsername: "me", RegistryPassword: secret}
+	with := func(change func(*config.Config)) config.Config {
+		c := layout
+		change(&c)
+		return c
+	}
+	changed := func(o Output) error {
+		write(t, "dist/headers.wasm", "\x00asm\x01\x00\x00\x00")
+		return Push(ctx, layout, "1.0.0", o)
+	}
+	for _, c := range []struct {
+		name   string
+		target func(Output) error
+		want   string
+	}{
+		{"version", func(o Output) error { return Push(ctx, layout, "v1.0.0", o) }, "write it without the v"},
+		{"shape", func(o Output) error {
+			return Push(ctx, with(func(c *config.Config) { c.Shapes = []string{"round"} }), "1.0.0", o)
+		}, `SHAPES: shape "round"`},
+		{"filter", func(o Output) error {
+			return Push(ctx, with(func(c *config.Config) { c.Filters = []string{"nope"} }), "1.0.0", o)
+		}, `filter "nope"`},
+		{"registry", func(o Output) error {
+			return Push(ctx, with(func(c *config.Config) { c.Registry = "https://me:" + secret + "@ghcr.io" }), "1.0.0", o)
+		}, "without scheme"},
+		{"half of the credentials", func(o Output) error {
+			return List(ctx, with(func(c *config.Config) { c.Registry, c.RegistryUsername = "127.0.0.1:1", "" }), o)
+		}, "go together"},
+		{"deadline", func(o Output) error {
+			return List(ctx, with(func(c *config.Config) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
+		}, "TRANSFER_TIMEOUT"},
+		{"what to verify", func(o Output) error { return Verify(ctx, layout, "headers", o) }, "or a reference, such as headers:1.4.0"},
+		{"not published", func(o Output) error { return Verify(ctx, layout, "9.9.9", o) }, "not found"},
+		{"no such file", func(o Output) error { return Attach(ctx, layout, "headers:1.0.0", "sbom", "missing", o) }, "missing"},
+		{"changed module", changed, `changed after it was built; run "go tool mage build"`},
+	} {
+		var out, log bytes.Buffer
+		err := c.target(Output{Out: &out, Err: &log})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		}
+		if all := fmt.Sprint(err, out.String(), log.String()); strings.Contains(all, secret) {
+			t.Errorf("%s: the password is in %q", c.name, all)
+		}
+	}
+	if err := os.RemoveAll("dist"); err != nil {
+		t.Fatal(err)
+	}
+	if err := Push(ctx, layout, "1.0.0", Output{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}); !errors.Is(err, build.ErrNotBuilt) {
+		t.Errorf("no dist: %v", err)
+	}
+}
+
+// TestPasswordStaysHome: the credentials of REGISTRY are not for a reference in
+// another registry.
+func TestPasswordStaysHome(t *testing.T) {
+	t.Parallel()
+	c := config.Config{Registry: "ghcr.io/acme", RegistryUsername: "me"} // half of them is an error where they are used
+	if _, _, err := openRegistry(t.Context(), c, "ghcr.io/other/headers:1", Output{}); err == nil {
+		t.Error("the credentials are not used for the same host")
+	}
+	if _, _, err := openRegistry(t.Context(), c, "quay.io/acme/headers:1", Output{}); err != nil {
+		t.Errorf("the credentials are used for another host: %v", err)
+	}
+}
+
+func TestServeRegistry(t *testing.T) {
+	project(t)
+	var out lines
+	address := regexp.MustCompile(`REGISTRY=(\S+)`)
+	var published []oci.Published
+	ctx, done := out.until(t.Context(), func(line string) bool {
+		match := address.FindStringSubmatch(line)
+		if match == nil {
+			return false
+		}
+		published = runJSON[[]oci.Published](t, func(o Output) error {
+			return Push(t.Context(), config.Config{Registry: match[1]}, "1.0.0", o)
+		})
+		return true
+	})
+	defer done()
+	if err := ServeRegistry(ctx, "127.0.0.1:0", Output{Out: &out, Err: &out}); err != nil {
+		t.Fatal(err)
+	}
+	if len(published) != 2 {
+		t.Errorf("published %+v", published)
+	}
+	if list := run(t, func(o Output) error { return List(t.Context(), config.Config{}, o) }); strings.Count(list, "1.0.0") != 2 {
+		t.Errorf("afterwards:\n%s", list)
+	}
+}
+
+// TestLowestEnvoyTested: what is written on every image is what the gate runs.
+func TestLowestEnvoyTested(t *testing.T) {
+	t.Parallel()
+	gate, err := os.ReadFile("../../.ci/run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`ENVOY_VERSIONS="?` + regexp.QuoteMeta(LowestEnvoyTested) + `[,"\s]`).Match(gate) {
+		t.Errorf(".ci/run does not begin ENVOY_VERSIONS with %s", LowestEnvoyTested)
+	}
+}
+
+// lines is an output that is acted on while it is written.
+type lines struct {
+	act func(line string)
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.act(string(p))
+	return len(p), nil
+}
+
+// until returns a context that ends when seen returns true for something that was
+// written.
+func (l *lines) until(ctx context.Context, seen func(string) bool) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	l.act = func(line string) {
+		if seen(line) {
+			cancel()
+		}
+	}
+	return ctx, cancel
+}
