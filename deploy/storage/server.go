@@ -141,7 +141,7 @@ func (s *server) settled(ctx context.Context, write func() error) error {
 	if err := write(); err != nil {
 		return err
 	}
-	return immutable.Settle(ctx, start)
+	return immutable.Settle(ctx, immutable.Settled(start))
 }
 
 // expect returns ErrPrecondition unless the object has the given sum; an empty sum

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -25,8 +26,11 @@ const lockInfo = `<?xml version="1.0" encoding="utf-8"?>` +
 	`<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype>` +
 	`<D:owner>slipway</D:owner></D:lockinfo>`
 
-// lockWait is when a lock that another upload holds is tried again. They are held
-// for the time of a few small requests.
+// lockSeconds is how long a lock is asked for. It is held for a few small requests;
+// after a crash the next upload waits until it ends.
+const lockSeconds = 20
+
+// lockWait is when a lock that another upload holds is tried again.
 const lockWait = 250 * time.Millisecond
 
 // putAside sends an object under a name of its own and calls place, which moves it
@@ -69,7 +73,7 @@ func (s *server) locked(ctx context.Context, do func(context.Context) error) err
 // 423 that says when to try again. timeout is when the server ends the lock.
 func (s *server) lock(ctx context.Context) (unlock func(), timeout time.Duration, err error) {
 	info := bytesContent([]byte(lockInfo), "application/xml", "")
-	asked := http.Header{"Depth": {"0"}, "Timeout": {"Second-60"}, "Content-Type": {info.Type}}
+	asked := http.Header{"Depth": {"0"}, "Timeout": {fmt.Sprintf("Second-%d", lockSeconds)}, "Content-Type": {info.Type}}
 	resp, err := s.send(ctx, "LOCK", lockKey, asked, &info)
 	if err != nil {
 		return nil, 0, err
@@ -102,16 +106,16 @@ func (s *server) lock(ctx context.Context) (unlock func(), timeout time.Duration
 	return unlock, lockTimeout(answer), nil
 }
 
-var lockSeconds = regexp.MustCompile(`Second-([0-9]{1,6})`)
+var grantedSeconds = regexp.MustCompile(`Second-([0-9]{1,6})`)
 
 // lockTimeout reads when the server ends a lock; one that does not say is taken to
 // have agreed to what was asked for.
 func lockTimeout(answer []byte) time.Duration {
-	seconds := 60
-	if found := lockSeconds.FindSubmatch(answer); found != nil {
+	seconds := lockSeconds
+	if found := grantedSeconds.FindSubmatch(answer); found != nil {
 		seconds, _ = strconv.Atoi(string(found[1])) // digits
 	}
-	return time.Duration(min(seconds, 60)) * time.Second
+	return time.Duration(min(seconds, lockSeconds)) * time.Second
 }
 
 // move renames an object. With overwrite "F" a name that is taken is

@@ -129,11 +129,14 @@ func TestKilled(t *testing.T) {
 		proxied.mustUpload(t, release("1.0.0", module(t, "headers", 100_000, 0)))
 		k.arm(0, never, nil)
 		proxied.mustUpload(t, release("1.0.1", module(t, "headers", 100_000, 1)))
-		writes := k.writes
-		t.Logf("an upload makes %d requests that change something: %q", writes, k.requests)
+		writes, requests := k.writes, k.requests
+		t.Logf("an upload makes %d requests that change something: %q", writes, requests)
 		killed := 0
 		for at := 1; at <= writes; at++ {
 			for _, moment := range []moment{beforeSent, inBody, beforeAnswered} {
+				if s.slowLocks && (!strings.HasPrefix(requests[at-1], "MOVE") || moment != beforeSent || killed > 0) {
+					continue // one time with the lock is enough to wait for
+				}
 				version := fmt.Sprintf("2.%d.%d", at, moment)
 				upload := release(version, module(t, "headers", 100_000, uint64(10*at)+uint64(moment)))
 				stop := s.watch(t, "headers", version)
@@ -174,7 +177,7 @@ func TestKilled(t *testing.T) {
 				s.complete(t, version, upload.Modules[0].WasmSHA256)
 			}
 		}
-		if killed < writes*2 {
+		if killed < writes*2 && !(s.slowLocks && killed == 1) {
 			t.Errorf("it was killed %d times, of %d", killed, writes*3)
 		}
 	})

@@ -21,8 +21,8 @@ func start(t *testing.T, addr string, cmd *exec.Cmd) {
 	t.Helper()
 	var output lockedBuffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	// The kernel ends the program if this process is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// The kernel ends the program, and the program its workers, if this process is killed.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

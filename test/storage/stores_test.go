@@ -42,6 +42,9 @@ type store struct {
 	through func(addr string) store
 	// ownHost says that the server answers to its own address only.
 	ownHost bool
+	// slowLocks says that the lock of an upload that was killed lasts for as long as
+	// the upload asked for; others are configured to end it earlier.
+	slowLocks bool
 	// trusting stores cannot keep two writers apart; they find out afterwards.
 	trusting bool
 }
@@ -215,7 +218,9 @@ DocumentRoot %[1]s/root
 </Location>
 `, dir, addr, modules.String())
 	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), apache, "-f", conf, "-DFOREGROUND"))
-	return webServer(addr)
+	s := webServer(addr)
+	s.slowLocks = true
+	return s
 }
 
 // webServer is a server that takes PUT with a password, and lets everybody read but
