@@ -10,6 +10,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -67,6 +68,12 @@ func runSuite(m *testing.M) int {
 	}
 	defer end()
 
+	// Scenarios mostly wait, so more can run side by side than there are
+	// processors. The flag -parallel, which Run reads, still goes before this.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 	code := m.Run()
 	suite.report.print(os.Stdout)
 	switch {
