@@ -42,7 +42,7 @@ func TestWebhook(t *testing.T) {
 func TestKustomize(t *testing.T) {
 	t.Parallel()
 	built := map[string]int{}
-	err := fs.WalkDir(os.DirFS(golden), ".", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(golden), ".", func(name string, _ fs.DirEntry, err error) error {
 		if err != nil || path.Base(name) != "kustomization.yaml" {
 			return err
 		}

@@ -94,23 +94,37 @@ extensionProviders: [{name: prometheus, prometheus: {}}]
 defaultProviders: {metrics: [prometheus]}
 `
 
+// workload is a proxy with its pod.
+type workload struct {
+	kind          model.NodeType
+	namespace, ip string
+	labels        map[string]string
+}
+
+func (w workload) id() string { return w.labels["app"] + "." + w.namespace }
+
+// proxy is how istiod sees it.
+func (w workload) proxy() *model.Proxy {
+	return &model.Proxy{
+		Type: w.kind, ConfigNamespace: w.namespace, IPAddresses: []string{w.ip}, ID: w.id(), Labels: w.labels,
+		Metadata: &model.NodeMetadata{Namespace: w.namespace, Labels: w.labels, IstioVersion: "1.31.1", ClusterID: "Kubernetes"},
+	}
+}
+
+// node is how it presents itself to istiod.
+func (w workload) node() *corev3.Node {
+	return &corev3.Node{
+		Id:       fmt.Sprintf("%s~%s~%s~%s.svc.cluster.local", w.kind, w.ip, w.id(), w.namespace),
+		Metadata: w.proxy().Metadata.ToStruct(),
+	}
+}
+
 var (
-	sidecar = model.Proxy{
-		Type: model.SidecarProxy, ConfigNamespace: "shop", IPAddresses: []string{"10.0.0.1"}, ID: "cart.shop",
-		Labels: map[string]string{"app": "cart", "example.com/tier": "2"},
-	}
-	otherSidecar = model.Proxy{
-		Type: model.SidecarProxy, ConfigNamespace: "shop", IPAddresses: []string{"10.0.0.9"}, ID: "payments.shop",
-		Labels: map[string]string{"app": "payments"},
-	}
-	webGateway = model.Proxy{
-		Type: model.Router, ConfigNamespace: "ingress", IPAddresses: []string{"10.0.0.2"}, ID: "web.ingress",
-		Labels: map[string]string{"gateway.networking.k8s.io/gateway-name": "web"},
-	}
-	ingressGateway = model.Proxy{
-		Type: model.Router, ConfigNamespace: "istio-ingress", IPAddresses: []string{"10.0.0.3"}, ID: "ingress.istio-ingress",
-		Labels: map[string]string{"istio": "ingressgateway"},
-	}
+	sidecar = workload{model.SidecarProxy, "shop", "10.0.0.1", map[string]string{"app": "cart", "example.com/tier": "2"}}
+	// otherSidecar is in the same namespace and has other labels.
+	otherSidecar   = workload{model.SidecarProxy, "shop", "10.0.0.9", map[string]string{"app": "payments"}}
+	webGateway     = workload{model.Router, "ingress", "10.0.0.2", map[string]string{"app": "web", "gateway.networking.k8s.io/gateway-name": "web"}}
+	ingressGateway = workload{model.Router, "istio-ingress", "10.0.0.3", map[string]string{"app": "ingress", "istio": "ingressgateway"}}
 )
 
 // chain is an HTTP filter chain that istiod generated.
@@ -130,16 +144,14 @@ func (c chain) names() []string {
 
 // generate is what istiod would send a proxy with the object applied: its chains
 // for user traffic, and the wasm filters that they refer to.
-func generate(t *testing.T, proxy model.Proxy, object string) ([]chain, map[string]*wasmfilterv3.Wasm, []string) {
+func generate(t *testing.T, w workload, object string) ([]chain, map[string]*wasmfilterv3.Wasm, []string) {
 	t.Helper()
 	config, err := mesh.ApplyMeshConfigDefaults(meshConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{MeshConfig: config, ConfigString: landmarks + "---\n" + object})
-	p := proxy
-	p.Metadata = &model.NodeMetadata{Namespace: p.ConfigNamespace, Labels: p.Labels, IstioVersion: "1.31.1", ClusterID: "Kubernetes"}
-	ready := s.SetupProxy(&p)
+	ready := s.SetupProxy(w.proxy())
 
 	var chains []chain
 	for _, listener := range s.Listeners(ready) {
@@ -149,7 +161,7 @@ func generate(t *testing.T, proxy model.Proxy, object string) ([]chain, map[stri
 	for _, cluster := range s.Clusters(ready) {
 		clusters = append(clusters, cluster.GetName())
 	}
-	return chains, resources(t, s, p, chains), clusters
+	return chains, resources(t, s, w, chains), clusters
 }
 
 func httpChains(t *testing.T, listener *listenerv3.Listener) []chain {
@@ -176,7 +188,7 @@ func httpChains(t *testing.T, listener *listenerv3.Listener) []chain {
 
 // resources asks istiod, over its own protocol, for every extension that the chains
 // discover.
-func resources(t *testing.T, s *xds.FakeDiscoveryServer, p model.Proxy, chains []chain) map[string]*wasmfilterv3.Wasm {
+func resources(t *testing.T, s *xds.FakeDiscoveryServer, w workload, chains []chain) map[string]*wasmfilterv3.Wasm {
 	t.Helper()
 	var names []string
 	for _, c := range chains {
@@ -189,15 +201,8 @@ func resources(t *testing.T, s *xds.FakeDiscoveryServer, p model.Proxy, chains [
 	if len(names) == 0 {
 		return nil
 	}
-	kind := "sidecar"
-	if p.Type == model.Router {
-		kind = "router"
-	}
 	answer := s.ConnectADS().WithType(v3.ExtensionConfigurationType).RequestResponseAck(t, &discovery.DiscoveryRequest{
-		Node: &corev3.Node{
-			Id:       fmt.Sprintf("%s~%s~%s~%s.svc.cluster.local", kind, p.IPAddresses[0], p.ID, p.ConfigNamespace),
-			Metadata: p.Metadata.ToStruct(),
-		},
+		Node:          w.node(),
 		ResourceNames: names,
 	})
 	found := map[string]*wasmfilterv3.Wasm{}
@@ -304,7 +309,7 @@ const (
 func TestIstiod(t *testing.T) {
 	files := goldenFiles(t)
 	for name, test := range map[string]struct {
-		proxy model.Proxy
+		proxy workload
 		// want is by the chain's place; chains without the filter are left out.
 		// Behind the filter's place, %s is where it is pulled from.
 		wasm, envoyFilter map[string]string
@@ -337,7 +342,7 @@ func TestIstiod(t *testing.T) {
 				want = test.envoyFilter
 			}
 			t.Run(name+"/"+form, func(t *testing.T) {
-				for _, proxy := range []model.Proxy{sidecar, otherSidecar, webGateway, ingressGateway} {
+				for _, proxy := range []workload{sidecar, otherSidecar, webGateway, ingressGateway} {
 					chains, wasm, clusters := generate(t, proxy, files[name+"/"+form])
 					got := map[string]string{}
 					for _, c := range chains {
@@ -349,16 +354,16 @@ func TestIstiod(t *testing.T) {
 					}
 					maps.DeleteFunc(got, func(_, text string) bool { return text == "" })
 					expect := map[string]string{}
-					if proxy.ID == test.proxy.ID {
+					if proxy.id() == test.proxy.id() {
 						for where, text := range want {
 							expect[where] = fmt.Sprintf(text, from)
 						}
 					}
 					if diff := cmp.Diff(expect, got); diff != "" {
-						t.Errorf("%s: (-want +got)\n%s", proxy.ID, diff)
+						t.Errorf("%s: (-want +got)\n%s", proxy.id(), diff)
 					}
-					if has := slices.Contains(clusters, "wasm."+name); has != (proxy.ID == test.proxy.ID && form == objects.EnvoyFilterHTTP) {
-						t.Errorf("%s: has the cluster wasm.%s: %v", proxy.ID, name, has)
+					if has := slices.Contains(clusters, "wasm."+name); has != (proxy.id() == test.proxy.id() && form == objects.EnvoyFilterHTTP) {
+						t.Errorf("%s: has the cluster wasm.%s: %v", proxy.id(), name, has)
 					}
 				}
 			})
@@ -398,15 +403,15 @@ func TestIstiodEverywhere(t *testing.T) {
 	files := goldenFiles(t)
 	for _, form := range forms[:6] {
 		object := strings.Replace(files["everywhere/"+form], "metadata:\n", "metadata:\n  namespace: istio-system\n", 1)
-		for _, proxy := range []model.Proxy{sidecar, otherSidecar, webGateway, ingressGateway} {
+		for _, proxy := range []workload{sidecar, otherSidecar, webGateway, ingressGateway} {
 			chains, wasm, _ := generate(t, proxy, object)
 			if len(chains) == 0 {
-				t.Errorf("%s has no chains", proxy.ID)
+				t.Errorf("%s has no chains", proxy.id())
 			}
 			for _, c := range chains {
 				text := seen(c, wasm, "everywhere")
 				if !strings.Contains(text, "FAIL_CLOSED from ") || strings.Contains(text, " AND ") {
-					t.Errorf("%s: %s: %s: %q", form, proxy.ID, c.where, text)
+					t.Errorf("%s: %s: %s: %q", form, proxy.id(), c.where, text)
 				}
 			}
 		}
@@ -417,11 +422,11 @@ func TestIstiodEverywhere(t *testing.T) {
 func TestIstiodWaypoint(t *testing.T) {
 	files := goldenFiles(t)
 	for _, form := range forms[:4] {
-		for _, proxy := range []model.Proxy{sidecar, otherSidecar, webGateway} {
+		for _, proxy := range []workload{sidecar, otherSidecar, webGateway} {
 			chains, wasm, _ := generate(t, proxy, files["waypoint/"+form])
 			for _, c := range chains {
 				if text := seen(c, wasm, "waypoint"); text != "" {
-					t.Errorf("%s: %s: %s: %s", form, proxy.ID, c.where, text)
+					t.Errorf("%s: %s: %s: %s", form, proxy.id(), c.where, text)
 				}
 			}
 		}

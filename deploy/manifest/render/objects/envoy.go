@@ -25,7 +25,7 @@ func plainEnvoy(s subject) (content, reason string, err error) {
 		return "", notInStorage, nil
 	}
 	filter := wasmFilter(s, catalog.ContextInbound, envoyconf.Remote{URL: s.URL, SHA256: s.WasmSHA256})
-	filter.Name = s.Filter.Name
+	filter.Name = s.Name
 	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
 		Admin: envoyconf.Address{Port: 8001},
 		Listeners: []envoyconf.Listener{{
@@ -51,7 +51,7 @@ func wasmFilter(s subject, context string, from envoyconf.Source) envoyconf.Filt
 	filter := envoyconf.Filter{
 		Name: ecdsName(s, context),
 		// One for all contexts, so that what a filter shares it shares in all.
-		VMID:            s.Filter.Name,
+		VMID:            s.Name,
 		VMConfiguration: patchContexts[context].vmConfiguration,
 		Configuration:   configText(s.apply),
 		FailurePolicy:   failurePolicies[s.apply.FailStrategy],

@@ -42,7 +42,7 @@ func envoyFilterRemote(s subject) ([]any, string, error) {
 		SHA256: s.WasmSHA256,
 		// Of its own: two EnvoyFilters that add one name count as a mistake in
 		// istiod's metrics.
-		Cluster: "wasm." + s.Filter.Name,
+		Cluster: "wasm." + s.Name,
 	})
 }
 
@@ -53,7 +53,7 @@ func envoyFilterLocal(s subject) ([]any, string, error) {
 	}
 	// The version is in the path because Envoy loads a file once: other bytes
 	// under the same name would not be noticed.
-	return envoyFilter(s, envoyconf.Local{Path: path.Join(dir, s.Filter.Name, s.Version, s.Filter.Name+".wasm")})
+	return envoyFilter(s, envoyconf.Local{Path: path.Join(dir, s.Name, s.Version, s.Name+".wasm")})
 }
 
 // envoyFilter is for what the other objects cannot say: virtual machines with a
@@ -189,7 +189,7 @@ func patch(applyTo networking.EnvoyFilter_ApplyTo, context string, operation net
 
 // ecdsName is the filter's name in the chain and the name of its resource: istiod
 // hands out resources by name, whatever context their patch is for.
-func ecdsName(s subject, context string) string { return s.Filter.Name + "." + context }
+func ecdsName(s subject, context string) string { return s.Name + "." + context }
 
 func typeURL(m proto.Message) string {
 	return "type.googleapis.com/" + string(m.ProtoReflect().Descriptor().FullName())

@@ -24,7 +24,7 @@ func envoyExtensionPolicy(s subject, from source) (any, string, error) {
 		return nil, reason, nil
 	}
 	wasm := gateway.Wasm{
-		Name:     &s.Filter.Name,
+		Name:     &s.Name,
 		Code:     policyCode(from, s.apply),
 		FailOpen: new(s.apply.FailStrategy == catalog.FailOpen),
 		Env:      env,

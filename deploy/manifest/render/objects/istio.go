@@ -86,11 +86,11 @@ func (from source) pullSecret(a catalog.Apply) string {
 
 func objectMeta(s subject) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Name:      s.Filter.Name,
+		Name:      s.Name,
 		Namespace: s.apply.Namespace,
 		// Reference: https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 		Labels: map[string]string{
-			"app.kubernetes.io/name":       s.Filter.Name,
+			"app.kubernetes.io/name":       s.Name,
 			"app.kubernetes.io/version":    s.Version,
 			"app.kubernetes.io/managed-by": "slipway",
 		},

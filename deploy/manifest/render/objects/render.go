@@ -135,7 +135,7 @@ func (o *output) filter(s subject, httpbinImage string) error {
 			return fmt.Errorf("%s: %w", f.folder, err)
 		}
 		if reason != "" {
-			o.omitted = append(o.omitted, manifest.Omission{Filter: s.Filter.Name, Form: f.folder, Reason: reason})
+			o.omitted = append(o.omitted, manifest.Omission{Filter: s.Name, Form: f.folder, Reason: reason})
 			continue
 		}
 		comment := header(s)
@@ -146,7 +146,7 @@ func (o *output) filter(s subject, httpbinImage string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.folder, err)
 		}
-		folder := path.Join(s.Filter.Name, f.folder)
+		folder := path.Join(s.Name, f.folder)
 		o.files = append(o.files, manifest.File{Path: path.Join(folder, f.file), Content: content})
 		if err := o.kustomization(folder, comment, []string{f.file}); err != nil {
 			return err
@@ -157,19 +157,19 @@ func (o *output) filter(s subject, httpbinImage string) error {
 		return fmt.Errorf("%s: %w", Bootstrap, err)
 	}
 	if reason != "" {
-		o.omitted = append(o.omitted, manifest.Omission{Filter: s.Filter.Name, Form: Bootstrap, Reason: reason})
+		o.omitted = append(o.omitted, manifest.Omission{Filter: s.Name, Form: Bootstrap, Reason: reason})
 	} else {
-		o.files = append(o.files, manifest.File{Path: path.Join(s.Filter.Name, Bootstrap), Content: bootstrap})
+		o.files = append(o.files, manifest.File{Path: path.Join(s.Name, Bootstrap), Content: bootstrap})
 	}
 	// WasmPlugin is what every Istio since 1.12 has.
 	choice := WasmPluginOCI
 	if s.Repository == "" {
 		choice = WasmPluginHTTP
 	}
-	return o.kustomization(s.Filter.Name, header(s), []string{choice})
+	return o.kustomization(s.Name, header(s), []string{choice})
 }
 
 // header tells a reader of a file where it comes from.
 func header(s subject) string {
-	return fmt.Sprintf("Rendered from the filter.yaml of %s and what was published as %s.\nChange that file, or patch this one with kustomize.", s.Filter.Name, s.Version)
+	return fmt.Sprintf("Rendered from the filter.yaml of %s and what was published as %s.\nChange that file, or patch this one with kustomize.", s.Name, s.Version)
 }
