@@ -80,13 +80,15 @@ func writeLayer(compressed, uncompressed io.Writer, wasm Blob) error {
 
 var errChanged = errors.New(`the module was changed after its record was written; run "go tool mage build"`)
 
-// readLayer returns plugin.wasm in a compressed archive. Its errors, and those of
-// reading on, are about what is in the archive, and end the chain: an early end
-// would look like that of a transfer.
+// errLayer is in the chain of what readLayer and reading on return, and the
+// archive's own error is not: an early end would look like that of a transfer.
+var errLayer = errors.New("read the layer as tar+gzip")
+
+// readLayer returns plugin.wasm in a compressed archive.
 func readLayer(layer io.Reader) (io.Reader, error) {
 	zip, err := gzip.NewReader(layer)
 	if err != nil {
-		return nil, fmt.Errorf("read the layer as tar+gzip: %v", err)
+		return nil, fmt.Errorf("%w: %s", errLayer, err.Error())
 	}
 	archive := tar.NewReader(zip)
 	for {
@@ -95,7 +97,7 @@ func readLayer(layer io.Reader) (io.Reader, error) {
 			return nil, fmt.Errorf("the layer holds no %s", compatFile)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the layer as tar+gzip: %v", err)
+			return nil, fmt.Errorf("%w: %s", errLayer, err.Error())
 		}
 		// Istio and Envoy Gateway compare the last element as well.
 		if path.Base(header.Name) == compatFile {
@@ -108,8 +110,8 @@ type layerReader struct{ archive io.Reader }
 
 func (r *layerReader) Read(p []byte) (int, error) {
 	n, err := r.archive.Read(p)
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("read the layer as tar+gzip: %v", err)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: %s", errLayer, err.Error())
 	}
 	return n, err
 }

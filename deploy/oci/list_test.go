@@ -80,7 +80,7 @@ func TestParseVersion(t *testing.T) {
 		"":                                  "not a semantic version",
 		"01.4.0":                            "not a semantic version",
 		"1.4.0+build.5":                     "leave +build.5 out",
-		"1.4.0 ":                            "not a semantic version",
+		"1.4.0\t":                           "not a semantic version",
 		"1.4.0/../x":                        "not a semantic version",
 		"1.4.0-" + strings.Repeat("a", 115): "",
 		"1.4.0-" + strings.Repeat("a", 116): "too long",

@@ -367,26 +367,29 @@ func (r *Registry) blobSources(ctx context.Context, jobs, missing []*job, siblin
 	group.SetLimit(parallel)
 	for _, name := range slices.Compact(names) {
 		group.Go(func() error {
-			repo, err := r.repository(name)
-			if err != nil {
-				return nil
-			}
-			desc, err := repo.Resolve(ctx, "latest")
-			if err != nil {
-				return nil
-			}
-			layers, err := content.Successors(ctx, repo, desc)
-			if err != nil {
-				return nil
-			}
-			for _, layer := range layers {
-				sources.add(repo, layer.Digest)
+			if repo, err := r.repository(name); err == nil {
+				sources.addNewest(ctx, repo)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait()
 	return sources
+}
+
+// addNewest adds the blobs of a filter's newest version, if it can be read.
+func (s *blobSources) addNewest(ctx context.Context, repo repository) {
+	desc, err := repo.Resolve(ctx, Artifact.tag("latest"))
+	if err != nil {
+		return
+	}
+	blobs, err := content.Successors(ctx, repo, desc)
+	if err != nil {
+		return
+	}
+	for _, blob := range blobs {
+		s.add(repo, blob.Digest)
+	}
 }
 
 // each runs do for every job, some side by side, and returns all errors. verb says

@@ -101,8 +101,7 @@ func TestWriteTwoWritersAtOnce(t *testing.T) {
 			group.Go(func() { _, errs[1] = writer("second", slower).Write(t.Context()) })
 			group.Wait()
 			lost := new(Conflict)
-			switch published {
-			case "first":
+			if published == "first" {
 				errs[0], errs[1] = errs[1], errs[0]
 			}
 			if errs[1] != nil || !errors.As(errs[0], &lost) || !lost.Lost {

@@ -148,15 +148,18 @@ func TestTransportStatus(t *testing.T) {
 	t.Cleanup(server.Close)
 	client := &http.Client{Transport: &Transport{}}
 
-	_, err := client.Get(server.URL + "/busy?signature=s3cret")
+	resp, err := client.Get(server.URL + "/busy?signature=s3cret")
+	if err == nil {
+		_ = resp.Body.Close()
+	}
 	status := new(StatusError)
-	if !errors.As(err, &status) || status.StatusCode != 429 || status.RetryAfter != 5*time.Minute || status.Message != "slow down [31m" {
+	if !errors.As(err, &status) || status.StatusCode != http.StatusTooManyRequests || status.RetryAfter != 5*time.Minute || status.Message != "slow down [31m" {
 		t.Fatalf("error %#v", err)
 	}
 	if strings.Contains(status.Error(), "s3cret") {
 		t.Errorf("%q holds the query", status)
 	}
-	resp, err := client.Get(server.URL + "/secret")
+	resp, err = client.Get(server.URL + "/secret")
 	if err != nil || resp.StatusCode != http.StatusForbidden {
 		t.Fatalf("403: response %v, error %v; want it handed on", resp, err)
 	}
@@ -167,7 +170,7 @@ func TestTransportStatus(t *testing.T) {
 func TestTransportStalls(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.HandlerFunc{
-		"before the answer": func(w http.ResponseWriter, r *http.Request) {
+		"before the answer": func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		},
@@ -208,7 +211,7 @@ func TestTransportLetsSlowReadersBe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		transport := &Transport{Stall: time.Second, Base: roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("hello"))}, nil
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("hello"))}, nil
 		})}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://r.example", nil)
 		if err != nil {
@@ -235,7 +238,7 @@ func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { retur
 func TestTransportReset(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if requests.Add(1) < 3 {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, "half of it")

@@ -240,7 +240,7 @@ type watchedBody struct {
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.moved(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		b.err.Store(&err)
 	}
 	return n, err
@@ -259,7 +259,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 	defer b.watch.stop()
 	n, err := b.ReadCloser.Read(p)
 	b.watch.moved(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.fail(err)
 	}
 	return n, err
