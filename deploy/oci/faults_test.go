@@ -130,8 +130,8 @@ func TestPushGivesUp(t *testing.T) {
 			if strings.Contains(err.Error(), "\n") {
 				t.Errorf("the error has several lines: %q", err)
 			}
-			if tag := digestOf(t, openTest(t, address), "headers", "1.0.0"); tag != "" {
-				t.Errorf("the version tag points to %s", tag)
+			if tags := tagDigests(t, openTest(t, address)); len(tags) > 0 {
+				t.Errorf("there are tags: %v", tags)
 			}
 		})
 	}

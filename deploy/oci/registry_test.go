@@ -262,6 +262,32 @@ func TestHoldTags(t *testing.T) {
 	}
 }
 
+// TestHeldTagsOfNewerVersion publishes an old version while the push of a newer one
+// has not come to its moving tags, or was killed before: they are not for the old one.
+func TestHeldTagsOfNewerVersion(t *testing.T) {
+	t.Parallel()
+	places(t, func(t *testing.T, r *Registry) {
+		newer, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "newer")}, Release: testRelease("1.2.3"), HoldTags: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		older, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "older")}, Release: testRelease("1.2.1")})
+		if err != nil || len(older[0].Moved) > 0 {
+			t.Errorf("moved %v, error %v", older[0].Moved, err)
+		}
+		if _, err := Move(t.Context(), r, newer); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"1.2.1": older[0].ManifestDigest}
+		for _, tag := range []string{"1.2.3", "1.2", "1", "latest"} {
+			want[tag] = newer[0].ManifestDigest
+		}
+		if diff := cmp.Diff(want, tagDigests(t, r)); diff != "" {
+			t.Errorf("tags (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // TestForeignMovingTag leaves a tag alone that another tool set and that does not
 // say its version.
 func TestForeignMovingTag(t *testing.T) {
