@@ -88,7 +88,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 		"tool", "-modfile=" + filepath.Join(absolute(opts.Root), "go.mod"), "gotestsum",
 		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on",
 	}
-	cmd := command(ctx, opts, module, "go", slices.Concat(gotestsum, arguments)...)
+	cmd := command(ctx, opts, module, slices.Concat(gotestsum, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
 	if err := cmd.Run(); err != nil {
 		return err
@@ -118,17 +118,16 @@ func Run(ctx context.Context, opts Options, filter string) error {
 	if filter != "" {
 		args = append(args, filter)
 	}
-	err := whole(ctx, opts, "run", ".", args...)
-	if ctx.Err() != nil {
-		return nil
+	if err := whole(ctx, opts, "run", ".", args...); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // whole runs the go command for a whole system, which has proxies to stop when it
 // is interrupted: killed, it could not.
 func whole(ctx context.Context, opts Options, step, folder string, args ...string) error {
-	cmd := command(ctx, opts, folder, "go", args...)
+	cmd := command(ctx, opts, folder, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
@@ -139,7 +138,7 @@ func whole(ctx context.Context, opts Options, step, folder string, args ...strin
 // Lint runs golangci-lint over every module.
 func Lint(ctx context.Context, opts Options) error {
 	return eachModule(ctx, opts, "lint", func(module string) error {
-		return command(ctx, opts, module, "go", "run", GolangciLint, "run", "./...").Run()
+		return command(ctx, opts, module, "run", GolangciLint, "run", "./...").Run()
 	})
 }
 
@@ -194,7 +193,7 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 
 // packagesOf lists a module's packages, less those with a target of their own.
 func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
-	cmd := command(ctx, opts, module, "go", "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
+	cmd := command(ctx, opts, module, "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
 	list, err := cmd.Output()
 	if err != nil {
@@ -229,9 +228,9 @@ func raceFlags(ctx context.Context, opts Options) []string {
 	return []string{"-race"}
 }
 
-// command runs in a module's folder and sees that module alone.
-func command(ctx context.Context, opts Options, module, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+// command is the go command in a module's folder, which sees that module alone.
+func command(ctx context.Context, opts Options, module string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(opts.Root, module)
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err
