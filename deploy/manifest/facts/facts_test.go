@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
@@ -183,6 +186,20 @@ func TestReadErrors(t *testing.T) {
 				return facts.Options{Registry: r}
 			},
 			[]string{"read release headers 1.4.0 from the registry"},
+		},
+		"somebody else's image": {
+			func(t *testing.T) facts.Options {
+				r, address := openRegistry(t)
+				ref, err := name.ParseReference(address + "/acme/headers:1.4.0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := remote.Write(ref, empty.Image); err != nil {
+					t.Fatal(err)
+				}
+				return facts.Options{Registry: r}
+			},
+			[]string{"read release headers 1.4.0 from the registry: ", "acme/headers:1.4.0"},
 		},
 		"a folder": {
 			func(t *testing.T) facts.Options {

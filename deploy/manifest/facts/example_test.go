@@ -1,0 +1,34 @@
+package facts_test
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// What a release's manifests are made of: the filter.yaml of a checkout and what a
+// registry holds.
+func ExampleRead() {
+	ctx := context.Background()
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: "filter", Names: []string{"headers"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	releases, err := facts.Read(ctx, facts.Options{Filters: []string{"headers"}, Version: "1.4.0", Registry: registry})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = manifest.Render(ctx, manifest.RenderOptions{Filters: filters, Releases: releases, Out: os.Stdout})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
