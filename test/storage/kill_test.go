@@ -134,6 +134,9 @@ func TestKilled(t *testing.T) {
 		killed := 0
 		for at := 1; at <= writes; at++ {
 			for _, moment := range []moment{beforeSent, inBody, beforeAnswered} {
+				if moment == inBody && !strings.HasPrefix(requests[at-1], "P") {
+					continue // it has no body; PUT and POST have one
+				}
 				if s.slowLocks && (!strings.HasPrefix(requests[at-1], "MOVE") || moment != beforeSent || killed > 0) {
 					continue // one time with the lock is enough to wait for
 				}
@@ -171,7 +174,7 @@ func TestKilled(t *testing.T) {
 					t.Errorf("killed at request %d %s, and run again: %v", at, moment, err)
 				}
 				if took := time.Since(begun); took > 10*time.Second {
-					t.Logf("killed at request %d %s: the next run took %s", at, moment, took)
+					t.Logf("killed at request %d %s, the next run took %s", at, moment, took)
 				}
 				stop()
 				s.complete(t, version, upload.Modules[0].WasmSHA256)
