@@ -224,7 +224,7 @@ func check(ctx context.Context, filter Filter) error {
 // versionTag is the slot of an image's version tag.
 func (r *Registry) versionTag(j *job) immutable.Slot {
 	tag := j.Shape.tag(j.version)
-	return immutable.Slot{
+	slot := immutable.Slot{
 		Name:       j.name + ":" + tag,
 		Kind:       "manifest digest",
 		Ours:       j.Descriptor.Digest.String(),
@@ -236,12 +236,22 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 			}
 			return desc.Digest.String(), err
 		},
-		Create: func(ctx context.Context) error {
-			return r.do(ctx, func() error {
-				return j.repo.PushReference(ctx, j.Descriptor, bytes.NewReader(j.Manifest), tag)
-			})
-		},
 	}
+	slot.Create = func(ctx context.Context) error {
+		looked := true // Put has
+		return r.do(ctx, func() error {
+			if !looked {
+				// Minutes may have passed since the last try, which is time for
+				// somebody else to publish; or it worked and the answer was lost.
+				if exists, err := slot.Check(ctx); exists || err != nil {
+					return err
+				}
+			}
+			looked = false
+			return j.repo.PushReference(ctx, j.Descriptor, bytes.NewReader(j.Manifest), tag)
+		})
+	}
+	return slot
 }
 
 // send brings an image into the registry without any tag, and reads it back.

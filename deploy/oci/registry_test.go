@@ -203,6 +203,30 @@ func TestTwoPushesAtOnce(t *testing.T) {
 	}
 }
 
+// TestRivalBetweenTries lets somebody else publish the version while the registry
+// asks us to come back: what was published stays.
+func TestRivalBetweenTries(t *testing.T) {
+	t.Parallel()
+	address := startRegistry(t, embedded.Options{})
+	var theirs string
+	proxy := faultproxy.Start(t, address, faultproxy.Rule{Match: putVersionTag, Times: 1, Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		published, err := Push(t.Context(), openTest(t, address), PushOptions{Filters: []Filter{testFilter(t, "headers", "theirs")}, Release: testRelease("1.0.0")})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		theirs = published[0].ManifestDigest
+		faultproxy.Status(http.StatusServiceUnavailable)(w, r, next)
+	}})
+	_, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{testFilter(t, "headers", "ours")}, Release: testRelease("1.0.0")})
+	if !errors.As(err, new(*immutable.Conflict)) {
+		t.Errorf("error %v, want a conflict", err)
+	}
+	if got := digestOf(t, openTest(t, address), "headers", "1.0.0"); got != theirs {
+		t.Errorf("the version is %s, and was published as %s", got, theirs)
+	}
+}
+
 // TestMovingTagsAtOnce pushes several versions at once. Whoever is last, the moving
 // tags end at the newest.
 func TestMovingTagsAtOnce(t *testing.T) {

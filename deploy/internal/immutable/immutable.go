@@ -46,7 +46,8 @@ type Slot struct {
 	Ours string
 	// Current returns what identifies the published content, or ErrAbsent.
 	Current func(context.Context) (string, error)
-	// Create writes the content. Where the store can refuse an existing name
+	// Create writes the content. If it tries more than once, it looks with Check
+	// before each further try. Where the store can refuse an existing name
 	// (If-None-Match), Create lets it, and returns nil if it did.
 	Create func(context.Context) error
 	// Overwrites says that Create cannot refuse and puts our content in the place
@@ -116,6 +117,10 @@ func (s Slot) Confirm(ctx context.Context) error {
 	return nil
 }
 
+// maxWait bounds the wait after a write that took long because it had to be tried
+// again. A Create that tries again looks again before it does.
+const maxWait = 10 * time.Second
+
 // Settled is when another writer, who looked at a name before our write and writes
 // without looking again, has most likely written as well. start is when we looked;
 // the write has just been done. In a store without conditional writes that is how
@@ -127,7 +132,7 @@ func (s Slot) Confirm(ctx context.Context) error {
 // Reference: https://lamport.azurewebsites.net/pubs/fast-mutex.pdf, section 1
 func Settled(start time.Time) time.Time {
 	now := time.Now()
-	return now.Add(max(2*now.Sub(start), 50*time.Millisecond))
+	return now.Add(min(max(2*now.Sub(start), 50*time.Millisecond), maxWait))
 }
 
 // Settle waits until a time that Put or Settled returned.
