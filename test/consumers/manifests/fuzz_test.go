@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/render/objects"
 )
@@ -54,7 +55,9 @@ func FuzzJudges(f *testing.F) {
 		}
 		r := release("headers")
 		r.Version, r.URL = version, url
-		if r.Check() != nil {
+		// A URL is refused in two steps: what nobody could fetch, and what Envoy cannot.
+		_, _, err = envoyconf.BuildFilter(envoyconf.Filter{Name: r.Filter, Source: envoyconf.Remote{URL: r.URL, SHA256: r.WasmSHA256}})
+		if r.Check() != nil || err != nil {
 			return
 		}
 		judge(t, catalog.Filter{Name: "headers", Metadata: metadata}, r)
