@@ -162,6 +162,22 @@ func TestMount(t *testing.T) {
 	}
 }
 
+// TestBlobsThereAreNotSent publishes the same module under a second version.
+func TestBlobsThereAreNotSent(t *testing.T) {
+	t.Parallel()
+	proxy := faultproxy.Start(t, distribution.Start(t, distribution.Options{}))
+	filter := testFilter(t, "headers", large)
+	for _, version := range []string{"1.0.0", "1.0.1"} {
+		proxy.Forget()
+		if _, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{filter}, Release: testRelease(version)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sent := proxy.Requests("^(POST|PATCH) |" + putBlob); len(sent) > 0 {
+		t.Errorf("the second version sent %q", sent)
+	}
+}
+
 // TestTwoPushesAtOnce pushes different bytes under one version from several clients
 // at once: exactly one may succeed, and the version is what it pushed.
 func TestTwoPushesAtOnce(t *testing.T) {
