@@ -22,14 +22,15 @@ const (
 	beforeSent
 	inBody
 	beforeAnswered
+	held
 )
 
 func (m moment) String() string {
-	return [...]string{"never", "before it is sent", "in the middle of its body", "before it is answered"}[m]
+	return [...]string{"never", "before it is sent", "in the middle of its body", "before it is answered", "while it is held"}[m]
 }
 
 // killer is a proxy that kills the upload at one of the requests that change
-// something.
+// something, or holds that request while something else happens.
 type killer struct {
 	upstream *httputil.ReverseProxy
 
@@ -82,6 +83,8 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case beforeSent:
 		kill()
 		panic(http.ErrAbortHandler)
+	case held:
+		kill()
 	case inBody:
 		r.Body = &cutBody{ReadCloser: r.Body, left: max(r.ContentLength/2, 1), cut: kill}
 	case beforeAnswered:
