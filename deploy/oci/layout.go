@@ -49,7 +49,7 @@ func (l *layout) Push(ctx context.Context, desc ocispec.Descriptor, body io.Read
 	if err != nil {
 		return err
 	}
-	return l.add(ctx, desc, manifest, "")
+	return l.add(ctx, desc, manifest, "", false)
 }
 
 // PushReference stores a manifest and lets tag point to it, and to nothing else.
@@ -58,10 +58,12 @@ func (l *layout) PushReference(ctx context.Context, desc ocispec.Descriptor, bod
 	if err != nil {
 		return err
 	}
-	return l.add(ctx, desc, manifest, tag)
+	return l.add(ctx, desc, manifest, tag, false)
 }
 
-func (l *layout) add(ctx context.Context, desc ocispec.Descriptor, manifest []byte, tag string) error {
+// add stores a manifest and lets tag, unless it is empty, point to it. A tag that
+// exists stays as it is if once is set.
+func (l *layout) add(ctx context.Context, desc ocispec.Descriptor, manifest []byte, tag string, once bool) error {
 	if err := ignoreExisting(l.Storage.Push(ctx, desc, bytes.NewReader(manifest))); err != nil {
 		return err
 	}
@@ -77,6 +79,9 @@ func (l *layout) add(ctx context.Context, desc ocispec.Descriptor, manifest []by
 	index, err := l.index()
 	if err != nil {
 		return err
+	}
+	if once && slices.ContainsFunc(index.Manifests, func(d ocispec.Descriptor) bool { return d.Annotations[ocispec.AnnotationRefName] == tag }) {
+		return nil
 	}
 	entry := ocispec.Descriptor{MediaType: desc.MediaType, Digest: desc.Digest, Size: desc.Size, ArtifactType: head.ArtifactType}
 	if tag != "" {

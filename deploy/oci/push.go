@@ -237,6 +237,13 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 			return desc.Digest.String(), err
 		},
 	}
+	if folder, ok := j.repo.(*layout); ok {
+		slot.Overwrites = false
+		slot.Create = func(ctx context.Context) error {
+			return folder.add(ctx, j.Descriptor, j.Manifest, tag, true)
+		}
+		return slot
+	}
 	slot.Create = func(ctx context.Context) error {
 		looked := true // Put has
 		return r.do(ctx, func() error {

@@ -117,6 +117,9 @@ func (s Slot) Confirm(ctx context.Context) error {
 	return nil
 }
 
+// minWait is for machines so busy that a program stands still between two requests.
+const minWait = 250 * time.Millisecond
+
 // maxWait bounds the wait after a write that took long because it had to be tried
 // again. A Create that tries again looks again before it does.
 const maxWait = 10 * time.Second
@@ -126,13 +129,13 @@ const maxWait = 10 * time.Second
 // the write has just been done. In a store without conditional writes that is how
 // two writers find out about each other: the one that is overwritten sees it when
 // it reads back, if it reads later than the other writes (Fischer's algorithm for
-// mutual exclusion). The others are taken to need at most three times as long as
-// we did between looking and having written.
+// mutual exclusion). The others are taken to need at most five times as long as we
+// did between looking and having written.
 //
 // Reference: https://lamport.azurewebsites.net/pubs/fast-mutex.pdf, section 1
 func Settled(start time.Time) time.Time {
 	now := time.Now()
-	return now.Add(min(max(2*now.Sub(start), 50*time.Millisecond), maxWait))
+	return now.Add(min(max(4*now.Sub(start), minWait), maxWait))
 }
 
 // Settle waits until a time that Put or Settled returned.

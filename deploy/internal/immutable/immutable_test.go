@@ -67,11 +67,11 @@ func TestWrite(t *testing.T) {
 }
 
 // TestWriteTwoWritersAtOnce lets two writers find the name absent and write one
-// after the other, in a store that overwrites. The slower one takes almost three
+// after the other, in a store that overwrites. The slower one takes almost five
 // times as long as the other.
 func TestWriteTwoWritersAtOnce(t *testing.T) {
 	t.Parallel()
-	for _, slower := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 290 * time.Millisecond} {
+	for _, slower := range []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 490 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			var mu sync.Mutex
 			published := ""
