@@ -26,15 +26,19 @@ func start(t *testing.T, addr string, cmd *exec.Cmd) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var ended error
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		ended = cmd.Wait()
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
-		case <-ended:
+		case <-end:
 		case <-time.After(10 * time.Second):
 			_ = cmd.Process.Kill()
-			<-ended
+			<-end
 		}
 		if t.Failed() {
 			t.Logf("%s:\n%s", filepath.Base(cmd.Path), output.tail())
@@ -49,9 +53,8 @@ func start(t *testing.T, addr string, cmd *exec.Cmd) {
 			return
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", cmd.Path, err, output.tail())
+		case <-end:
+			t.Fatalf("%s ended: %v\n%s", cmd.Path, ended, output.tail())
 		case <-ctx.Done():
 			t.Fatalf("%s does not listen on %s: %v\n%s", cmd.Path, addr, err, output.tail())
 		case <-time.After(20 * time.Millisecond):
