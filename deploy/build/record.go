@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,11 +111,11 @@ func loadOne(dist, name string) (Module, error) {
 	if module.RecordVersion != RecordVersion || module.Name != name {
 		return fail(fmt.Errorf("%w: its record is for %q, version %d", ErrChanged, module.Name, module.RecordVersion))
 	}
-	wasm, err := os.ReadFile(module.Path)
+	sum, err := sha256OfFile(module.Path)
 	if err != nil {
 		return fail(err)
 	}
-	if sum := hexSHA256(wasm); sum != module.WasmSHA256 {
+	if sum != module.WasmSHA256 {
 		return fail(fmt.Errorf("%w: wasm sha256 is %s, its record says %s", ErrChanged, sum, module.WasmSHA256))
 	}
 	return module, nil
@@ -187,6 +188,20 @@ func hashInputs(toolchain Toolchain, sources []Package) (string, error) {
 			}
 			fmt.Fprintf(hash, "%q %q %s\n", p.ImportPath, file, hexSHA256(content))
 		}
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// sha256OfFile does not hold the file in memory, however large it is.
+func sha256OfFile(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
