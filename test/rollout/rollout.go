@@ -1,0 +1,60 @@
+// Package rollout says how two releases of Slipway's filters are rolled out in a
+// mesh, and what httpbin, its clients and the proxy must see at each step.
+//
+// It exists so that this is written once. A scenario applies what package
+// deploy/manifest renders for what deploy/oci and deploy/storage published, and
+// knows nothing of how a mesh is brought up: whoever has one implements [Mesh].
+//
+// [Prepare] builds and publishes, [Rollout.PlayAll] plays every scenario and prints
+// how long each step took until it was seen:
+//
+//	r, err := rollout.Prepare(ctx, rollout.Options{Root: root, Registry: registry, Storage: storage, Out: os.Stdout})
+//	…
+//	err = r.PlayAll(ctx, mesh)
+package rollout
+
+import (
+	"context"
+	"net/http"
+)
+
+// Mesh is a running mesh. Its proxies can pull, over plain HTTP if need be, from
+// the stores of [Options].
+type Mesh interface {
+	// Workload brings up a workload where nothing was applied yet, and returns
+	// once it answers. The scenario closes it. Workloads are used side by side, up
+	// to Options.Parallel of them; name is a DNS label, another one for each.
+	Workload(ctx context.Context, name string) (Workload, error)
+}
+
+// Workload is the httpbin of the rendered httpbin.yaml behind a sidecar: pods with
+// the label app: httpbin, behind a service httpbin with port 8000, in a namespace
+// that other workloads of the mesh do not share.
+type Workload interface {
+	// Namespace is the namespace's name.
+	Namespace() string
+	// Apply does in the namespace what "kubectl apply -k folder" does, and does
+	// not wait for the proxy.
+	Apply(ctx context.Context, folder string) error
+	// Delete does what "kubectl delete -k folder" does.
+	Delete(ctx context.Context, folder string) error
+	// Get sends one request to httpbin from a client in the mesh, on a connection
+	// of its own. path begins with a slash. An answer of any status is no error.
+	Get(ctx context.Context, path string, header http.Header) (*Response, error)
+	// Stats returns the counters and gauges of the sidecar's Envoy by the names of
+	// its /stats.
+	Stats(ctx context.Context) (map[string]uint64, error)
+	// Log returns all lines that Istio's agent and its Envoy have written in the
+	// sidecar so far. Envoy's logger "wasm" has to be at level info.
+	Log(ctx context.Context) ([]string, error)
+	// Close removes the workload with everything in its namespace, also when
+	// contexts have ended, and returns when that is done.
+	Close() error
+}
+
+// Response is what the client saw.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
