@@ -7,6 +7,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
+	"github.com/slipway-wasm/slipway/filter/internal/configuration"
 )
 
 func main() {}
@@ -42,17 +43,8 @@ type plugin struct {
 // src/wasm.cc). A fetch from here would be cancelled there, and the lease would
 // be held by nobody.
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
-	var data []byte
-	if size > 0 {
-		var err error
-		if data, err = proxywasm.GetPluginConfiguration(); err != nil {
-			proxywasm.LogCritical("authtoken: read the plugin configuration: " + err.Error())
-			return types.OnPluginStartStatusFailed
-		}
-	}
-	c, err := parseConfig(data)
-	if err != nil {
-		proxywasm.LogCritical("authtoken: plugin configuration: " + err.Error())
+	c, ok := configuration.Plugin("authtoken", size, parseConfig)
+	if !ok {
 		return types.OnPluginStartStatusFailed
 	}
 	proxy, err := newProxy(c, p.clock)

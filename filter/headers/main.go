@@ -5,6 +5,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
+	"github.com/slipway-wasm/slipway/filter/internal/configuration"
 	"github.com/slipway-wasm/slipway/filter/internal/counter"
 )
 
@@ -26,19 +27,11 @@ type plugin struct {
 
 // OnPluginStart reads the plugin configuration.
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
-	var data []byte
-	if size > 0 {
-		var err error
-		if data, err = proxywasm.GetPluginConfiguration(); err != nil {
-			proxywasm.LogCritical("headers: read the plugin configuration: " + err.Error())
-			return types.OnPluginStartStatusFailed
-		}
-	}
-	c, err := parseConfig(data)
-	if err != nil {
-		proxywasm.LogCritical("headers: plugin configuration: " + err.Error())
+	c, ok := configuration.Plugin("headers", size, parseConfig)
+	if !ok {
 		return types.OnPluginStartStatusFailed
 	}
+	var err error
 	if p.counter, err = counter.Define(c.countMetric); err != nil {
 		proxywasm.LogCritical("headers: " + err.Error())
 		return types.OnPluginStartStatusFailed

@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
+	"github.com/slipway-wasm/slipway/filter/internal/configuration"
 )
 
 func main() {}
@@ -27,17 +28,8 @@ type vmContext struct {
 
 // OnVMStart reads the VM configuration.
 func (v *vmContext) OnVMStart(size int) types.OnVMStartStatus {
-	var data []byte
-	if size > 0 {
-		var err error
-		if data, err = proxywasm.GetVMConfiguration(); err != nil {
-			proxywasm.LogCritical("requestlog: read the VM configuration: " + err.Error())
-			return types.OnVMStartStatusFailed
-		}
-	}
-	direction, err := parseVMConfig(data)
-	if err != nil {
-		proxywasm.LogCritical("requestlog: VM configuration: " + err.Error())
+	direction, ok := configuration.VM("requestlog", size, parseVMConfig)
+	if !ok {
 		return types.OnVMStartStatusFailed
 	}
 	v.direction = direction
@@ -69,17 +61,8 @@ type plugin struct {
 
 // OnPluginStart reads the plugin configuration.
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
-	var data []byte
-	if size > 0 {
-		var err error
-		if data, err = proxywasm.GetPluginConfiguration(); err != nil {
-			proxywasm.LogCritical("requestlog: read the plugin configuration: " + err.Error())
-			return types.OnPluginStartStatusFailed
-		}
-	}
-	c, err := parseConfig(data)
-	if err != nil {
-		proxywasm.LogCritical("requestlog: plugin configuration: " + err.Error())
+	c, ok := configuration.Plugin("requestlog", size, parseConfig)
+	if !ok {
 		return types.OnPluginStartStatusFailed
 	}
 	p.config = c
