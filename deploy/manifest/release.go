@@ -7,10 +7,10 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
 	"oras.land/oras-go/v2/registry"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // Release is what was published of one version of one filter: in a registry, in a
@@ -34,10 +34,6 @@ type Release struct {
 	WasmSHA256 string
 }
 
-// maxVersion is how long a label's value may be.
-// Reference: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
-const maxVersion = 63
-
 var (
 	sha256Hex      = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	manifestDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -56,12 +52,8 @@ func (r Release) Check() error {
 }
 
 func (r Release) check() error {
-	version, err := semver.StrictNewVersion(r.Version)
-	if err != nil || version.Metadata() != "" {
-		return fmt.Errorf("version %q is not a semantic version without build metadata; write one such as 1.4.0 or 1.4.0-rc.1", r.Version)
-	}
-	if len(r.Version) > maxVersion {
-		return fmt.Errorf("the version is longer than the %d characters of a label", maxVersion)
+	if _, err := versions.Parse(r.Version); err != nil {
+		return err
 	}
 	if r.Repository == "" && r.URL == "" {
 		return errors.New("it is neither in a registry nor in a storage; push or upload it first")

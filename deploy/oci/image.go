@@ -107,7 +107,7 @@ type Filter struct {
 // Release is what the filters of one release have in common. The same filters and
 // the same release give the same manifests, anywhere and at any time.
 type Release struct {
-	// Version is a semantic version: see ParseVersion.
+	// Version is a semantic version: three numbers, perhaps a pre-release, without a v.
 	Version string
 	// Revision is the commit that the filters were built from.
 	Revision string

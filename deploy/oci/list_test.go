@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // emptyArchive is a layer with one file, which is not plugin.wasm.
@@ -68,30 +70,6 @@ func TestList(t *testing.T) {
 	})
 }
 
-func TestParseVersion(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"1.4.0":                             "",
-		"0.0.0":                             "",
-		"1.4.0-rc.1":                        "",
-		"v1.4.0":                            "write it without the v: 1.4.0",
-		"1.4":                               "not a semantic version",
-		"latest":                            "not a semantic version",
-		"":                                  "not a semantic version",
-		"01.4.0":                            "not a semantic version",
-		"1.4.0+build.5":                     "leave +build.5 out",
-		"1.4.0\t":                           "not a semantic version",
-		"1.4.0/../x":                        "not a semantic version",
-		"1.4.0-" + strings.Repeat("a", 115): "",
-		"1.4.0-" + strings.Repeat("a", 116): "too long",
-	} {
-		_, err := ParseVersion(text)
-		if (want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), want)) {
-			t.Errorf("%q: error %v, want %q", text, err, want)
-		}
-	}
-}
-
 // FuzzTags: no tag is both a version and a moving tag, or of two shapes, and every
 // version's tag is read back as what it is.
 func FuzzTags(f *testing.F) {
@@ -102,7 +80,7 @@ func FuzzTags(f *testing.F) {
 		if kind, ok := parseTag(text); ok && (kind.version != nil) == (kind.moving != "") {
 			t.Errorf("tag %q: version %v, moving %q", text, kind.version, kind.moving)
 		}
-		v, err := ParseVersion(text)
+		v, err := versions.Parse(text)
 		if err != nil {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // Move lets the moving tags (1.4, 1, latest, and the same of the other shapes)
@@ -103,7 +104,7 @@ func (r *Registry) image(ctx context.Context, repo repository, reference string)
 
 // newMover looks which moving tags do not point to an image.
 func (r *Registry) newMover(ctx context.Context, p Published) (*mover, error) {
-	version, err := ParseVersion(p.Version)
+	version, err := versions.Parse(p.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +229,7 @@ func (r *Registry) ahead(ctx context.Context, repo repository, current ocispec.D
 		Annotations map[string]string `json:"annotations"`
 	}
 	err = json.Unmarshal(data, &manifest)
-	version, versionErr := ParseVersion(strings.TrimPrefix(manifest.Annotations[ocispec.AnnotationVersion], "v"))
+	version, versionErr := versions.Parse(strings.TrimPrefix(manifest.Annotations[ocispec.AnnotationVersion], "v"))
 	if err != nil || versionErr != nil {
 		return false, fmt.Errorf("it points to %s, which does not say its version (annotation %s), so whether %s is newer is unknown; delete that tag, or move it by hand", current.Digest, ocispec.AnnotationVersion, ours)
 	}

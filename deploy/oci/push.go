@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // parallel is how many filters are worked on side by side. Registries begin to
@@ -177,7 +178,7 @@ func (p Published) String() string {
 
 // plan builds the images.
 func (r *Registry) plan(opts PushOptions) ([]*job, error) {
-	if _, err := ParseVersion(opts.Release.Version); err != nil {
+	if _, err := versions.Parse(opts.Release.Version); err != nil {
 		return nil, fmt.Errorf("push: %w", err)
 	}
 	if len(opts.Shapes) == 0 {

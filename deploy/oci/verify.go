@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // Verification is what a registry holds under a reference.
@@ -68,7 +69,7 @@ func Verify(ctx context.Context, r *Registry, ref Reference) (*Verification, err
 // VerifyVersion verifies a filter's version in every shape that is published; the
 // artifact has to be.
 func VerifyVersion(ctx context.Context, r *Registry, filter, version string) ([]*Verification, error) {
-	if _, err := ParseVersion(version); err != nil {
+	if _, err := versions.Parse(version); err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	var all []*Verification

@@ -6,34 +6,9 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
-
-// ParseVersion reads a version that can be published: a semantic version with
-// all three numbers, perhaps a pre-release, and neither a leading v nor build
-// metadata.
-//
-// Reference: https://semver.org/spec/v2.0.0.html
-func ParseVersion(text string) (*semver.Version, error) {
-	v, err := semver.StrictNewVersion(text)
-	if err != nil {
-		if _, err := semver.StrictNewVersion(strings.TrimPrefix(text, "v")); err == nil {
-			return nil, fmt.Errorf("version %q: write it without the v: %s", text, strings.TrimPrefix(text, "v"))
-		}
-		return nil, fmt.Errorf("version %q is not a semantic version; write three numbers such as 1.4.0, or 1.4.0-rc.1 for a pre-release", text)
-	}
-	if v.Metadata() != "" {
-		return nil, fmt.Errorf("version %q: a tag cannot hold build metadata, and versions that differ in nothing else count as equal; leave +%s out", text, v.Metadata())
-	}
-	if tag := Compat.tag(text); len(tag) > maxTag {
-		return nil, fmt.Errorf("version %q is too long: the tag %s would have more than %d characters", text, tag, maxTag)
-	}
-	return v, nil
-}
-
-// maxTag is how long a tag may be.
-//
-// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
-const maxTag = 128
 
 // movingTags are the tags that stand for the newest version of a range, the
 // narrowest first. A pre-release has none.
@@ -67,7 +42,7 @@ func parseTag(tag string) (kind tagKind, ok bool) {
 		kind.moving = tag
 		return kind, true
 	}
-	v, err := ParseVersion(tag)
+	v, err := versions.Parse(tag)
 	kind.version = v
 	return kind, err == nil
 }

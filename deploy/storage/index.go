@@ -10,6 +10,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // IndexVersion is the version of index.json's form. It changes when a reader of the
@@ -60,7 +61,7 @@ func ParseIndex(data []byte, filter string) (*Index, error) {
 		return nil, fmt.Errorf("it is the index of %q in form %d, not of %q in form %d; move it away to have a new one written", shorten(index.Name), index.IndexVersion, filter, IndexVersion)
 	}
 	for _, entry := range index.Versions {
-		if err := checkVersion(entry.Version); err != nil {
+		if _, err := versions.Parse(entry.Version); err != nil {
 			return nil, err
 		}
 		if !isSHA256(entry.WasmSHA256) {

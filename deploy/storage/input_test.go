@@ -103,7 +103,7 @@ func TestUploadRefuses(t *testing.T) {
 		{"v", release("v1.0.0", headers), `upload: version "v1.0.0": write it without the v: 1.0.0`, nil},
 		{"no version", release("latest", headers), `upload: version "latest" is not a semantic version; write three numbers such as 1.4.0, or 1.4.0-rc.1 for a pre-release`, nil},
 		{"escaping version", release("../1.0.0", headers), `upload: version "../1.0.0" is not a semantic version; `, nil},
-		{"metadata", release("1.0.0+linux", headers), `upload: version "1.0.0+linux": versions that differ only in build metadata count as equal; leave +linux out`, nil},
+		{"metadata", release("1.0.0+linux", headers), `upload: version "1.0.0+linux": a registry's tag cannot hold build metadata, and versions that differ in nothing else count as equal; leave +linux out`, nil},
 		{"filter name", release("1.0.0", renamed), `upload: filter name "Headers": `, nil},
 		{"escaping filter name", release("1.0.0", escaping), `upload: filter name "../../etc": `, nil},
 		{"module is gone", release("1.0.0", missing), `: headers: not built; run "go tool mage build": open `, build.ErrNotBuilt},

@@ -1,14 +1,11 @@
 package storage
 
 import (
-	"fmt"
 	"mime"
 	"path"
-	"strings"
-
-	"github.com/Masterminds/semver/v3"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // ModuleKey is where a module is, as seen from the storage's address.
@@ -39,30 +36,13 @@ const (
 // checkNames keeps keys inside the storage's address: what filters and versions
 // are made of needs no escaping in a URL and cannot climb out of a folder.
 func checkNames(version string, filters []string) error {
-	if err := checkVersion(version); err != nil {
+	if _, err := versions.Parse(version); err != nil {
 		return err
 	}
 	for _, filter := range filters {
 		if err := catalog.CheckName(filter); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkVersion accepts a semantic version with all three numbers, perhaps with a
-// pre-release, and without build metadata, which version order ignores.
-//
-// Reference: https://semver.org/spec/v2.0.0.html
-func checkVersion(version string) error {
-	v, err := semver.StrictNewVersion(version)
-	switch {
-	case err != nil && strings.HasPrefix(version, "v"):
-		return fmt.Errorf("version %q: write it without the v: %s", version, version[1:])
-	case err != nil:
-		return fmt.Errorf("version %q is not a semantic version; write three numbers such as 1.4.0, or 1.4.0-rc.1 for a pre-release", version)
-	case v.Metadata() != "":
-		return fmt.Errorf("version %q: versions that differ only in build metadata count as equal; leave +%s out", version, v.Metadata())
 	}
 	return nil
 }

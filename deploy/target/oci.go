@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -75,11 +76,11 @@ func Pull(ctx context.Context, c config.Config, reference, file string, out Outp
 
 // Verify verifies a reference, or a version of all filters.
 func Verify(ctx context.Context, c config.Config, what string, out Output) error {
-	if _, err := oci.ParseVersion(what); err == nil {
+	if _, err := versions.Parse(what); err == nil {
 		return verifyVersion(ctx, c, what, out)
 	}
 	if !strings.ContainsAny(what, ":/") {
-		_, err := oci.ParseVersion(what)
+		_, err := versions.Parse(what)
 		return fmt.Errorf("verify: %w; or a reference, such as headers:1.4.0", err)
 	}
 	return withReference(ctx, c, what, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
@@ -351,7 +352,7 @@ func shapes(c config.Config) ([]oci.Shape, error) {
 
 // release is the release of a version from this checkout.
 func release(ctx context.Context, version string) (oci.Release, error) {
-	if _, err := oci.ParseVersion(version); err != nil {
+	if _, err := versions.Parse(version); err != nil {
 		return oci.Release{}, err
 	}
 	info, err := gitinfo.Read(ctx, "")

@@ -14,6 +14,7 @@ import (
 
 	"oras.land/oras-go/v2/errdef"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -38,7 +39,7 @@ func Read(ctx context.Context, opts Options) ([]manifest.Release, error) {
 	if opts.Registry == nil && opts.Storage == nil {
 		return nil, errors.New("read release: neither a registry nor a storage was given")
 	}
-	if _, err := oci.ParseVersion(opts.Version); err != nil {
+	if _, err := versions.Parse(opts.Version); err != nil {
 		return nil, fmt.Errorf("read release: %w", err)
 	}
 	releases := make([]manifest.Release, len(opts.Filters))
