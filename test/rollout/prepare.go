@@ -1,0 +1,127 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// The releases that are rolled out. The first is what the repository builds; the
+// second adds [ReleaseHeader] to every response.
+const (
+	First  = "1.0.0"
+	Second = "1.1.0"
+)
+
+const (
+	defaultParallel = 4
+	// defaultStepTimeout is long, for it is only reached by what is broken: V8
+	// needs seconds of a free processor for what the ordinary Go compiler makes.
+	defaultStepTimeout = time.Minute
+)
+
+// Options say what is rolled out and through which stores.
+type Options struct {
+	// Root is the repository's folder. Default: ".".
+	Root string
+	// Compiler and GoToolchain are those of build.Options.
+	Compiler, GoToolchain string
+	// Registry is where to push: each scenario does so below a path of its own,
+	// because one of them moves tags and because agents that share a machine also
+	// share a cache. It is spoken to in plain HTTP. Required: the address.
+	Registry oci.RegistryOptions
+	// Storage is where to upload, likewise. Required: URL and PublicURL.
+	Storage storage.Options
+	// ProxyRegistry and ProxyStorage are what proxies call the registry's address
+	// and the storage's public URL. Default: the same.
+	ProxyRegistry, ProxyStorage string
+	// Parallel is how many scenarios are played side by side. Default: 4.
+	Parallel int
+	// StepTimeout bounds each step. Default: 1 minute.
+	StepTimeout time.Duration
+	// Out is told what is built and what was seen. Default: nothing is told.
+	Out io.Writer
+}
+
+// Rollout is two releases of the filters, ready to be played.
+type Rollout struct {
+	options Options
+	filters []catalog.Filter
+	// modules are the built filters of each release, in the order of filters.
+	modules map[string][]build.Module
+	dir     string // for manifests
+	report  report
+}
+
+// names are the filters whose doings the scenarios know.
+var names = []string{authtoken, headers, requestlog}
+
+// Prepare builds both releases of Slipway's own filters. What is up to date below
+// dist is not built again.
+func Prepare(ctx context.Context, o Options) (*Rollout, error) {
+	if o.Root == "" {
+		o.Root = "."
+	}
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	if o.Parallel == 0 {
+		o.Parallel = defaultParallel
+	}
+	if o.StepTimeout == 0 {
+		o.StepTimeout = defaultStepTimeout
+	}
+	if o.ProxyRegistry == "" {
+		o.ProxyRegistry = o.Registry.Address
+	}
+	if o.ProxyStorage == "" {
+		o.ProxyStorage = o.Storage.PublicURL
+	}
+	r := &Rollout{options: o, modules: map[string][]build.Module{}}
+	var err error
+	if r.filters, err = catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: names}); err != nil {
+		return nil, err
+	}
+	if r.dir, err = os.MkdirTemp("", "slipway-rollout-"); err != nil {
+		return nil, err
+	}
+	if err := r.build(ctx); err != nil {
+		_ = r.Close() // err says more
+		return nil, fmt.Errorf("prepare the roll-out: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Rollout) build(ctx context.Context) error {
+	compile := func(release, dist string, filters []catalog.Filter) (err error) {
+		r.modules[release], err = build.Build(ctx, build.Options{
+			Filters:     filters,
+			Dist:        filepath.Join(r.options.Root, dist),
+			Compiler:    r.options.Compiler,
+			GoToolchain: r.options.GoToolchain,
+			Out:         r.options.Out,
+		})
+		return err
+	}
+	if err := compile(First, "dist", r.filters); err != nil {
+		return err
+	}
+	sources := filepath.Join(r.dir, "filter")
+	second, err := secondRelease(r.filters, sources)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(r.options.Out, "the same as release %s, which says so in the header %s:\n", Second, ReleaseHeader)
+	return compile(Second, filepath.Join("dist", "rollout"), second)
+}
+
+// Close removes what Prepare made, but for the modules below dist.
+func (r *Rollout) Close() error { return os.RemoveAll(r.dir) }

@@ -1,0 +1,173 @@
+package rollout
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+const (
+	defaultHeader = "hello world"
+	// token is what httpbin gives out as auth service; no space, because it
+	// stands in a URL.
+	token = "rollout-token"
+	// counter is the name in Envoy's /stats.
+	counter = "wasmcustom.hello_header_counter"
+)
+
+// sight is which release of each filter is live, which shows in what one request
+// leaves behind. Empty: none is.
+type sight struct {
+	authtoken, headers, requestlog string
+	// header is the value that headers shows to httpbin. Default: defaultHeader.
+	header string
+}
+
+// seeReleases sees one release of some filters, and nothing of the others.
+func seeReleases(release string, filters ...string) func(context.Context, *stage) error {
+	var want sight
+	for _, f := range filters {
+		switch f {
+		case authtoken:
+			want.authtoken = release
+		case headers:
+			want.headers = release
+		case requestlog:
+			want.requestlog = release
+		}
+	}
+	return func(ctx context.Context, s *stage) error { return s.sees(ctx, want) }
+}
+
+// sees sends one request and compares what everybody saw of it.
+func (s *stage) sees(ctx context.Context, want sight) error {
+	if want.header == "" {
+		want.header = defaultHeader
+	}
+	s.requests++
+	path := fmt.Sprintf("/headers?request=%d", s.requests)
+	before, err := s.workload.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	res, err := s.workload.Get(ctx, path, http.Header{"Hello": {"world"}})
+	if err != nil {
+		return err
+	}
+	if res.Status != http.StatusOK {
+		return fmt.Errorf("status %d, want 200: %s", res.Status, res.Body)
+	}
+	var httpbin struct{ Headers http.Header }
+	if err := json.Unmarshal(res.Body, &httpbin); err != nil {
+		return fmt.Errorf("read what httpbin saw: %w: %s", err, res.Body)
+	}
+	after, err := s.workload.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	lines, err := s.workload.Log(ctx)
+	if err != nil {
+		return err
+	}
+
+	var stamps []string // in the order of a response: the last filter comes first
+	for _, f := range []struct{ name, release string }{{requestlog, want.requestlog}, {headers, want.headers}, {authtoken, want.authtoken}} {
+		if f.release == Second {
+			stamps = append(stamps, releaseValue(f.name))
+		}
+	}
+	counted := after[counter] - before[counter]
+	logged := 0
+	for _, line := range lines {
+		if strings.Contains(line, fmt.Sprintf("%q:%q", "path", path)) {
+			logged++
+		}
+	}
+	return firstError(
+		sameValues("the client", res.Header, ReleaseHeader, stamps...),
+		sameValues("httpbin", httpbin.Headers, "X-My-Custom-Header", only(want.headers, want.header)...),
+		sameNumber("the counter "+counter+" rose by", counted, want.headers),
+		sameValues("the client", res.Header, "X-Wasm-Filter", only(want.authtoken, "hello from wasm")...),
+		sameValues("the client", res.Header, "X-Auth", only(want.authtoken, token)...),
+		sameNumber("the proxy's log lines about one request are", uint64(logged), want.requestlog),
+	)
+}
+
+// only is the value if the release is not empty.
+func only(release, value string) []string {
+	if release == "" {
+		return nil
+	}
+	return []string{value}
+}
+
+func sameValues(who string, h http.Header, name string, want ...string) error {
+	if got := h.Values(name); !slices.Equal(got, want) {
+		return fmt.Errorf("%s saw %s: %q, want %q", who, name, got, want)
+	}
+	return nil
+}
+
+func sameNumber(what string, got uint64, release string) error {
+	want := uint64(0)
+	if release != "" {
+		want = 1
+	}
+	if got != want {
+		return fmt.Errorf("%s %d, want %d", what, got, want)
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seeDenied sees what Istio's agent puts in the place of a filter that it cannot
+// fetch.
+func seeDenied(ctx context.Context, s *stage) error {
+	res, err := s.workload.Get(ctx, "/get", nil)
+	if err != nil {
+		return err
+	}
+	if res.Status != http.StatusForbidden || !strings.Contains(string(res.Body), "RBAC") {
+		return fmt.Errorf("status %d, want 403 by RBAC: %s", res.Status, res.Body)
+	}
+	return nil
+}
+
+// seeAgent sees a line of the agent since the step began, with its words for why it
+// could not fetch and for what it did instead.
+func seeAgent(why, instead string) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		lines, err := s.workload.Log(ctx)
+		if err != nil {
+			return err
+		}
+		for _, line := range lines[min(s.mark, len(lines)):] {
+			if strings.Contains(line, why) && strings.Contains(line, "applying "+instead+" RBAC filter") {
+				return nil
+			}
+		}
+		return fmt.Errorf("the agent did not say %q and that it applies an RBAC filter to %s", why, instead)
+	}
+}
+
+func both(see ...func(context.Context, *stage) error) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		for _, one := range see {
+			if err := one(ctx, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
