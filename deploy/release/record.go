@@ -1,0 +1,158 @@
+package release
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// RecordVersion is the version of the record's form. It changes when a reader of
+// the old form could misread the new one.
+const RecordVersion = 1
+
+// Schema is the JSON schema of the record.
+//
+// Reference: https://json-schema.org/draft/2020-12
+//
+//go:embed schema/v1.json
+var Schema []byte
+
+// SchemaURL is where the schema is for everybody: its $id.
+const SchemaURL = "https://raw.githubusercontent.com/slipway-wasm/slipway/main/deploy/release/schema/v1.json"
+
+// Record is the content of release.json: all that was released, in one place. It
+// depends on the commit, the compiler and where it was published, and not on how
+// often the release was interrupted; only Times does.
+type Record struct {
+	// Schema is SchemaURL.
+	Schema string `json:"$schema"`
+	// RecordVersion is RecordVersion.
+	RecordVersion int `json:"recordVersion"`
+	// Version is the version of all filters, for example "1.4.0".
+	Version string `json:"version"`
+	// Tag is the git tag of the release: "v1.4.0", or "headers/v1.4.0" for one
+	// filter. A rehearsal does not need it to exist.
+	Tag string `json:"tag"`
+	// Rehearsal says that it was published in the embedded registry and storage,
+	// where nobody else can read it.
+	Rehearsal bool `json:"rehearsal"`
+	// Commit is the full hash of the commit.
+	Commit string `json:"commit"`
+	// Committed is when the commit was made, in UTC.
+	Committed time.Time `json:"committed"`
+	// Source is the URL of the sources; empty if they have none.
+	Source string `json:"source,omitempty"`
+	// Compiler is what built all filters.
+	Compiler build.Toolchain `json:"compiler"`
+	// EnvoyVersions are the versions of Envoy that the filters ran in, the lowest
+	// first.
+	EnvoyVersions []string `json:"envoyVersions"`
+	// Tools are the programs and libraries that made the release, by name.
+	Tools []Tool `json:"tools"`
+	// Filters are the filters that were released, by name.
+	Filters []Filter `json:"filters"`
+	// Times say how long it took; nil until the release is done.
+	Times *Times `json:"times,omitempty"`
+}
+
+// Filter is one filter of a release.
+type Filter struct {
+	// Name is the filter's name.
+	Name string `json:"name"`
+	// WasmSHA256 is the sha256 of the module, in hex. It is not a manifest digest.
+	WasmSHA256 string `json:"wasmSha256"`
+	// WasmSize is the module's size in bytes.
+	WasmSize int64 `json:"wasmSize"`
+	// URL is where readers fetch the module; empty if it is in no storage.
+	URL string `json:"url,omitempty"`
+	// Manifests are the manifests in the registry, one for each shape; none if it
+	// is in no registry.
+	Manifests []Manifest `json:"manifests,omitempty"`
+	// Previous is the version before this one; nil for the first.
+	Previous *Previous `json:"previous,omitempty"`
+}
+
+// Manifest is a filter's manifest in one shape.
+type Manifest struct {
+	// Shape is the manifest's form.
+	Shape oci.Shape `json:"shape"`
+	// Repository is the repository's full name, and Tag the version's tag in it.
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	// ManifestDigest is the manifest digest, "sha256:…".
+	ManifestDigest string `json:"manifestDigest"`
+}
+
+// Previous is a version that was published before.
+type Previous struct {
+	// Version is its version.
+	Version string `json:"version"`
+	// WasmSize is its module's size in bytes.
+	WasmSize int64 `json:"wasmSize"`
+}
+
+// Tool is a program or library with its version.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Times say when a release was made and how long its steps took.
+type Times struct {
+	// Started and Finished are those of the run that finished it, in UTC.
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	// Steps are the steps of that run, in their order.
+	Steps []StepTime `json:"steps"`
+}
+
+// StepTime is how long one step took.
+type StepTime struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	// Confirmed says that an earlier run had done it.
+	Confirmed bool `json:"confirmed,omitempty"`
+}
+
+// ReadRecord reads a record. It refuses one of a later form and one with fields
+// that it does not know.
+func ReadRecord(path string) (*Record, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the release's record: %w", err)
+	}
+	record := new(Record)
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(record)
+	if err == nil && record.RecordVersion != RecordVersion {
+		err = fmt.Errorf("it has form %d, and this Slipway knows %d", record.RecordVersion, RecordVersion)
+	}
+	if err == nil && decoder.More() {
+		err = errors.New("something follows it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the release's record %s: %w", path, err)
+	}
+	return record, nil
+}
+
+// Same reports whether two records say the same, whenever the releases were made.
+func (r Record) Same(other Record) bool {
+	r.Times, other.Times = nil, nil
+	ours, err := r.encode()
+	theirs, err2 := other.encode()
+	return err == nil && err2 == nil && bytes.Equal(ours, theirs)
+}
+
+func (r Record) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(r, "", "  ")
+	return append(data, '\n'), err
+}
