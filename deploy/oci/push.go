@@ -47,6 +47,12 @@ type PushOptions struct {
 	// HoldTags leaves the moving tags where they are, for a release that checks
 	// more before it calls Move.
 	HoldTags bool
+	// InOrder sets the version tags filter by filter, in the order of their names,
+	// each one only when the one before was read back. So of two releases that meet
+	// one gets all of them, and the other stops at the first filter in which they
+	// differ. Default: all are set at once, which waits once for all of them, and of
+	// two pushes that meet each may get some.
+	InOrder bool
 }
 
 // Published is one manifest in a registry, under its version.
@@ -98,14 +104,8 @@ type job struct {
 // anywhere: no tag points to something incomplete, and the same push again
 // finishes the job. What the registry has already is not sent.
 func Push(ctx context.Context, r *Registry, opts PushOptions) ([]Published, error) {
-	jobs, err := r.plan(opts)
+	jobs, err := r.look(ctx, opts)
 	if err != nil {
-		return nil, err
-	}
-	if err := each(jobs, "look up", func(j *job) (err error) {
-		j.exists, err = j.slot.Check(ctx)
-		return err
-	}); err != nil {
 		return nil, err
 	}
 	missing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.exists })
@@ -116,17 +116,63 @@ func Push(ctx context.Context, r *Registry, opts PushOptions) ([]Published, erro
 	if err := each(missing, "push", func(j *job) error { return r.send(ctx, j, sources) }); err != nil {
 		return nil, err
 	}
-	if err := setVersionTags(ctx, missing); err != nil {
-		return nil, err
-	}
-	published := make([]Published, len(jobs))
-	for i, j := range jobs {
-		published[i] = j.published()
+	for _, turn := range turns(missing, opts.InOrder) {
+		if err := setVersionTags(ctx, turn); err != nil {
+			return nil, err
+		}
 	}
 	if opts.HoldTags {
-		return published, nil
+		return published(jobs), nil
 	}
-	return Move(ctx, r, published)
+	return Move(ctx, r, published(jobs))
+}
+
+// Look does the first part of Push, which changes nothing: it returns what a push
+// would publish, with Unchanged where it is published already. The error is a
+// *immutable.Conflict where something else is.
+func Look(ctx context.Context, r *Registry, opts PushOptions) ([]Published, error) {
+	jobs, err := r.look(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return published(jobs), nil
+}
+
+func (r *Registry) look(ctx context.Context, opts PushOptions) ([]*job, error) {
+	jobs, err := r.plan(opts)
+	if err != nil {
+		return nil, err
+	}
+	return jobs, each(jobs, "look up", func(j *job) (err error) {
+		j.exists, err = j.slot.Check(ctx)
+		return err
+	})
+}
+
+// turns are the jobs whose version tags are set together: those of one filter
+// after those of the other if the order matters, else all.
+func turns(jobs []*job, inOrder bool) [][]*job {
+	if !inOrder {
+		return [][]*job{jobs}
+	}
+	jobs = slices.Clone(jobs)
+	slices.SortStableFunc(jobs, func(a, b *job) int { return strings.Compare(a.name, b.name) })
+	var all [][]*job
+	for i, j := range jobs {
+		if i == 0 || jobs[i-1].name != j.name {
+			all = append(all, nil)
+		}
+		all[len(all)-1] = append(all[len(all)-1], j)
+	}
+	return all
+}
+
+func published(jobs []*job) []Published {
+	list := make([]Published, len(jobs))
+	for i, j := range jobs {
+		list[i] = j.published()
+	}
+	return list
 }
 
 // setVersionTags writes the version tags, waits once for all of them, and reads

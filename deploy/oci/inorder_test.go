@@ -1,0 +1,105 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+)
+
+// TestPushInOrder lets two releases of one version meet, of which each begins with
+// what the other has last. One has to get all filters, and the other none.
+func TestPushInOrder(t *testing.T) {
+	t.Parallel()
+	address := startRegistry(t, embedded.Options{})
+	names := []string{"authtoken", "headers", "requestlog"}
+	for round := range 5 {
+		release := testRelease(fmt.Sprintf("1.0.%d", round))
+		var rivals [2][]Filter
+		for i, name := range names {
+			rivals[0] = append(rivals[0], testFilter(t, name, "ours"))
+			rivals[1] = append(rivals[1], testFilter(t, names[len(names)-1-i], "theirs"))
+		}
+		var failures [2]error
+		var group sync.WaitGroup
+		start := make(chan struct{})
+		for i, filters := range rivals {
+			r := openTest(t, address)
+			group.Go(func() {
+				<-start
+				_, failures[i] = Push(t.Context(), r, PushOptions{Filters: filters, Release: release, HoldTags: true, InOrder: true})
+			})
+		}
+		close(start)
+		group.Wait()
+		if (failures[0] == nil) == (failures[1] == nil) {
+			t.Fatalf("%s: one has to win; errors are %v and %v", release.Version, failures[0], failures[1])
+		}
+		winner := 0
+		if failures[0] != nil {
+			winner = 1
+		}
+		if conflict := new(immutable.Conflict); !errors.As(failures[1-winner], &conflict) {
+			t.Errorf("the loser's error is %v", failures[1-winner])
+		}
+		looked, err := Look(t.Context(), openTest(t, address), PushOptions{Filters: rivals[winner], Release: release})
+		if err != nil {
+			t.Errorf("%s: %v", release.Version, err)
+		}
+		for _, p := range looked {
+			if !p.Unchanged {
+				t.Errorf("%s: %s is not published", release.Version, p.Filter)
+			}
+		}
+	}
+}
+
+func TestLook(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, startRegistry(t, embedded.Options{}))
+	there, missing := testFilter(t, "authtoken", "a"), testFilter(t, "headers", "b")
+	want := push(t, r, "1.4.0", there)[0]
+	looked, err := Look(t.Context(), r, PushOptions{Filters: []Filter{there, missing}, Release: testRelease("1.4.0")})
+	if err != nil || len(looked) != 2 || !looked[0].Unchanged || looked[0].ManifestDigest != want.ManifestDigest || looked[1].Unchanged {
+		t.Errorf("%+v, %v", looked, err)
+	}
+	if digest := digestOf(t, r, "headers", "1.4.0"); digest != "" {
+		t.Errorf("looking published %s", digest)
+	}
+	_, err = Look(t.Context(), r, PushOptions{Filters: []Filter{missing, testFilter(t, "authtoken", "other")}, Release: testRelease("1.4.0")})
+	if conflict := new(immutable.Conflict); !errors.As(err, &conflict) || conflict.Published != want.ManifestDigest {
+		t.Errorf("error %v, want a conflict", err)
+	}
+}
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	places(t, func(t *testing.T, r *Registry) {
+		if list, err := Versions(t.Context(), r, "headers"); err != nil || len(list) != 0 {
+			t.Errorf("of a filter that was never published: %v, %v", list, err)
+		}
+		if _, err := ModuleOf(t.Context(), r, "headers", "1.4.0"); !absent(err) {
+			t.Errorf("the module of what was never published: error %v", err)
+		}
+		filter := testFilter(t, "headers", "a")
+		for _, version := range []string{"1.9.0", "1.10.0", "1.10.0-rc.1"} {
+			push(t, r, version, filter)
+		}
+		list, err := Versions(t.Context(), r, "headers")
+		if err != nil || len(list) != 3 || list[0].String() != "1.10.0" || list[1].String() != "1.10.0-rc.1" || list[2].String() != "1.9.0" {
+			t.Errorf("versions %v, %v", list, err)
+		}
+		module, err := ModuleOf(t.Context(), r, "headers", "1.9.0")
+		want := Module{
+			Reference:  r.Address() + "/headers@" + digestOf(t, r, "headers", "1.9.0"),
+			WasmSHA256: filter.Module.WasmSHA256,
+			WasmSize:   filter.Module.Size,
+		}
+		if err != nil || module != want {
+			t.Errorf("module %+v, %v; want %+v", module, err, want)
+		}
+	})
+}
