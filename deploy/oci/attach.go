@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -40,6 +41,8 @@ type Attachment struct {
 	// Created is when the content was made. Default: the time of the subject's
 	// commit. It is a part of the attachment's digest.
 	Created time.Time
+	// Annotations are those of its manifest, besides the time when it was made.
+	Annotations map[string]string
 }
 
 // mediaTypeRule is RFC 6838's: a type and a subtype of up to 127 characters each.
@@ -111,8 +114,12 @@ func attachmentImage(a Attachment, subject ocispec.Descriptor, created string) (
 		Layers:       []ocispec.Descriptor{layer.Descriptor},
 		Subject:      &ocispec.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
 	}
+	manifest.Annotations = maps.Clone(a.Annotations)
 	if created != "" {
-		manifest.Annotations = map[string]string{ocispec.AnnotationCreated: created}
+		if manifest.Annotations == nil {
+			manifest.Annotations = map[string]string{}
+		}
+		manifest.Annotations[ocispec.AnnotationCreated] = created
 	}
 	content, err := json.Marshal(manifest)
 	if err != nil {

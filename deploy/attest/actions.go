@@ -1,0 +1,109 @@
+package attest
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// What GitHub Actions sets in a job that has the permission "id-token: write".
+//
+// Reference: https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
+const (
+	tokenURLVariable = "ACTIONS_ID_TOKEN_REQUEST_URL"
+	tokenVariable    = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+)
+
+// audience is whom the identity token is for.
+//
+// Reference: https://github.com/sigstore/fulcio/blob/main/docs/oidc.md
+const audience = "sigstore"
+
+// HasIdentity reports whether this process can sign keyless: it runs in a job of
+// GitHub Actions that may ask for an identity token.
+func HasIdentity() bool {
+	return os.Getenv(tokenURLVariable) != "" && os.Getenv(tokenVariable) != ""
+}
+
+// IdentityToken asks GitHub Actions for a token that says which workflow run this
+// is. The token is a secret, valid for minutes.
+func IdentityToken(ctx context.Context) (string, error) {
+	if !HasIdentity() {
+		return "", errors.New(`nobody says who signs: set SIGN_KEY to a key, or run in a job of GitHub Actions with the permission "id-token: write"`)
+	}
+	token, err := requestToken(ctx, os.Getenv(tokenURLVariable), os.Getenv(tokenVariable))
+	if err != nil {
+		return "", fmt.Errorf("ask GitHub Actions for an identity token: %w", err)
+	}
+	return token, nil
+}
+
+func requestToken(ctx context.Context, address, secret string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", fmt.Errorf("%s is no URL", tokenURLVariable)
+	}
+	query := u.Query()
+	query.Set("audience", audience)
+	u.RawQuery = query.Encode()
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "bearer "+secret)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		// Without url.Error's text, which repeats the URL.
+		var failed *url.Error
+		if errors.As(err, &failed) {
+			err = failed.Err
+		}
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("it answers %s", response.Status)
+	}
+	var answer struct {
+		Value string `json:"value"`
+	}
+	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&answer); err != nil || answer.Value == "" {
+		return "", errors.New("its answer holds no token")
+	}
+	return answer.Value, nil
+}
+
+// claims are what a token of GitHub Actions says, as far as it is used here.
+//
+// Reference: https://docs.github.com/en/actions/reference/security/oidc#oidc-token-claims
+type claims struct {
+	// JobWorkflowRef is the workflow file that the job is in, which is another
+	// one than the run's if that calls it: "acme/filters/.github/workflows/a.yml@refs/tags/v1".
+	JobWorkflowRef string `json:"job_workflow_ref"`
+}
+
+// readClaims does not verify the token: GitHub has just handed it out.
+func readClaims(token string) (c claims, err error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return c, errors.New("the identity token is no JWT")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err == nil {
+		err = json.Unmarshal(payload, &c)
+	}
+	if err != nil {
+		return c, errors.New("the identity token cannot be read")
+	}
+	return c, nil
+}

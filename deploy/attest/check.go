@@ -1,0 +1,62 @@
+package attest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// State is what was found of something that a release should have.
+type State string
+
+const (
+	// OK says that it is there and right.
+	OK State = "ok"
+	// Missing says that it is not there.
+	Missing State = "missing"
+	// Wrong says that it is there and not what it should be.
+	Wrong State = "wrong"
+	// Unchecked says that it is there and nobody said whose word counts.
+	Unchecked State = "unchecked"
+)
+
+// Check is one line of what was verified.
+type Check struct {
+	// Subject is what it is about: a reference, a URL or a file.
+	Subject string `json:"subject"`
+	// What was verified: manifest, signature, provenance, sbom, module, sum or
+	// record.
+	What string `json:"what"`
+	// State is what was found.
+	State State `json:"state"`
+	// Detail is why, or by whom.
+	Detail string `json:"detail,omitempty"`
+	// Optional says that it may be missing, because nobody asked for it.
+	Optional bool `json:"optional,omitempty"`
+}
+
+// ErrFailed is in the chain of what Failed returns.
+var ErrFailed = errors.New("verification failed")
+
+// Failed names every check that did not end well; nil if all did.
+func Failed(checks []Check) error {
+	var failures []error
+	for _, c := range checks {
+		if c.State == OK || (c.State == Missing && c.Optional) {
+			continue
+		}
+		failures = append(failures, fmt.Errorf("%s: %w: the %s is %s: %s", c.Subject, ErrFailed, c.What, c.State, c.Detail))
+	}
+	return errors.Join(failures...)
+}
+
+// WriteChecks writes checks as a table for people.
+func WriteChecks(w io.Writer, checks []Check) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "STATE\tWHAT\tOF\tDETAIL")
+	for _, c := range checks {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.State, c.What, c.Subject, c.Detail)
+	}
+	return table.Flush()
+}

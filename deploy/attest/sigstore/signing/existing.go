@@ -1,0 +1,47 @@
+package signing
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+)
+
+// existing finds statements that were signed before.
+type existing struct{ judge *judge }
+
+// judgeOfExisting accepts what the policy accepts; without one, what this key
+// signed, if it is one that is kept.
+func (s *signer) judgeOfExisting(ctx context.Context, policy attest.Policy) (existing, error) {
+	if !policy.IsZero() {
+		j, err := newJudge(ctx, policy)
+		return existing{j}, err
+	}
+	if s.keyless {
+		return existing{}, nil
+	}
+	verifier, err := signature.LoadDefaultVerifier(s.keypair.GetPublicKey(), loadOptions...)
+	if err != nil {
+		return existing{}, err
+	}
+	j, err := newKeyJudge(verifier)
+	return existing{j}, err
+}
+
+// has reports whether a valid bundle makes a statement of the same type about the
+// same manifest.
+func (e existing) has(item attest.SignItem) bool {
+	var wanted attest.Statement
+	if e.judge == nil || json.Unmarshal(item.Statement, &wanted) != nil {
+		return false
+	}
+	for _, candidate := range item.Existing {
+		found, err := e.judge.judge(attest.VerifyItem{ManifestDigest: item.ManifestDigest, Bundle: candidate})
+		if err == nil && found.PredicateType == wanted.PredicateType {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,87 @@
+package signing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+)
+
+// judge decides whether a bundle is signed by whom a policy names.
+type judge struct {
+	verifier *verify.Verifier
+	whose    verify.PolicyOption
+}
+
+// newJudge reads what the policy trusts.
+func newJudge(ctx context.Context, policy attest.Policy) (*judge, error) {
+	switch {
+	case policy.Key != "" && (policy.Identity != "" || policy.Issuer != ""):
+		return nil, errors.New("a key and an identity are given; VERIFY_KEY is for signatures by key, VERIFY_IDENTITY and VERIFY_ISSUER for keyless ones")
+	case policy.Key != "":
+		public, err := loadPublicKey(ctx, policy.Key)
+		if err != nil {
+			return nil, err
+		}
+		verifier, err := signature.LoadDefaultVerifier(public, loadOptions...)
+		if err != nil {
+			return nil, err
+		}
+		return newKeyJudge(verifier)
+	case policy.Identity == "" || policy.Issuer == "":
+		return nil, errors.New("an identity counts for nothing without who vouches for it: set VERIFY_IDENTITY and VERIFY_ISSUER, or VERIFY_KEY")
+	}
+	return newIdentityJudge(policy)
+}
+
+// newKeyJudge trusts one key. A transparency log is not asked for: see
+// RATIONALE.md.
+func newKeyJudge(verifier signature.Verifier) (*judge, error) {
+	key := root.NewExpiringKey(verifier, time.Time{}, time.Time{})
+	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return key, nil })
+	v, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps())
+	return &judge{verifier: v, whose: verify.WithKey()}, err
+}
+
+// newIdentityJudge trusts one identity, by certificates that are in a transparency
+// log, as is the signature.
+func newIdentityJudge(policy attest.Policy) (*judge, error) {
+	trusted, err := trustedRoot(policy.TrustedRoot)
+	if err != nil {
+		return nil, err
+	}
+	opts := []verify.VerifierOption{verify.WithObserverTimestamps(1), verify.WithTransparencyLog(1)}
+	// A private Fulcio may have no log of its certificates, and then its trusted
+	// root has no key of one.
+	if len(trusted.CTLogs()) > 0 {
+		opts = append(opts, verify.WithSignedCertificateTimestamps(1))
+	}
+	v, err := verify.NewVerifier(trusted, opts...)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := verify.NewShortCertificateIdentity(policy.Issuer, "", policy.Identity, "")
+	return &judge{verifier: v, whose: verify.WithCertificateIdentity(identity)}, err
+}
+
+// trustedRoot reads a file, or fetches the public sigstore's by TUF.
+func trustedRoot(file string) (root.TrustedMaterial, error) {
+	if file == "" {
+		trusted, err := root.FetchTrustedRoot()
+		if err != nil {
+			return nil, fmt.Errorf("fetch the trusted root of the public sigstore: %w; set TRUSTED_ROOT to the file of a private one", err)
+		}
+		return trusted, nil
+	}
+	trusted, err := root.NewTrustedRootFromPath(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the trusted root %s: %w", file, err)
+	}
+	return trusted, nil
+}

@@ -1,0 +1,262 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// VerifyOptions say what is verified, and whose signatures count.
+type VerifyOptions struct {
+	// Registry is where the filters are published. Required.
+	Registry *oci.Registry
+	// Filters are the filters' names, and Version the version. Required.
+	Filters []string
+	Version string
+	// Policy says whose signatures count. Default: nobody's. Then what is not
+	// signed is missing and may be, and what is signed stays unchecked.
+	Policy Policy
+}
+
+// Verify checks signature, provenance and bill of materials of every manifest of a
+// version, from the registry alone. A statement counts if it is signed by whom the
+// policy names, is about this manifest, and says what the manifest and the version
+// say. The error is for what could not be read.
+func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
+	checks, err := verifyAll(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("verify the signatures of %s: %w", opts.Version, err)
+	}
+	return checks, nil
+}
+
+// evidence is everything that is attached to a manifest.
+type evidence struct {
+	filter   string
+	version  string
+	manifest oci.Manifest
+	sboms    []oci.Attachment
+	bundles  []json.RawMessage
+	results  []VerifyResult // one for each bundle; none without a policy
+}
+
+func verifyAll(ctx context.Context, opts VerifyOptions) ([]Check, error) {
+	all, err := gather(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if !opts.Policy.IsZero() {
+		request := VerifyRequest{Policy: opts.Policy.absolute()}
+		for _, e := range all {
+			for _, bundle := range e.bundles {
+				request.Items = append(request.Items, VerifyItem{ManifestDigest: e.manifest.ManifestDigest, Bundle: bundle})
+			}
+		}
+		response, err := run(ctx, Request{Verify: &request})
+		if err != nil {
+			return nil, err
+		}
+		results := response.Results
+		for _, e := range all {
+			e.results, results = results[:len(e.bundles)], results[len(e.bundles):]
+		}
+	}
+	var checks []Check
+	for _, e := range all {
+		for _, predicate := range predicates {
+			c := Check{Subject: e.manifest.Reference.String(), What: predicate.name, Optional: opts.Policy.IsZero()}
+			if opts.Policy.IsZero() {
+				c.State, c.Detail = e.withoutPolicy(predicate.uri)
+			} else {
+				c.State, c.Detail = e.state(predicate.uri)
+			}
+			checks = append(checks, c)
+		}
+	}
+	return checks, nil
+}
+
+func gather(ctx context.Context, opts VerifyOptions) ([]*evidence, error) {
+	var all []*evidence
+	for _, filter := range opts.Filters {
+		manifests, err := oci.Manifests(ctx, opts.Registry, filter, opts.Version)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range manifests {
+			e := &evidence{filter: filter, version: opts.Version, manifest: m}
+			if e.bundles, err = bundlesOf(ctx, opts.Registry, m); err != nil {
+				return nil, err
+			}
+			if e.sboms, err = oci.Attached(ctx, opts.Registry, m.ByDigest(), oci.TypeSBOM); err != nil {
+				return nil, err
+			}
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+// withoutPolicy is the state of a statement while nobody's signature counts.
+func (e *evidence) withoutPolicy(predicateType string) (State, string) {
+	for _, bundle := range e.bundles {
+		if claimedType(bundle) == predicateType {
+			return Unchecked, "it is signed; say by whom it has to be, with VERIFY_KEY, or VERIFY_IDENTITY and VERIFY_ISSUER"
+		}
+	}
+	if predicateType != PredicateSBOM || len(e.sboms) == 0 {
+		return Missing, "nobody signed one"
+	}
+	for _, sbom := range e.sboms {
+		if err := e.judgeSBOM(sbom.Content); err != nil {
+			return Wrong, err.Error()
+		}
+	}
+	return OK, "it is not signed"
+}
+
+// state is that of the statements of one type: it is enough that one of them is
+// right, because others may sign as well.
+func (e *evidence) state(predicateType string) (State, string) {
+	var problems []string
+	for i, result := range e.results {
+		claimed := result.PredicateType
+		if claimed == "" {
+			claimed = claimedType(e.bundles[i])
+		}
+		// What does not even say what it is may be any of them.
+		if claimed != predicateType && claimed != "" {
+			continue
+		}
+		err := e.judge(result)
+		if err == nil {
+			return OK, result.Signer
+		}
+		problems = append(problems, err.Error())
+	}
+	if len(problems) == 0 {
+		return Missing, "none is attached"
+	}
+	return Wrong, strings.Join(slices.Compact(problems), "; ")
+}
+
+// judge compares what a statement says with the manifest that it is about.
+func (e *evidence) judge(result VerifyResult) error {
+	if result.Problem != "" {
+		return errors.New(result.Problem)
+	}
+	statement, err := parseStatement(result.Statement)
+	if err != nil {
+		return err
+	}
+	if !statement.names(e.manifest.ManifestDigest) {
+		return fmt.Errorf("it is about another manifest than %s", e.manifest.ManifestDigest)
+	}
+	switch statement.PredicateType {
+	case PredicateProvenance:
+		return e.judgeProvenance(statement)
+	case PredicateSBOM:
+		return e.judgeSignedSBOM(statement)
+	}
+	return nil
+}
+
+func (e *evidence) wasmSHA256() string { return e.manifest.Annotations[oci.AnnotationWasmSHA256] }
+
+func (e *evidence) judgeProvenance(statement Statement) error {
+	var p provenance
+	if err := json.Unmarshal(statement.Predicate, &p); err != nil {
+		return fmt.Errorf("read the provenance: %w", err)
+	}
+	definition := p.BuildDefinition
+	revision := e.manifest.Annotations[ocispec.AnnotationRevision]
+	switch {
+	case !statement.names("sha256:" + e.wasmSHA256()):
+		return fmt.Errorf("it is not about the module with wasm sha256 %s", e.wasmSHA256())
+	case definition.BuildType != BuildType:
+		return fmt.Errorf("its build type is %q, and should be %s", definition.BuildType, BuildType)
+	case definition.ExternalParameters.Filter != e.filter || definition.ExternalParameters.Version != e.version:
+		return fmt.Errorf("it is of %s %s", definition.ExternalParameters.Filter, definition.ExternalParameters.Version)
+	case p.RunDetails.Builder.ID == "":
+		return errors.New("it names no builder")
+	}
+	for _, dependency := range definition.ResolvedDependencies {
+		if dependency.Digest["gitCommit"] == revision || dependency.Annotations["revision"] == revision {
+			return nil
+		}
+	}
+	return fmt.Errorf("it does not name the commit %s, which the manifest names", revision)
+}
+
+// judgeSignedSBOM also compares the signed bill of materials with the one that is
+// attached beside it, for scanners.
+func (e *evidence) judgeSignedSBOM(statement Statement) error {
+	if err := e.judgeSBOM(statement.Predicate); err != nil {
+		return err
+	}
+	for _, sbom := range e.sboms {
+		if !sameJSON(sbom.Content, statement.Predicate) {
+			return fmt.Errorf("%s, which is attached too, says something else", sbom.Name)
+		}
+	}
+	return nil
+}
+
+// judgeSBOM reports whether a bill of materials is that of the manifest's module.
+func (e *evidence) judgeSBOM(content []byte) error {
+	var bom struct {
+		Metadata struct {
+			Component struct {
+				Name    string `json:"name"`
+				Version string `json:"version"`
+				Hashes  []struct {
+					Algorithm string `json:"alg"`
+					Content   string `json:"content"`
+				} `json:"hashes"`
+			} `json:"component"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(content, &bom); err != nil {
+		return fmt.Errorf("read the bill of materials: %w", err)
+	}
+	c := bom.Metadata.Component
+	if c.Name != e.filter || c.Version != e.version {
+		return fmt.Errorf("it is of %q %q", c.Name, c.Version)
+	}
+	for _, hash := range c.Hashes {
+		if hash.Algorithm == "SHA-256" && hash.Content == e.wasmSHA256() {
+			return nil
+		}
+	}
+	return fmt.Errorf("it is not of the module with wasm sha256 %s", e.wasmSHA256())
+}
+
+// claimedType is the type of the statement in a bundle that nobody verified; empty
+// if it holds none.
+func claimedType(bundle json.RawMessage) string {
+	var b struct {
+		Envelope struct {
+			Payload []byte `json:"payload"`
+		} `json:"dsseEnvelope"`
+	}
+	var s Statement
+	if json.Unmarshal(bundle, &b) != nil || json.Unmarshal(b.Envelope.Payload, &s) != nil {
+		return ""
+	}
+	return s.PredicateType
+}
+
+// sameJSON compares values, not how they are written.
+func sameJSON(a, b []byte) bool {
+	var x, y any
+	return json.NewDecoder(bytes.NewReader(a)).Decode(&x) == nil && json.NewDecoder(bytes.NewReader(b)).Decode(&y) == nil && reflect.DeepEqual(x, y)
+}
