@@ -2,13 +2,16 @@
 // from an HTTP storage, between a client and an httpbin.
 //
 // Run in this folder, "go test -count=1" prints a table of what was checked.
-// Filters are built first where they are missing or older than their sources.
-// The environment variables are those of package deploy/config: ENVOY_VERSIONS
-// is the matrix, FILTERS narrows what is run.
+// Filters are built first where they are missing or older than their sources; with
+// SLIPWAY_DIST, those in that folder are run as they are, and none is built. The
+// other environment variables are those of package deploy/config: ENVOY_VERSIONS
+// is the matrix, FILTERS narrows what is run. SLIPWAY_E2E_REPORT names a file for
+// what was run, a suite.Played, once all of it passed.
 package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,6 +31,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/test/envoy"
+	repositorysuite "github.com/slipway-wasm/slipway/test/suite"
 )
 
 // root is the repository's folder, seen from this package's.
@@ -48,6 +52,7 @@ var suite struct {
 // builtModule is a filter that the storage serves.
 type builtModule struct {
 	catalog.Filter
+	Module build.Module
 	SHA256 string
 	URL    string
 }
@@ -84,6 +89,10 @@ func runSuite(m *testing.M) int {
 		fmt.Printf("e2e: logs and configurations are kept in %s\n", suite.dir)
 		return code
 	}
+	if err := writePlayed(os.Getenv("SLIPWAY_E2E_REPORT")); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
 	if err := os.RemoveAll(suite.dir); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 	}
@@ -118,19 +127,37 @@ func setUp() (end func(), err error) {
 	}, nil
 }
 
+// writePlayed writes down what was run, unless the file's name is empty.
+func writePlayed(file string) error {
+	if file == "" {
+		return nil
+	}
+	modules, err := suite.modules()
+	if err != nil {
+		return err
+	}
+	played := repositorysuite.Played{
+		Modules:       map[string]string{},
+		EnvoyVersions: suite.report.envoys(),
+		Checks:        len(suite.report.rows),
+	}
+	for _, m := range modules {
+		played.Modules[m.Name] = m.SHA256
+	}
+	data, err := json.Marshal(played)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, data, 0o644)
+}
+
 // serveModules builds the filters and puts their modules into the storage.
 func serveModules() ([]builtModule, error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(root, "filter"), Names: suite.config.Filters})
 	if err != nil {
 		return nil, err
 	}
-	modules, err := build.Build(suite.ctx, build.Options{
-		Filters:     filters,
-		Dist:        filepath.Join(root, "dist"),
-		Compiler:    suite.config.Compiler,
-		GoToolchain: suite.config.GoToolchain,
-		Out:         os.Stdout,
-	})
+	modules, err := buildModules(filters)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +167,26 @@ func serveModules() ([]builtModule, error) {
 		if err != nil {
 			return nil, err
 		}
-		served = append(served, builtModule{filters[i], object.SHA256, suite.storage.URL(object.Key)})
+		served = append(served, builtModule{filters[i], module, object.SHA256, suite.storage.URL(object.Key)})
 	}
 	return served, nil
+}
+
+func buildModules(filters []catalog.Filter) ([]build.Module, error) {
+	if dist := os.Getenv("SLIPWAY_DIST"); dist != "" {
+		var names []string
+		for _, f := range filters {
+			names = append(names, f.Name)
+		}
+		return build.Load(dist, names)
+	}
+	return build.Build(suite.ctx, build.Options{
+		Filters:     filters,
+		Dist:        filepath.Join(root, "dist"),
+		Compiler:    suite.config.Compiler,
+		GoToolchain: suite.config.GoToolchain,
+		Out:         os.Stdout,
+	})
 }
 
 func store(name string, module build.Module) (httpstore.Object, error) {

@@ -4,11 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/Masterminds/semver/v3"
 )
 
 // row is one check in one Envoy.
@@ -36,6 +39,24 @@ func (r *report) add(rows ...row) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rows = append(r.rows, rows...)
+}
+
+// envoys are the versions of Envoy that ran, in their order.
+func (r *report) envoys() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	versions := make(map[string]bool)
+	for _, row := range r.rows {
+		versions[row.envoy] = true
+	}
+	return slices.SortedFunc(maps.Keys(versions), func(a, b string) int {
+		x, err := semver.NewVersion(a)
+		y, err2 := semver.NewVersion(b)
+		if err != nil || err2 != nil {
+			return strings.Compare(a, b) // an Envoy that somebody built
+		}
+		return x.Compare(y)
+	})
 }
 
 // print writes the table, scenario by scenario, the checks of each in their order.

@@ -7,6 +7,7 @@ package suite
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,8 @@ type Options struct {
 	Dist string
 	// RefuseSkips makes a skipped test an error, as continuous integration wants.
 	RefuseSkips bool
+	// Env is the environment that everything runs in. Default: the process's.
+	Env []string
 	// Out and Err receive what the tools print. Default: nothing is printed.
 	Out, Err io.Writer
 }
@@ -108,6 +111,50 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 func E2E(ctx context.Context, opts Options) error {
 	// Without a package's name, in its folder, the output is shown as it comes.
 	return whole(ctx, opts, "e2e", "test/e2e", "test", "-count=1", "-timeout=20m")
+}
+
+// Played is what E2EBuilt ran.
+type Played struct {
+	// Modules are the wasm sha256 of the modules, by the filter's name.
+	Modules map[string]string `json:"modules"`
+	// EnvoyVersions are the versions of Envoy that they ran in, the lowest first.
+	EnvoyVersions []string `json:"envoyVersions"`
+	// Checks is how many checks were made.
+	Checks int `json:"checks"`
+}
+
+// E2EBuilt does what E2E does with the modules in opts.Dist as they are, and builds
+// none. It returns what ran, by its own word.
+func E2EBuilt(ctx context.Context, opts Options) (Played, error) {
+	played, err := e2eBuilt(ctx, opts)
+	if err != nil {
+		return Played{}, fmt.Errorf("e2e with the modules in %s: %w", opts.Dist, err)
+	}
+	return played, nil
+}
+
+func e2eBuilt(ctx context.Context, opts Options) (Played, error) {
+	dir, err := os.MkdirTemp("", "slipway-played-")
+	if err != nil {
+		return Played{}, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	dist, err := filepath.Abs(opts.Dist)
+	if err != nil {
+		return Played{}, err
+	}
+	report := filepath.Join(dir, "played.json")
+	opts.Env = append(opts.environment(), "SLIPWAY_DIST="+dist, "SLIPWAY_E2E_REPORT="+report)
+	if err := E2E(ctx, opts); err != nil {
+		return Played{}, err
+	}
+	data, err := os.ReadFile(report)
+	if err != nil {
+		return Played{}, err
+	}
+	var played Played
+	err = json.Unmarshal(data, &played)
+	return played, err
 }
 
 // Run runs one filter in real Envoy in front of a small backend, until it is
@@ -232,9 +279,16 @@ func raceFlags(ctx context.Context, opts Options) []string {
 func command(ctx context.Context, opts Options, module string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(opts.Root, module)
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = append(opts.environment(), "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err
 	return cmd
+}
+
+func (o Options) environment() []string {
+	if o.Env != nil {
+		return slices.Clone(o.Env)
+	}
+	return os.Environ()
 }
 
 func absolute(root string) string {
