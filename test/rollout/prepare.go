@@ -10,6 +10,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
@@ -40,9 +41,11 @@ type Options struct {
 	Registry oci.RegistryOptions
 	// Storage is where to upload, likewise. Required: URL and PublicURL.
 	Storage storage.Options
-	// ProxyRegistry and ProxyStorage are what proxies call the registry's address
-	// and the storage's public URL. Default: the same.
-	ProxyRegistry, ProxyStorage string
+	// ProxySees gives what was published the addresses that the mesh's proxies
+	// know it by. Default: the same.
+	ProxySees func(manifest.Release) manifest.Release
+	// HTTPBinImage is that of manifest.RenderOptions.
+	HTTPBinImage string
 	// Parallel is how many scenarios are played side by side. Default: 4.
 	Parallel int
 	// StepTimeout bounds each step. Default: 1 minute.
@@ -79,11 +82,8 @@ func Prepare(ctx context.Context, o Options) (*Rollout, error) {
 	if o.StepTimeout == 0 {
 		o.StepTimeout = defaultStepTimeout
 	}
-	if o.ProxyRegistry == "" {
-		o.ProxyRegistry = o.Registry.Address
-	}
-	if o.ProxyStorage == "" {
-		o.ProxyStorage = o.Storage.PublicURL
+	if o.ProxySees == nil {
+		o.ProxySees = func(r manifest.Release) manifest.Release { return r }
 	}
 	r := &Rollout{options: o, modules: map[string][]build.Module{}}
 	var err error

@@ -56,10 +56,8 @@ func (s *stores) publish(ctx context.Context, version string, filters []string) 
 	if err != nil {
 		return nil, err
 	}
-	o := s.rollout.options
 	for i := range releases {
-		releases[i].Repository = o.ProxyRegistry + strings.TrimPrefix(releases[i].Repository, o.Registry.Address)
-		releases[i].URL = o.ProxyStorage + strings.TrimPrefix(releases[i].URL, o.Storage.PublicURL)
+		releases[i] = s.rollout.options.ProxySees(releases[i])
 	}
 	return releases, nil
 }
@@ -74,7 +72,7 @@ func (s *stores) push(ctx context.Context, version, built string, filters []stri
 	}
 	_, err := oci.Push(ctx, s.registry, oci.PushOptions{
 		Filters: push,
-		Release: oci.Release{Version: version, Created: time.Unix(0, 0)},
+		Release: oci.Release{Version: version, Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0)},
 	})
 	return err
 }
