@@ -35,7 +35,7 @@ func TestScenarios(t *testing.T) {
 		for _, s := range scenario.All(scenario.Options{AuthCluster: authCluster, Modules: moduleNames(modules)}) {
 			parts = append(parts, part{s, from})
 		}
-		play(t, bin, append(parts, https(t, modules)...))
+		play(t, bin, "together", append(parts, https(t, modules)...))
 	})
 }
 

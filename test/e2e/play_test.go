@@ -37,10 +37,10 @@ type part struct {
 	from sources
 }
 
-// play plays the parts in one Envoy, or in one each where a scenario wants to be
-// alone. (One Envoy compiles a module once for all its listeners, which is most
-// of what a scenario costs.)
-func play(t *testing.T, bin envoy.Binary, parts []part) {
+// play plays the parts in one Envoy of the given name, or in one each where a
+// scenario wants to be alone. (One Envoy compiles a module once for all its
+// listeners, which is most of what a scenario costs.)
+func play(t *testing.T, bin envoy.Binary, name string, parts []part) {
 	t.Helper()
 	var together []part
 	for _, p := range parts {
@@ -57,9 +57,9 @@ func play(t *testing.T, bin envoy.Binary, parts []part) {
 	if len(together) == 0 {
 		return
 	}
-	t.Run("together", func(t *testing.T) {
+	t.Run(name, func(t *testing.T) {
 		t.Parallel()
-		stage := start(t, bin, "together", 0, together)
+		stage := start(t, bin, name, 0, together)
 		for _, p := range together {
 			t.Run(p.Name, func(t *testing.T) {
 				t.Parallel()

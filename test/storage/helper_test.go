@@ -81,7 +81,7 @@ func uploadHelper() error {
 // process is an upload that runs.
 type process struct {
 	cmd            *exec.Cmd
-	answer, output lockedBuffer
+	answer, output bytes.Buffer
 }
 
 // begin starts an upload in a process group of its own.
@@ -110,9 +110,9 @@ func (p *process) kill() { _ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 func (p *process) wait(t *testing.T) ([]storage.Object, error) {
 	t.Helper()
 	err := p.cmd.Wait()
-	output := p.output.tail()
+	output := p.output.String()
 	var r result
-	if jsonErr := json.Unmarshal(p.answer.bytes(), &r); jsonErr != nil {
+	if jsonErr := json.Unmarshal(p.answer.Bytes(), &r); jsonErr != nil {
 		return nil, fmt.Errorf("%w: %w\n%s", err, jsonErr, output)
 	}
 	for _, secret := range []string{password, "wrong-password-of-an-intruder"} {

@@ -168,7 +168,7 @@ func TestKilled(t *testing.T) {
 					}
 				default: // that request has no body
 					if err != nil {
-						t.Errorf("%s, request %d %s: %v\n%s", version, at, moment, err, p.output.tail())
+						t.Errorf("%s, request %d %s: %v\n%s", version, at, moment, err, p.output.String())
 					}
 				}
 				k.arm(0, never, nil)

@@ -15,12 +15,10 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/test/storage/server"
 )
 
 // store is a running store.
@@ -91,70 +89,17 @@ func startFolder(t *testing.T) store {
 	return store{options: storage.Options{URL: "file://" + filepath.ToSlash(dir), PublicURL: public}}
 }
 
-const debian = `"apt-get install nginx-light libnginx-mod-http-dav-ext apache2-bin" does that on Debian`
-
 // startNginx starts nginx as README.md configures it, with or without WebDAV's locks.
 func startNginx(t *testing.T, locks bool) store {
-	nginx := program(t, "nginx", debian)
-	dir, addr := t.TempDir(), freeAddr(t)
-	for _, name := range []string{"root", "temp", "logs"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var load, zone, methods string
-	if locks {
-		const module = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so"
-		if _, err := os.Stat(module); err != nil {
-			t.Skipf("nginx has no dav-ext module; %s", debian)
-		}
-		load = "load_module " + module + ";"
-		zone = "dav_ext_lock_zone zone=slipway:1m timeout=2;"
-		methods = "dav_ext_methods PROPFIND OPTIONS LOCK UNLOCK; dav_ext_lock zone=slipway;"
-	}
-	user := ""
-	if os.Getuid() == 0 {
-		user = "user root;"
-	}
-	writeFile(t, dir, "htpasswd", "%s:{PLAIN}%s\n", username, password)
-	conf := writeFile(t, dir, "nginx.conf", `%s
-%s
-daemon off;
-pid nginx.pid;
-error_log logs/error.log warn;
-events {}
-http {
-	types { application/wasm wasm; application/json json; text/plain sha256; }
-	default_type text/plain;
-	access_log off;
-	client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
-	map $uri $cache { default "no-cache"; ~\.(wasm|sha256)$ "public, max-age=31536000, immutable"; }
-	%s
-	server {
-		listen %s;
-		root root;
-		client_max_body_size 256m;
-		add_header Cache-Control $cache;
-		location / {
-			dav_methods PUT DELETE MKCOL MOVE;
-			%s
-			create_full_put_path on;
-			dav_access user:rw all:r;
-			limit_except GET HEAD { auth_basic filters; auth_basic_user_file htpasswd; }
-		}
-		location /private/ { auth_basic filters; auth_basic_user_file htpasswd; dav_methods PUT DELETE MKCOL MOVE; %s create_full_put_path on; }
-	}
-}
-`, load, user, zone, addr, methods, methods)
-	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), nginx, "-p", dir, "-c", conf, "-e", "stderr"))
-	s := webServer(addr)
+	nginx, err := server.Nginx(t.Context(), server.NginxOptions{Dir: t.TempDir(), Username: username, Password: password, WithoutLocks: !locks})
+	s := webServer(running(t, nginx, err))
 	s.trusting = !locks
 	return s
 }
 
 // startApache starts Apache with mod_dav.
 func startApache(t *testing.T) store {
-	apache := program(t, "apache2", debian)
+	apache := program(t, "apache2", server.Debian)
 	dir, addr := t.TempDir(), freeAddr(t)
 	for _, name := range []string{"root", "root/private", "locks"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
@@ -284,30 +229,8 @@ func startS3(t *testing.T) store {
 // runS3 starts an S3 server with a private bucket and one that lets everybody do
 // something, and returns its address.
 func runS3(t *testing.T, everybody string) string {
-	addr, dir := freeAddr(t), t.TempDir()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), goTool(t, ".", "versitygw"), "--port", addr, "--quiet", "posix", dir)
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+username, "ROOT_SECRET_KEY="+password)
-	start(t, addr, cmd)
-
-	client := s3.New(s3.Options{
-		BaseEndpoint: aws.String("http://" + addr),
-		UsePathStyle: true,
-		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider(username, password, ""),
-	})
-	for _, bucket := range []string{"filters", "private"} {
-		if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// What README.md says a bucket for readers needs.
-	if _, err := client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{
-		Bucket: aws.String("filters"),
-		Policy: aws.String(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "` + everybody + `", "Resource": ["arn:aws:s3:::filters", "arn:aws:s3:::filters/*"]}]}`),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return addr
+	s3, err := server.S3(t.Context(), server.S3Options{Module: ".", Dir: t.TempDir(), Username: username, Password: password, Everybody: everybody})
+	return running(t, s3, err)
 }
 
 func startGCS(t *testing.T) store {

@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,32 +14,55 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/test/envoy"
-	"github.com/slipway-wasm/slipway/test/scenario"
 )
 
-// TestPulledFromRegistry runs what was pushed to a registry and pulled back by its
-// manifest digest: Envoy fetches that file, and does with it what the scenarios
-// want.
-func TestPulledFromRegistry(t *testing.T) {
+// TestPublished runs one filter as it comes from where it was published, in one
+// Envoy: pushed to a registry and pulled back by its manifest digest; and uploaded to
+// nginx and to an S3 server, from where Envoy fetches it.
+func TestPublished(t *testing.T) {
+	stores := sync.OnceValues(func() ([]realStore, error) { return serveStores(t) })
 	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
-		modules := modulesOf(t)
-		from := registrySources(t, modules)
-		pulled := examples(t, modules)
+		all := modulesOf(t)
 		// One filter will do, as Envoy takes seconds to compile each; FILTERS may leave
-		// it out.
-		for _, s := range scenario.All(scenario.Options{AuthCluster: pulledCluster, Modules: moduleNames(modules)}) {
-			if s.Name == "headers" {
-				pulled.Scenario = s
-			}
+		// headers out.
+		modules := all[:1]
+		if i := slices.IndexFunc(all, func(m builtModule) bool { return m.Name == "headers" }); i >= 0 {
+			modules = all[i : i+1]
 		}
-		pulled.Name, pulled.Alone, pulled.from = pulledName(pulled.Name), true, from
-		play(t, bin, []part{pulled})
+		pulled := examples(t, modules)
+		if modules[0].Name == "headers" {
+			pulled.Scenario = named(t, "headers")
+		}
+		pulled.Name, pulled.from = "pulled", registrySources(t, modules)
+		parts := []part{pulled}
+		stores, err := stores()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, store := range stores {
+			if store.Missing != "" {
+				leaveOut(t, store)
+				continue
+			}
+			uploaded := examples(t, modules)
+			uploaded.Name = "uploaded-to-" + store.Name
+			if uploaded.from, err = store.upload(modules); err != nil {
+				t.Fatal(err)
+			}
+			parts = append(parts, uploaded)
+		}
+		play(t, bin, "published", parts)
 	})
 }
 
-func pulledName(scenario string) string { return "pulled-" + scenario }
-
-func pulledCluster(scenario string) string { return authCluster(pulledName(scenario)) }
+// leaveOut says what is missing, where "go test" would not print a skipped test.
+func leaveOut(t *testing.T, store realStore) {
+	t.Helper()
+	fmt.Printf("e2e: left out: a run with %s: %s\n", store.Name, store.Missing)
+	if _, ci := os.LookupEnv("CI"); ci {
+		t.Errorf("a run with %s is left out, and everything has to run here", store.Name)
+	}
+}
 
 // registrySources pushes the modules in every shape, pulls them back by digest, and
 // serves what came back. Each shape has to give the same bytes.
