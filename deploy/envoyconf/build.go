@@ -7,6 +7,7 @@ import (
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	streamv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
@@ -49,6 +50,9 @@ func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
 			Clusters:  b.messages,
 		},
 	}
+	if b.discovers {
+		bootstrap.Node = &corev3.Node{Id: nodeName, Cluster: nodeName}
+	}
 	b.validate("bootstrap", bootstrap)
 	if len(b.errs) > 0 {
 		return nil, fmt.Errorf("build Envoy bootstrap: %w", errors.Join(b.errs...))
@@ -62,7 +66,13 @@ type builder struct {
 	errs     []error
 	messages []*clusterv3.Cluster
 	clusters map[string]bool
+
+	discovers bool // whether a filter is Discovered
 }
+
+// nodeName is who Envoy says it is where something is discovered. It refuses to ask
+// for anything, even a file, without a name.
+const nodeName = "slipway"
 
 func (b *builder) errorf(format string, args ...any) {
 	b.errs = append(b.errs, fmt.Errorf(format, args...))

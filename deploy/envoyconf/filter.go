@@ -39,6 +39,9 @@ func BuildFilter(f Filter) (*wasmfilterv3.Wasm, []*clusterv3.Cluster, error) {
 }
 
 func (b *builder) filter(field string, f Filter) *hcmv3.HttpFilter {
+	if source, ok := f.Source.(Discovered); ok {
+		return b.discovered(field, f, source)
+	}
 	wasm := b.wasm(field, f)
 	if wasm == nil {
 		return nil

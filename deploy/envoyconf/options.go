@@ -101,11 +101,12 @@ type Filter struct {
 	// FailurePolicy says what happens to requests when the plugin cannot run.
 	// The zero value is rendered as FAIL_CLOSED, so that the choice is visible.
 	FailurePolicy wasmv3.FailurePolicy
-	// Source is where the module comes from: Remote or Local.
+	// Source is where the module comes from, Remote or Local, or the whole
+	// configuration: Discovered.
 	Source Source
 }
 
-// Source is where Envoy gets a module from: a Remote or a Local.
+// Source is where Envoy gets a module from: a Remote, a Local or a Discovered.
 type Source interface{ isSource() }
 
 // Remote is a module that Envoy itself fetches by HTTP.
@@ -135,5 +136,17 @@ type Local struct {
 	Path string
 }
 
-func (Remote) isSource() {}
-func (Local) isSource()  {}
+// Discovered is a filter whose configuration, module and all, Envoy reads from a
+// file that it watches: when another file is renamed to that name, Envoy loads what
+// it says without a restart, and keeps what it had if it cannot. [Discovery] makes
+// the file's content. The Filter's other fields but Name belong there.
+//
+// Reference: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/overview/extension
+type Discovered struct {
+	// Path of the file is absolute.
+	Path string
+}
+
+func (Remote) isSource()     {}
+func (Local) isSource()      {}
+func (Discovered) isSource() {}

@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/test/authservice"
 	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/test/local"
 )
 
 // authCluster is what the filter authtoken calls its auth service by default.
@@ -40,7 +41,12 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if o.Dist == "" {
 		o.Dist = filepath.Join(o.Root, "dist")
 	}
-	addresses, err := o.addresses()
+	var listener, backend, admin envoyconf.Address
+	err = local.CheckFree(
+		local.Address{Flag: "listener", Value: o.Listener, Parsed: &listener},
+		local.Address{Flag: "backend", Value: o.Backend, Parsed: &backend},
+		local.Address{Flag: "admin", Value: o.Admin, Parsed: &admin},
+	)
 	if err != nil {
 		return err
 	}
@@ -48,7 +54,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	binary, err := o.findEnvoy(ctx)
+	binary, err := local.FindEnvoy(ctx, o.Config, o.Out)
 	if err != nil {
 		return err
 	}
@@ -87,16 +93,16 @@ func run(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	rendered, err := render(envoyconf.BuildOptions{
-		Admin: addresses.admin,
+		Admin: admin,
 		Listeners: []envoyconf.Listener{{
-			Address: addresses.listener,
+			Address: listener,
 			Filters: []envoyconf.Filter{{
 				Name:          filter.Name,
 				Configuration: configuration,
 				Source:        envoyconf.Remote{URL: storage.URL(object.Key), SHA256: object.SHA256},
 			}},
 		}},
-		Upstream: addresses.backend,
+		Upstream: backend,
 		Clusters: []envoyconf.Cluster{{Name: authCluster, Address: envoyconf.Address{Port: auth.Port()}}},
 	})
 	if err != nil {
@@ -152,36 +158,6 @@ Ctrl-C ends everything.
 
 func closeInto(err *error, close func() error) { *err = errors.Join(*err, close()) }
 
-// ports are the addresses that the options name.
-type ports struct{ listener, backend, admin envoyconf.Address }
-
-// addresses reads the addresses and finds out whether they are free, so that the
-// error names all that are not: Envoy would stop at the first.
-func (o runOptions) addresses() (ports, error) {
-	var p ports
-	var errs []error
-	for _, a := range []struct {
-		flag, value string
-		address     *envoyconf.Address
-	}{
-		{"listener", o.Listener, &p.listener}, {"backend", o.Backend, &p.backend}, {"admin", o.Admin, &p.admin},
-	} {
-		tcp, err := net.ResolveTCPAddr("tcp", a.value)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("-%s %s: %w", a.flag, a.value, err))
-			continue
-		}
-		*a.address = envoyconf.Address{Host: tcp.IP.String(), Port: tcp.Port}
-		probe, err := net.Listen("tcp", a.value)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or choose another address with -%s", a.flag, err, a.flag))
-			continue
-		}
-		errs = append(errs, probe.Close())
-	}
-	return p, errors.Join(errs...)
-}
-
 // build compiles the filter.
 func (o runOptions) build(ctx context.Context) (catalog.Filter, build.Module, error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: []string{o.Filter}})
@@ -199,15 +175,6 @@ func (o runOptions) build(ctx context.Context) (catalog.Filter, build.Module, er
 		return catalog.Filter{}, build.Module{}, err
 	}
 	return filters[0], modules[0], nil
-}
-
-// findEnvoy takes the first version of the matrix.
-func (o runOptions) findEnvoy(ctx context.Context) (envoy.Binary, error) {
-	version := ""
-	if len(o.Config.EnvoyVersions) > 0 {
-		version = o.Config.EnvoyVersions[0]
-	}
-	return envoy.Find(ctx, envoy.FindOptions{Version: version, Path: o.Config.EnvoyPath, Log: o.Out})
 }
 
 // serveBackend answers /hello at an address.

@@ -1,0 +1,411 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/fatih/color"
+	"github.com/google/renameio/v2"
+	"github.com/mccutchen/go-httpbin/v2/httpbin"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/test/authservice"
+	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/test/local"
+)
+
+// authCluster is what the filter authtoken calls its auth service by default.
+const authCluster = "my_custom_svc"
+
+// options say what is run where. All fields but Dist and Color are required.
+type options struct {
+	Filter                   string
+	Listener, Backend, Admin string // host:port
+	Root                     string // the repository's folder
+	Dist                     string // where modules are built; empty means dist/dev in Root
+	Config                   config.Config
+	Out                      io.Writer
+	Color                    bool
+}
+
+// session is one run.
+type session struct {
+	options
+	view *view
+	dir  string // its own files, the one that Envoy watches among them
+	last loaded // what Envoy was given last and has taken
+}
+
+// loaded is what decides how Envoy filters.
+type loaded struct{ wasmSHA256, configuration string }
+
+// dev runs the filter until ctx ends, which is no error.
+func dev(ctx context.Context, o options) (err error) {
+	// Not dist itself: what is there is going to be published.
+	o.Dist = cmp.Or(o.Dist, filepath.Join(o.Root, "dist", "dev"))
+	s := &session{options: o, view: newView(o.Out, o.Color)}
+	// Everything that ends with the session ends before its folder is removed.
+	ctx, cancel := context.WithCancel(ctx)
+	if s.dir, err = os.MkdirTemp("", "slipway-dev-"); err != nil {
+		cancel()
+		return err
+	}
+	defer func() {
+		cancel()
+		if err == nil {
+			err = os.RemoveAll(s.dir)
+		}
+	}()
+	err = s.run(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (s *session) run(ctx context.Context) (err error) {
+	var listener, backend, admin envoyconf.Address
+	err = local.CheckFree(
+		local.Address{Flag: "listener", Value: s.Listener, Parsed: &listener},
+		local.Address{Flag: "backend", Value: s.Backend, Parsed: &backend},
+		local.Address{Flag: "admin", Value: s.Admin, Parsed: &admin},
+	)
+	if err != nil {
+		return err
+	}
+	filter, err := s.filter()
+	if err != nil {
+		return err
+	}
+	w, err := newWatcher(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.watch([]string{filter.Dir}); err != nil {
+		return err
+	}
+	binary, err := local.FindEnvoy(ctx, s.Config, s.Out)
+	if err != nil {
+		return err
+	}
+	closeBackend, err := serveHTTPBin(s.Backend)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, closeBackend)
+	auth, err := authservice.Start(authservice.Answering)
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, auth.Close)
+
+	if err := s.first(ctx, w); err != nil {
+		return err
+	}
+	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+		Admin: admin,
+		Listeners: []envoyconf.Listener{{
+			Address: listener,
+			Filters: []envoyconf.Filter{{Name: s.Filter, Source: envoyconf.Discovered{Path: s.discoveryFile()}}},
+		}},
+		Upstream: backend,
+		Clusters: []envoyconf.Cluster{{Name: authCluster, Address: envoyconf.Address{Port: auth.Port()}}},
+	})
+	if err != nil {
+		return err
+	}
+	rendered, err := envoyconf.YAML(bootstrap)
+	if err != nil {
+		return err
+	}
+	proxy, err := envoy.Start(ctx, envoy.StartOptions{
+		Path:         binary.Path,
+		Config:       rendered,
+		Dir:          filepath.Join(s.dir, "envoy"),
+		WasmLogLevel: "trace", // tells the context of each line
+		OnLine:       s.view.envoy,
+	})
+	if err != nil {
+		return err
+	}
+	defer closeInto(&err, proxy.Stop)
+	s.view.serve()
+	if stats, err := discoveryStats(ctx, proxy, s.Filter); err != nil {
+		return err
+	} else if stats.rejected > 0 {
+		s.refused()
+	}
+	s.view.print(fmt.Sprintf(`
+%s runs in Envoy %s with httpbin behind it.
+
+  admin  http://%s
+  log    %s
+
+Try:
+
+  %s
+
+Save a file: the next request meets the new module.
+Ctrl-C ends everything.
+
+`, s.view.paint(s.Filter, color.Bold), binary.Version, s.Admin, proxy.LogFile(),
+		s.view.paint("curl -i http://"+s.Listener+"/headers", color.Bold)))
+	return s.follow(ctx, w, proxy)
+}
+
+// first builds until it works for the first time: there is nothing yet that Envoy
+// could keep.
+func (s *session) first(ctx context.Context, w *watcher) error {
+	for {
+		_, err := s.build(ctx, time.Now())
+		if watchErr := s.watchSources(ctx, w); watchErr != nil {
+			return watchErr
+		}
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		s.failed(err, "Save a file to try again.")
+		select {
+		case <-w.saves:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// follow loads at every save. A save that comes while an earlier one is being built
+// takes its place.
+func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy) error {
+	stop := func() {}
+	defer func() { stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-proxy.Done():
+			return errors.New("Envoy has ended\n" + proxy.Report(nil)) //nolint:staticcheck // a name
+		case saved := <-w.saves:
+			stop()
+			stop = inBackground(ctx, func(ctx context.Context) {
+				s.load(ctx, proxy, saved)
+				if err := s.watchSources(ctx, w); err != nil && ctx.Err() == nil {
+					s.failed(err, "")
+				}
+			})
+		}
+	}
+}
+
+// inBackground runs work. stop ends it, and returns when it has ended.
+func inBackground(ctx context.Context, work func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		work(ctx)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// load builds what was saved, hands it to Envoy, and says how that went.
+func (s *session) load(ctx context.Context, proxy *envoy.Proxy, saved time.Time) {
+	keeps := "Envoy keeps what it has."
+	before, err := discoveryStats(ctx, proxy, s.Filter)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.failed(err, keeps)
+		}
+		return
+	}
+	last := s.last
+	built, err := s.build(ctx, saved)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		s.failed(err, keeps)
+		return
+	}
+	if s.last == last {
+		s.view.say(color.FgGreen, "same", "the module and its configuration are what Envoy has")
+		return
+	}
+	after, err := awaitChange(ctx, proxy, s.Filter, before)
+	if ctx.Err() != nil {
+		return
+	}
+	switch {
+	case err != nil:
+		s.failed(err, "")
+	case after.rejected > before.rejected:
+		s.last = last
+		s.refused()
+	default:
+		now := time.Now()
+		s.view.say(color.FgGreen, "loaded", "%s after the save: built in %s, loaded in %s", seconds(now.Sub(saved)), seconds(built.Sub(saved)), seconds(now.Sub(built)))
+	}
+}
+
+// build compiles the filter and writes the file that Envoy watches, if that is
+// another module or configuration than the last. It returns when it was done.
+func (s *session) build(ctx context.Context, began time.Time) (time.Time, error) {
+	filter, err := s.filter()
+	if err != nil {
+		return time.Time{}, err
+	}
+	configuration, err := filter.Metadata.ExampleConfiguration()
+	if err != nil {
+		return time.Time{}, err
+	}
+	modules, err := build.Build(ctx, build.Options{
+		Filters:     []catalog.Filter{filter},
+		Dist:        s.Dist,
+		Compiler:    s.Config.Compiler,
+		GoToolchain: s.Config.GoToolchain,
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	module := modules[0]
+	now := loaded{module.WasmSHA256, configuration}
+	if now == s.last {
+		return time.Now(), nil
+	}
+	// Under a name of its own: Envoy must not read half of the next one, and
+	// compiles anew only what it has not seen.
+	wasm, err := os.ReadFile(module.Path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	path := filepath.Join(s.dir, module.WasmSHA256+".wasm")
+	if err := renameio.WriteFile(path, wasm, 0o644); err != nil {
+		return time.Time{}, err
+	}
+	content, err := envoyconf.Discovery(envoyconf.Filter{
+		Name:          s.Filter,
+		Configuration: configuration,
+		Source:        envoyconf.Local{Path: path},
+	}, module.WasmSHA256)
+	if err != nil {
+		return time.Time{}, err
+	}
+	built := time.Now()
+	s.view.say(color.FgGreen, "built", "in %s by %s %s, %d bytes", seconds(built.Sub(began)), module.Compiler.Name, module.Compiler.Version, module.Size)
+	if err := os.MkdirAll(filepath.Dir(s.discoveryFile()), 0o755); err != nil {
+		return time.Time{}, err
+	}
+	if err := renameio.WriteFile(s.discoveryFile(), content, 0o644); err != nil {
+		return time.Time{}, err
+	}
+	s.last = now
+	return built, nil
+}
+
+// discoveryFile is in a folder of its own, since Envoy is told of each file that
+// appears there.
+func (s *session) discoveryFile() string { return filepath.Join(s.dir, "discovery", "filter.json") }
+
+// filter reads filter.yaml, which may have been saved since.
+func (s *session) filter() (catalog.Filter, error) {
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(s.Root, "filter"), Names: []string{s.Filter}})
+	if err != nil {
+		return catalog.Filter{}, err
+	}
+	return filters[0], nil
+}
+
+// watchSources watches the folders that the filter is made of. Where the imports
+// cannot be read, those from before are watched on.
+func (s *session) watchSources(ctx context.Context, w *watcher) error {
+	filter, err := s.filter()
+	if err != nil {
+		return nil //nolint:nilerr // the build has said so
+	}
+	compiler, err := build.Find(s.Config.Compiler, s.Config.GoToolchain)
+	if err != nil {
+		return err
+	}
+	packages, err := compiler.Sources(ctx, filter.Dir)
+	if err != nil {
+		return nil //nolint:nilerr // the build has said so
+	}
+	folders := []string{filter.Dir}
+	for _, p := range packages {
+		if p.Module != nil && p.Module.Main && !slices.Contains(folders, p.Dir) {
+			folders = append(folders, p.Dir)
+		}
+	}
+	return w.watch(folders)
+}
+
+// relative is a path that the go command writes as seen from the filter's folder.
+var relative = regexp.MustCompile(`(?m)^\./`)
+
+func (s *session) failed(err error, then string) {
+	s.view.say(color.FgRed, "failed", "%s", then)
+	text := relative.ReplaceAllString(err.Error(), filepath.Join("filter", s.Filter)+string(filepath.Separator))
+	s.view.print(text + "\n")
+}
+
+func (s *session) refused() {
+	s.view.say(color.FgRed, "refused", "Envoy does not take it, as said above, and keeps what it has.")
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
+
+// discovery are Envoy's counters of what it read from the file.
+type discovery struct{ taken, rejected uint64 }
+
+func discoveryStats(ctx context.Context, proxy *envoy.Proxy, filter string) (discovery, error) {
+	stats, err := proxy.Stats(ctx)
+	prefix := "extension_config_discovery.http_filter." + filter + "."
+	return discovery{stats[prefix+"update_success"], stats[prefix+"update_rejected"]}, err
+}
+
+// awaitChange waits until Envoy has taken or refused what it was given.
+func awaitChange(ctx context.Context, proxy *envoy.Proxy, filter string, before discovery) (discovery, error) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		// Meanwhile Envoy answers nothing: the thread that compiles is the one
+		// that would.
+		now, err := discoveryStats(ctx, proxy, filter)
+		if err != nil || now != before {
+			return now, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return now, ctx.Err()
+		}
+	}
+}
+
+// serveHTTPBin serves an httpbin at an address.
+func serveHTTPBin(address string) (close func() error, err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("start httpbin: %w", err)
+	}
+	server := &http.Server{Handler: httpbin.New(), ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(listener) //nolint:errcheck // ends with Close
+	return server.Close, nil
+}
+
+func closeInto(err *error, close func() error) { *err = errors.Join(*err, close()) }

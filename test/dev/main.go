@@ -1,0 +1,54 @@
+// Dev runs a filter in real Envoy while its author works on it: at every save it is
+// built and Envoy loads it, without a restart.
+//
+//	go run ./test/dev [flags] FILTER
+//
+// FILTER is a folder below filter/. It runs in front of an httpbin, with the example
+// configuration of its filter.yaml, which is watched too. A build that fails, and a
+// module or a configuration that Envoy refuses, leave Envoy with what it had.
+// Ctrl-C ends everything.
+//
+// Run it in the repository's folder. The environment variables are those of
+// package deploy/config, and NO_COLOR.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/fatih/color"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+)
+
+func main() {
+	if err := command(); err != nil {
+		fmt.Fprintln(os.Stderr, "dev:", err)
+		os.Exit(1)
+	}
+}
+
+func command() error {
+	// NoColor is also set where standard output is no terminal.
+	o := options{Root: ".", Out: os.Stdout, Color: !color.NoColor}
+	flag.StringVar(&o.Listener, "listener", "127.0.0.1:8085", "where Envoy takes requests")
+	flag.StringVar(&o.Backend, "backend", "127.0.0.1:8080", "where httpbin listens")
+	flag.StringVar(&o.Admin, "admin", "127.0.0.1:8001", "where Envoy's admin interface listens")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		return errors.New("give one filter, a folder below filter/")
+	}
+	o.Filter = flag.Arg(0)
+	var err error
+	if o.Config, err = config.FromEnv(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return dev(ctx, o)
+}

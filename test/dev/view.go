@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fatih/color"
+)
+
+// view prints for a person: what is done, and what the filter logs.
+type view struct {
+	out   io.Writer
+	color bool
+
+	mu       sync.Mutex
+	serving  bool // Envoy's own warnings show from then on
+	contexts map[string][]string
+}
+
+func newView(out io.Writer, colored bool) *view {
+	return &view{out: out, color: colored, contexts: map[string][]string{}}
+}
+
+// paint returns text in a color, if there are colors.
+func (v *view) paint(text string, attributes ...color.Attribute) string {
+	if !v.color {
+		return text
+	}
+	c := color.New(attributes...)
+	c.EnableColor()
+	return c.Sprint(text)
+}
+
+// say prints a line about what is done.
+func (v *view) say(mark color.Attribute, word, format string, args ...any) {
+	v.print(fmt.Sprintf("%s %s %s\n", time.Now().Format("15:04:05.000"), v.paint(fmt.Sprintf("%-8s", word), mark, color.Bold), fmt.Sprintf(format, args...)))
+}
+
+func (v *view) print(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fmt.Fprint(v.out, text)
+}
+
+// serve has Envoy's own warnings shown from now on: those at its start are about
+// production.
+func (v *view) serve() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.serving = true
+}
+
+// envoyLine is a line in Envoy's default format:
+//
+//	[date time][thread][level][logger] [file] text
+var envoyLine = regexp.MustCompile(`^\[\S+ (\S+)\]\[(\d+)\]\[(\w+)\]\[\w+\] \[[^\]]*\] (.*)$`)
+
+// Lines of the wasm logger at level trace, which tell whose turn it is in a thread.
+//
+// Reference: https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/v8/v8.cc
+var (
+	calls   = regexp.MustCompile(`^\[host->vm\] (\w+)\((\d*)`)
+	returns = regexp.MustCompile(`^\[host<-vm\] `)
+	switchs = regexp.MustCompile(`^\[vm->host\] env\.proxy_set_effective_context\((\d+)`)
+)
+
+// envoy shows a line of Envoy's log if it is for a filter's author: what the filter
+// logs, with the id of the context that is at work, and Envoy's own warnings.
+func (v *view) envoy(line string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	match := envoyLine.FindStringSubmatch(line)
+	if match == nil {
+		if v.serving && strings.TrimSpace(line) != "" { // the trace of a crash
+			fmt.Fprintln(v.out, line)
+		}
+		return
+	}
+	at, thread, level, text := match[1], match[2], match[3], match[4]
+	if v.follow(thread, text) {
+		return
+	}
+	if message, ok := strings.CutPrefix(text, "wasm log"); ok {
+		// "wasm log <plugin> <root id> <vm id>: text", with empty ids left out.
+		_, message, _ = strings.Cut(message, ": ")
+		fmt.Fprintf(v.out, "%s %s %s %s\n", at, v.level(level), v.paint(fmt.Sprintf("%-5s", v.context(thread)), color.FgCyan), message)
+		return
+	}
+	if v.serving && (level == "warning" || level == "error" || level == "critical") {
+		fmt.Fprintf(v.out, "%s %s %s %s\n", at, v.level(level), v.paint("envoy", color.Faint), text)
+	}
+}
+
+// follow keeps, for each thread, the contexts that are at work: a call into the
+// module can come while another one is under way.
+func (v *view) follow(thread, text string) bool {
+	stack := v.contexts[thread]
+	if match := calls.FindStringSubmatch(text); match != nil {
+		id := "" // that of whoever caused the call
+		if strings.HasPrefix(match[1], "proxy_on_") && match[1] != "proxy_on_memory_allocate" {
+			id = match[2]
+		} else if len(stack) > 0 {
+			id = stack[len(stack)-1]
+		}
+		v.contexts[thread] = append(stack, id)
+		return true
+	}
+	if returns.MatchString(text) {
+		v.contexts[thread] = stack[:max(0, len(stack)-1)]
+		return true
+	}
+	if match := switchs.FindStringSubmatch(text); match != nil && len(stack) > 0 {
+		stack[len(stack)-1] = match[1]
+	}
+	return strings.HasPrefix(text, "[vm->host] ") || strings.HasPrefix(text, "[vm<-host] ")
+}
+
+// context is the id of the context at work, "#3"; "" outside of any.
+func (v *view) context(thread string) string {
+	stack := v.contexts[thread]
+	if len(stack) == 0 || stack[len(stack)-1] == "" {
+		return ""
+	}
+	return "#" + stack[len(stack)-1]
+}
+
+var levelColors = map[string]color.Attribute{
+	"trace":    color.Faint,
+	"debug":    color.Faint,
+	"info":     color.FgGreen,
+	"warning":  color.FgYellow,
+	"error":    color.FgRed,
+	"critical": color.FgRed,
+}
+
+func (v *view) level(level string) string {
+	return v.paint(fmt.Sprintf("%-8s", level), levelColors[level])
+}

@@ -1,0 +1,54 @@
+// Package local holds what the commands share that run Envoy on a developer's
+// machine, at addresses that he types into other programs.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/test/envoy"
+)
+
+// Address is an address that a flag names.
+type Address struct {
+	Flag  string // without the hyphen
+	Value string // host:port
+	// Parsed is set by CheckFree.
+	Parsed *envoyconf.Address
+}
+
+// CheckFree reads the addresses and finds out whether they are free, so that the
+// error names all that are not: Envoy would stop at the first.
+func CheckFree(addresses ...Address) error {
+	var errs []error
+	for _, a := range addresses {
+		tcp, err := net.ResolveTCPAddr("tcp", a.Value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("-%s %s: %w", a.Flag, a.Value, err))
+			continue
+		}
+		*a.Parsed = envoyconf.Address{Host: tcp.IP.String(), Port: tcp.Port}
+		probe, err := net.Listen("tcp", a.Value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or choose another address with -%s", a.Flag, err, a.Flag))
+			continue
+		}
+		errs = append(errs, probe.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// FindEnvoy finds the configured Envoy, the first version of the matrix. log is told
+// where it was looked for, a line each.
+func FindEnvoy(ctx context.Context, c config.Config, log io.Writer) (envoy.Binary, error) {
+	version := ""
+	if len(c.EnvoyVersions) > 0 {
+		version = c.EnvoyVersions[0]
+	}
+	return envoy.Find(ctx, envoy.FindOptions{Version: version, Path: c.EnvoyPath, Log: log})
+}
