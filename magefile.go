@@ -96,7 +96,7 @@ func Pull(ctx context.Context, reference, file string, json *bool) error {
 	return target.Pull(ctx, c, reference, file, output(json))
 }
 
-// Verify reads a reference, or a version of all filters, back from the registry and says who accepts it.
+// Verify reads a reference, or a version with its sums, signatures, provenances and SBOMs, back without credentials and says what is ok, missing or wrong.
 func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
 	c, err := config.FromEnv()
 	if err != nil {
@@ -121,6 +121,15 @@ func Sbom(ctx context.Context, version string, json *bool) error {
 		return err
 	}
 	return target.SBOM(ctx, c, version, output(json))
+}
+
+// Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance.
+func Attest(ctx context.Context, version string, json *bool) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	return target.Attest(ctx, c, version, output(json))
 }
 
 // Attach attaches a file to a reference; the kind is sbom, provenance, test-report or a media type.

@@ -37,6 +37,9 @@ type RegistryOptions struct {
 	PlainHTTP bool
 	// Username and Password are used instead of the docker credential store.
 	Username, Password string
+	// Anonymous leaves the docker credential store alone, to see what everybody
+	// sees.
+	Anonymous bool
 	// Transport does the HTTP requests. Default: Go's own, with connections kept
 	// for filters that are pushed side by side.
 	Transport http.RoundTripper
@@ -121,6 +124,9 @@ func Open(opts RegistryOptions) (*Registry, error) {
 			return nil, errors.New("registry credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD go together; set both or neither")
 		}
 		r.client.Credential = auth.StaticCredential(r.host, auth.Credential{Username: opts.Username, Password: opts.Password})
+		return r, nil
+	}
+	if opts.Anonymous {
 		return r, nil
 	}
 	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})

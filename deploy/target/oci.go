@@ -74,52 +74,6 @@ func Pull(ctx context.Context, c config.Config, reference, file string, out Outp
 	})
 }
 
-// Verify verifies a reference, or a version of all filters.
-func Verify(ctx context.Context, c config.Config, what string, out Output) error {
-	if _, err := versions.Parse(what); err == nil {
-		return verifyVersion(ctx, c, what, out)
-	}
-	if !strings.ContainsAny(what, ":/") {
-		_, err := versions.Parse(what)
-		return fmt.Errorf("verify: %w; or a reference, such as headers:1.4.0", err)
-	}
-	return withReference(ctx, c, what, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
-		v, err := oci.Verify(ctx, r, ref)
-		if err != nil {
-			return err
-		}
-		return printVerifications(out, []*oci.Verification{v})
-	})
-}
-
-func verifyVersion(ctx context.Context, c config.Config, version string, out Output) error {
-	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
-		var all []*oci.Verification
-		for _, filter := range filters {
-			shapes, err := oci.VerifyVersion(ctx, r, filter, version)
-			if err != nil {
-				return err
-			}
-			all = append(all, shapes...)
-		}
-		return printVerifications(out, all)
-	})
-}
-
-func printVerifications(out Output, all []*oci.Verification) error {
-	var problems []error
-	for _, v := range all {
-		problems = append(problems, v.Err())
-	}
-	err := out.print(all, func(w io.Writer) error {
-		for _, v := range all {
-			v.Text(w)
-		}
-		return nil
-	})
-	return errors.Join(append(problems, err)...)
-}
-
 // List prints the published versions.
 func List(ctx context.Context, c config.Config, out Output) error {
 	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
@@ -273,14 +227,13 @@ func withReference(ctx context.Context, c config.Config, reference string, out O
 
 // openRegistry opens the registry that a reference is in, or the configured one if
 // there is no reference or it is a short one. done ends what was started for it.
-func openRegistry(ctx context.Context, c config.Config, reference string, out Output) (r *oci.Registry, done func() error, err error) {
-	opts := oci.RegistryOptions{
-		Address:   c.Registry,
-		PlainHTTP: c.RegistryPlainHTTP,
-		Username:  c.RegistryUsername,
-		Password:  c.RegistryPassword,
-		Out:       out.Err,
-	}
+func openRegistry(ctx context.Context, c config.Config, reference string, out Output) (*oci.Registry, func() error, error) {
+	return openRegistryWith(ctx, c, reference, oci.RegistryOptions{Out: out.Err})
+}
+
+func openRegistryWith(ctx context.Context, c config.Config, reference string, opts oci.RegistryOptions) (r *oci.Registry, done func() error, err error) {
+	opts.Address, opts.PlainHTTP = c.Registry, c.RegistryPlainHTTP
+	opts.Username, opts.Password = c.RegistryUsername, c.RegistryPassword
 	done = func() error { return nil }
 	switch slash := strings.LastIndex(reference, "/"); {
 	case slash >= 0:
@@ -290,7 +243,7 @@ func openRegistry(ctx context.Context, c config.Config, reference string, out Ou
 			opts.Username, opts.Password = "", ""
 		}
 	case opts.Address == "":
-		server, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(dist, "registry"), Out: out.Err})
+		server, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(dist, "registry"), Out: opts.Out})
 		if err != nil {
 			return nil, nil, err
 		}

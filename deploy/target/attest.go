@@ -1,0 +1,123 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// rehearsalKey is the public half of the key that signed in the embedded registry.
+// Nobody has the other half.
+var rehearsalKey = filepath.Join(dist, "rehearsal.pub")
+
+// Attest attaches bills of materials, and signs what is published of a version: see
+// attest.Sign. What it signs has to be what is in dist/.
+func Attest(ctx context.Context, c config.Config, version string, out Output) error {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
+	signer, ok := Signer(c)
+	if !ok {
+		return fmt.Errorf(`attest %s: nobody says who signs; set SIGN_KEY to a key, or run in a job of GitHub Actions with the permission "id-token: write"`, version)
+	}
+	filters, _, err := builtFilters(c)
+	if err != nil {
+		return fmt.Errorf("attest: %w", err)
+	}
+	sources, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return fmt.Errorf("attest: %w", err)
+	}
+	release, err := release(ctx, version)
+	if err != nil {
+		return fmt.Errorf("attest: %w", err)
+	}
+	builder, err := attest.FindBuilder(ctx)
+	if err != nil {
+		return fmt.Errorf("attest %s: %w", version, err)
+	}
+	r, done, err := openRegistry(ctx, c, "", out)
+	if err != nil {
+		return err
+	}
+	opts := attest.SignOptions{Registry: r, Release: release, Builder: builder, Signer: signer, Policy: policy(c)}
+	for i := range filters {
+		opts.Filters = append(opts.Filters, attest.Filter{Filter: filters[i], Dir: sources[i].Dir})
+	}
+	_, err = oci.AttachSBOMs(ctx, r, filters, release)
+	var attached []attest.Attached
+	if err == nil {
+		attached, err = sign(ctx, opts)
+	}
+	if err = errors.Join(err, done()); err != nil {
+		return err
+	}
+	return out.print(attached, func(w io.Writer) error {
+		for _, a := range attached {
+			fmt.Fprintln(w, a)
+		}
+		return nil
+	})
+}
+
+// sign signs, and in a rehearsal keeps the public key for Verify.
+func sign(ctx context.Context, opts attest.SignOptions) ([]attest.Attached, error) {
+	if !opts.Signer.Rehearsal {
+		signed, err := attest.Sign(ctx, opts)
+		return signed.Attached, err
+	}
+	// A key that is gone cannot sign what is missing beside what it signed: all of
+	// it counts, or all is signed anew.
+	if !opts.Policy.IsZero() {
+		var names []string
+		for _, f := range opts.Filters {
+			names = append(names, f.Module.Name)
+		}
+		checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: opts.Registry, Filters: names, Version: opts.Release.Version, Policy: opts.Policy})
+		if err != nil {
+			return nil, err
+		}
+		if attest.Failed(checks) != nil {
+			opts.Policy = attest.Policy{}
+		}
+	}
+	signed, err := attest.Sign(ctx, opts)
+	if err == nil && opts.Policy.IsZero() {
+		err = renameio.WriteFile(rehearsalKey, []byte(signed.PublicKey), 0o644, renameio.IgnoreUmask())
+	}
+	return signed.Attached, err
+}
+
+// Signer is who signs as configured; false if nobody does.
+func Signer(c config.Config) (attest.Signer, bool) {
+	signer := attest.Signer{
+		Key:          c.SignKey,
+		FulcioURL:    c.FulcioURL,
+		RekorURL:     c.RekorURL,
+		TimestampURL: c.TimestampURL,
+		TrustedRoot:  c.TrustedRoot,
+	}
+	// What nobody else can read is not written into a public log.
+	signer.Rehearsal = c.SignKey == "" && c.Registry == ""
+	return signer, c.SignKey != "" || signer.Rehearsal || attest.HasIdentity()
+}
+
+// policy is whose signatures count as configured.
+func policy(c config.Config) attest.Policy {
+	p := attest.Policy{Key: c.VerifyKey, Identity: c.VerifyIdentity, Issuer: c.VerifyIssuer, TrustedRoot: c.TrustedRoot}
+	if p.IsZero() && c.Registry == "" {
+		if _, err := os.Stat(rehearsalKey); err == nil {
+			p.Key = rehearsalKey
+		}
+	}
+	return p
+}

@@ -1,0 +1,173 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/verify"
+)
+
+// Verify verifies a reference, or a version of all filters with everything that
+// belongs to it: the manifests, the modules and sums in the storage, the
+// signatures, provenances and bills of materials, and the record of the release in
+// dist/. A version is read without credentials, but for those that
+// REGISTRY_USERNAME and REGISTRY_PASSWORD name.
+func Verify(ctx context.Context, c config.Config, what string, out Output) error {
+	if _, err := versions.Parse(what); err == nil {
+		return verifyVersion(ctx, c, what, out)
+	}
+	if !strings.ContainsAny(what, ":/") {
+		_, err := versions.Parse(what)
+		return fmt.Errorf("verify: %w; or a reference, such as headers:1.4.0", err)
+	}
+	return withReference(ctx, c, what, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
+		v, err := oci.Verify(ctx, r, ref)
+		if err != nil {
+			return err
+		}
+		err = out.print([]*oci.Verification{v}, func(w io.Writer) error { v.Text(w); return nil })
+		return errors.Join(v.Err(), err)
+	})
+}
+
+func verifyVersion(ctx context.Context, c config.Config, version string, out Output) error {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
+	found, err := findVersion(ctx, c, version, out)
+	if err != nil {
+		return fmt.Errorf("verify %s: %w", version, err)
+	}
+	err = out.print(found, func(w io.Writer) error {
+		for _, v := range found.Manifests {
+			v.Text(w)
+		}
+		return attest.WriteChecks(w, found.Checks)
+	})
+	return errors.Join(attest.Failed(found.Checks), err)
+}
+
+// findVersion looks at a version where it is configured to be: in the registry, the
+// storage or both; without any configuration, in the embedded ones.
+func findVersion(ctx context.Context, c config.Config, version string, out Output) (found *verify.Release, err error) {
+	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return nil, err
+	}
+	noRegistry := c.Registry == ""
+	noStorage := c.StorageURL == "" && c.StoragePublicURL == ""
+	opts := verify.Options{
+		Filters: names(filters), Version: version, Policy: policy(c),
+		// Nobody has to upload in order to push.
+		StorageOptional: noStorage,
+	}
+	if !noRegistry || noStorage {
+		r, done, err := openRegistryWith(ctx, c, "", oci.RegistryOptions{Out: out.Err, Anonymous: true})
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, done()) }()
+		opts.Registry = r
+	}
+	if !noStorage || noRegistry {
+		s, err := openPublicStorage(c, out)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, s.Close()) }()
+		opts.Storage = s
+	}
+	if found, err = verify.Version(ctx, opts); err != nil {
+		return nil, err
+	}
+	check, err := checkRecord(filepath.Join(dist, "release.json"), version, opts.Filters, found)
+	if check != nil {
+		found.Checks = append(found.Checks, *check)
+	}
+	return found, err
+}
+
+// checkRecord compares a release's record with what was found. It is nil if there
+// is none of this version.
+func checkRecord(path, version string, filters []string, found *verify.Release) (*attest.Check, error) {
+	check := &attest.Check{Subject: path, What: "record", State: attest.OK}
+	record, err := rel.ReadRecord(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && record.Version != version {
+		return nil, nil
+	}
+	var problems []string
+	if err != nil {
+		problems = append(problems, err.Error())
+	} else {
+		problems = recordProblems(record, filters, found)
+	}
+	if len(problems) > 0 {
+		check.State, check.Detail = attest.Wrong, strings.Join(problems, "; ")
+	}
+	return check, nil
+}
+
+// recordProblems names what the record says otherwise than what was found.
+func recordProblems(record *rel.Record, filters []string, found *verify.Release) []string {
+	var problems []string
+	differs := func(subject, what, recorded, published string) {
+		if recorded != published {
+			problems = append(problems, fmt.Sprintf("it says that the %s of %s is %s, and published is %s", what, subject, recorded, published))
+		}
+	}
+	manifests := map[string]*oci.Verification{}
+	for _, v := range found.Manifests {
+		manifests[v.Annotations[oci.AnnotationFilter]+" "+string(v.Shape)] = v
+	}
+	objects := map[string]storage.Object{}
+	for _, o := range found.Objects {
+		objects[o.Filter] = o
+	}
+	recorded := map[string]bool{}
+	for _, f := range record.Filters {
+		recorded[f.Name] = true
+		if o, ok := objects[f.Name]; ok {
+			differs(f.Name, "wasm sha256", f.WasmSHA256, o.WasmSHA256)
+			differs(f.Name, "size", fmt.Sprint(f.WasmSize), fmt.Sprint(o.WasmSize))
+			if !record.Rehearsal {
+				differs(f.Name, "URL", f.URL, o.URL)
+			}
+		}
+		for _, m := range f.Manifests {
+			v, ok := manifests[f.Name+" "+string(m.Shape)]
+			if !ok {
+				continue // its own check says what is wrong with it
+			}
+			subject := v.Reference
+			differs(subject, "manifest digest", m.ManifestDigest, v.ManifestDigest)
+			differs(subject, "wasm sha256", f.WasmSHA256, v.WasmSHA256)
+			differs(subject, "size", fmt.Sprint(f.WasmSize), fmt.Sprint(v.WasmSize))
+			differs(subject, "commit", record.Commit, strings.TrimSuffix(v.Annotations[ocispec.AnnotationRevision], "-dirty"))
+			if !record.Rehearsal {
+				differs(subject, "repository", m.Repository+":"+m.Tag, v.Reference)
+			}
+		}
+	}
+	for _, filter := range filters {
+		if _, published := objects[filter]; (published || manifests[filter+" "+string(oci.Artifact)] != nil) && !recorded[filter] {
+			problems = append(problems, fmt.Sprintf("it does not name %s, which is published", filter))
+		}
+	}
+	return problems
+}

@@ -1,0 +1,138 @@
+// Package verify looks at a release as everybody sees it: from the registry and
+// from the storage's public address, without credentials, and against the
+// signatures of those who may sign.
+//
+// It exists so that one answer says of each part of a release whether it is there
+// and right. The parts are checked by the packages that publish them.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"oras.land/oras-go/v2/errdef"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// Options say which release is verified, and where.
+type Options struct {
+	// Filters are the filters' names, and Version the version of all of them.
+	// Required.
+	Filters []string
+	Version string
+	// Registry and Storage are looked in. Required: one of the two.
+	Registry *oci.Registry
+	Storage  *storage.Storage
+	// StorageOptional says that the release may be missing in the storage.
+	StorageOptional bool
+	// Policy says whose signatures count: see attest.VerifyOptions.
+	Policy attest.Policy
+}
+
+// Release is what was found.
+type Release struct {
+	// Checks say of each part whether it is there and right.
+	Checks []attest.Check `json:"checks"`
+	// Manifests are the manifests that could be read, with what is in them.
+	Manifests []*oci.Verification `json:"manifests,omitempty"`
+	// Objects are the modules that readers get from the storage.
+	Objects []storage.Object `json:"objects,omitempty"`
+}
+
+// Version verifies a version. What is missing or wrong is in the result's Checks;
+// the error is for what could not be asked.
+func Version(ctx context.Context, opts Options) (*Release, error) {
+	if opts.Registry == nil && opts.Storage == nil {
+		return nil, errors.New("verify: neither a registry nor a storage was given")
+	}
+	release := new(Release)
+	var signed []string // filters whose manifests could be read
+	for _, filter := range opts.Filters {
+		read, err := release.manifests(ctx, opts, filter)
+		if err != nil {
+			return nil, err
+		}
+		if read {
+			signed = append(signed, filter)
+		}
+		if err := release.module(ctx, opts, filter); err != nil {
+			return nil, err
+		}
+	}
+	if len(signed) == 0 {
+		return release, nil
+	}
+	signatures, err := attest.Verify(ctx, attest.VerifyOptions{Registry: opts.Registry, Filters: signed, Version: opts.Version, Policy: opts.Policy})
+	release.Checks = append(release.Checks, signatures...)
+	return release, err
+}
+
+// manifests checks what the registry has of a filter, and reports whether it has
+// any.
+func (r *Release) manifests(ctx context.Context, opts Options, filter string) (bool, error) {
+	if opts.Registry == nil {
+		return false, nil
+	}
+	found, err := oci.VerifyVersion(ctx, opts.Registry, filter, opts.Version)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, err
+		}
+		c := attest.Check{Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version, What: "manifest", State: attest.Wrong, Detail: err.Error()}
+		if errors.Is(err, errdef.ErrNotFound) {
+			c.State = attest.Missing
+		}
+		r.Checks = append(r.Checks, c)
+		return false, nil
+	}
+	for _, v := range found {
+		c := attest.Check{Subject: v.Reference, What: "manifest", State: attest.OK, Detail: v.ManifestDigest}
+		if len(v.Problems) > 0 {
+			c.State, c.Detail = attest.Wrong, strings.Join(v.Problems, "; ")
+		}
+		r.Checks = append(r.Checks, c)
+	}
+	r.Manifests = append(r.Manifests, found...)
+	return true, nil
+}
+
+// module checks what the storage has of a filter.
+func (r *Release) module(ctx context.Context, opts Options, filter string) error {
+	if opts.Storage == nil {
+		return nil
+	}
+	c := attest.Check{Subject: opts.Storage.PublicURL(storage.ModuleKey(filter, opts.Version)), What: "sum", Optional: opts.StorageOptional}
+	objects, err := storage.Verify(ctx, opts.Storage, storage.VerifyOptions{Version: opts.Version, Filters: []string{filter}})
+	switch {
+	case ctx.Err() != nil:
+		return err
+	case errors.Is(err, storage.ErrNotFound):
+		c.State, c.Detail = attest.Missing, err.Error()
+	case err != nil:
+		c.State, c.Detail = attest.Wrong, err.Error()
+	default:
+		c.State, c.Detail = attest.OK, objects[0].WasmSHA256
+		if other := r.otherModule(filter, objects[0].WasmSHA256); other != "" {
+			c.State, c.Detail = attest.Wrong, fmt.Sprintf("the module has wasm sha256 %s there and %s in the registry", objects[0].WasmSHA256, other)
+		}
+		r.Objects = append(r.Objects, objects...)
+	}
+	r.Checks = append(r.Checks, c)
+	return nil
+}
+
+// otherModule is the wasm sha256 that a filter has in the registry if it is not
+// this one.
+func (r *Release) otherModule(filter, wasmSHA256 string) string {
+	for _, v := range r.Manifests {
+		if v.Annotations[oci.AnnotationFilter] == filter && v.WasmSHA256 != "" && v.WasmSHA256 != wasmSHA256 {
+			return v.WasmSHA256
+		}
+	}
+	return ""
+}
