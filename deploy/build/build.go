@@ -37,6 +37,10 @@ type Options struct {
 	GoToolchain string
 	// Force builds also what is up to date.
 	Force bool
+	// Cache is a folder for what the compilers keep between builds; in an empty one
+	// everything is compiled, the standard library too. On macOS TinyGo keeps using
+	// the user's. Default: the user's.
+	Cache string
 	// Out is told what is done, a line each. Default: nothing is told.
 	Out io.Writer
 }
@@ -73,7 +77,7 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
-	compiler, err := Find(opts.Compiler, opts.GoToolchain)
+	compiler, err := find(opts.Compiler, opts.GoToolchain, opts.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}

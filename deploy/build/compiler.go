@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -70,8 +71,9 @@ const GoToolchain = "go1.26.8"
 const TinyGoToolchain = "go1.22.12"
 
 // environment is what every compiler runs in: the caller's, less what would change
-// the bytes of the module.
-func environment(goToolchain string) []string {
+// the bytes of the module, with their caches in a folder; empty means where they
+// always are.
+func environment(goToolchain, cache string) []string {
 	var env []string
 	for _, entry := range os.Environ() {
 		switch name, _, _ := strings.Cut(entry, "="); name {
@@ -80,6 +82,10 @@ func environment(goToolchain string) []string {
 		default:
 			env = append(env, entry)
 		}
+	}
+	if cache != "" {
+		// TinyGo's own cache is in os.UserCacheDir, which knows no other way.
+		env = append(env, "GOCACHE="+filepath.Join(cache, "go-build"), "XDG_CACHE_HOME="+cache)
 	}
 	return append(env,
 		"GOTOOLCHAIN="+goToolchain, // never with +auto: TinyGo refuses a Go newer than it knows

@@ -8,7 +8,7 @@ import (
 )
 
 // goCompiler is the ordinary Go compiler, through the bridge filter/gohost.
-type goCompiler struct{ toolchain string }
+type goCompiler struct{ toolchain, cache string }
 
 var _ Compiler = goCompiler{}
 
@@ -17,7 +17,7 @@ var _ Compiler = goCompiler{}
 var goFlags = []string{"-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}
 
 func (c goCompiler) env() []string {
-	return append(environment(c.toolchain), "GOOS=wasip1", "GOARCH=wasm")
+	return append(environment(c.toolchain, c.cache), "GOOS=wasip1", "GOARCH=wasm")
 }
 
 func (c goCompiler) Describe(ctx context.Context) (Toolchain, error) {

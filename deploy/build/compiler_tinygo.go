@@ -12,7 +12,7 @@ import (
 )
 
 // tinyGoCompiler is TinyGo at path.
-type tinyGoCompiler struct{ path, toolchain string }
+type tinyGoCompiler struct{ path, toolchain, cache string }
 
 var _ Compiler = tinyGoCompiler{}
 
@@ -27,8 +27,8 @@ var tinyGoTarget = []string{"-target=wasi", "-scheduler=none", "-tags=custommall
 var tinyGoFlags = append([]string{"-no-debug"}, tinyGoTarget...)
 
 func (c tinyGoCompiler) env() []string {
-	env := environment(c.toolchain)
-	if os.Getenv("HOME") == "" && os.Getenv("XDG_CACHE_HOME") == "" {
+	env := environment(c.toolchain, c.cache)
+	if c.cache == "" && os.Getenv("HOME") == "" && os.Getenv("XDG_CACHE_HOME") == "" {
 		// TinyGo panics when it finds no place for its cache.
 		env = append(env, "XDG_CACHE_HOME="+filepath.Join(os.TempDir(), "slipway-tinygo-cache"))
 	}

@@ -22,9 +22,15 @@ var ErrNoTinyGo = errors.New(`TinyGo is not installed; "go tool mage tinygo" dow
 // A name that is neither empty, "go" nor "tinygo" is an error, and so is "tinygo"
 // where it is not installed: ErrNoTinyGo.
 func Find(name, toolchain string) (Compiler, error) {
+	return find(name, toolchain, "")
+}
+
+// find is Find for a compiler that keeps its cache in a folder; empty means the
+// user's.
+func find(name, toolchain, cache string) (Compiler, error) {
 	switch name {
 	case Go:
-		return goCompiler{cmp.Or(toolchain, GoToolchain)}, nil
+		return goCompiler{cmp.Or(toolchain, GoToolchain), cache}, nil
 	case TinyGo, "":
 		path, err := exec.LookPath(TinyGo)
 		if err != nil {
@@ -32,9 +38,9 @@ func Find(name, toolchain string) (Compiler, error) {
 		}
 		switch {
 		case err == nil:
-			return tinyGoCompiler{path, cmp.Or(toolchain, TinyGoToolchain)}, nil
+			return tinyGoCompiler{path, cmp.Or(toolchain, TinyGoToolchain), cache}, nil
 		case name == "" && errors.Is(err, tinygo.ErrNotInstalled):
-			return Find(Go, toolchain)
+			return find(Go, toolchain, cache)
 		case errors.Is(err, tinygo.ErrNotInstalled):
 			return nil, ErrNoTinyGo
 		default:

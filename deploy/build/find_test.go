@@ -27,7 +27,7 @@ func TestFindWithoutTinyGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c != (goCompiler{GoToolchain}) {
+		if c != (goCompiler{toolchain: GoToolchain}) {
 			t.Errorf("%q gives %+v", name, c)
 		}
 	}
@@ -50,11 +50,11 @@ func TestFindTinyGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c != (tinyGoCompiler{path, "go1.23.12"}) {
+		if c != (tinyGoCompiler{path: path, toolchain: "go1.23.12"}) {
 			t.Errorf("%q gives %+v", name, c)
 		}
 	}
-	if c, err := Find(Go, ""); err != nil || c != (goCompiler{GoToolchain}) {
+	if c, err := Find(Go, ""); err != nil || c != (goCompiler{toolchain: GoToolchain}) {
 		t.Errorf("go gives %+v, %v", c, err)
 	}
 }
@@ -68,7 +68,7 @@ func TestTinyGoEnvironment(t *testing.T) {
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CACHE_HOME", "")
 	env := map[string]string{}
-	for _, entry := range (tinyGoCompiler{"tinygo", TinyGoToolchain}).env() {
+	for _, entry := range (tinyGoCompiler{path: "tinygo", toolchain: TinyGoToolchain}).env() {
 		name, value, _ := strings.Cut(entry, "=")
 		if _, twice := env[name]; twice && name != "XDG_CACHE_HOME" {
 			t.Errorf("%s is set twice", name)
@@ -109,5 +109,27 @@ func TestLeakyModuleIsRefused(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(dist); len(entries) != 0 {
 		t.Errorf("dist holds %v", entries)
+	}
+}
+
+// Both compilers keep everything in the cache that they are given.
+func TestCache(t *testing.T) {
+	t.Parallel()
+	cache := t.TempDir()
+	for name, env := range map[string][]string{
+		"go":     goCompiler{toolchain: GoToolchain, cache: cache}.env(),
+		"tinygo": tinyGoCompiler{path: "tinygo", toolchain: TinyGoToolchain, cache: cache}.env(),
+	} {
+		// The last one counts.
+		values := map[string]string{}
+		for _, entry := range env {
+			variable, value, _ := strings.Cut(entry, "=")
+			values[variable] = value
+		}
+		for _, variable := range []string{"GOCACHE", "XDG_CACHE_HOME"} {
+			if !strings.HasPrefix(values[variable], cache) {
+				t.Errorf("%s: %s is %q", name, variable, values[variable])
+			}
+		}
 	}
 }
