@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,14 +24,12 @@ type stage struct {
 	stores   *stores
 	releases map[string][]manifest.Release
 
-	rendered int // how often
-	requests int // how many were sent
-	mark     int // lines of log before the current step
-	start    time.Time
+	folders  map[string]string // of each filter's manifests, as rendered last
+	rendered int               // how often
+	requests int               // how many were sent
+	mark     int               // lines of log before the current step
+	start    time.Time         // of the current step
 }
-
-// began starts the current step's clock again.
-func (s *stage) began() { s.start = time.Now() }
 
 // PlayAll plays every scenario, some side by side, prints the table of all steps
 // and returns what failed.
@@ -61,7 +60,11 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 			err = fmt.Errorf("scenario %s: %w", scenario.Name, err)
 		}
 	}()
-	s := &stage{dir: filepath.Join(r.dir, scenario.Name), releases: map[string][]manifest.Release{}}
+	s := &stage{
+		dir:      filepath.Join(r.dir, scenario.Name),
+		releases: map[string][]manifest.Release{},
+		folders:  map[string]string{},
+	}
 	if s.stores, err = r.openStores(scenario.Name); err != nil {
 		return err
 	}
@@ -83,7 +86,7 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 		err := s.play(ctx, step, r.options.StepTimeout)
 		r.report.add(row{scenario.Name, step.name, time.Since(s.start), err != nil})
 		if err != nil {
-			return fmt.Errorf("step %q: %w%s", step.name, err, s.agentWords(ctx))
+			return fmt.Errorf("step %q: %w%s%s", step.name, err, s.said(ctx), s.kept(ctx))
 		}
 	}
 	return nil
@@ -98,16 +101,20 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 		return err
 	}
 	s.mark = len(lines)
-	s.began()
+	s.start = time.Now()
 	if err := step.change(ctx, s); err != nil {
 		return err
 	}
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
-		err := step.see(ctx, s)
+		err := s.see(ctx, step)
 		if err == nil {
 			return nil
+		}
+		// What could not be fetched is not tried again before something changes.
+		if said, logErr := s.agentRefusals(ctx); logErr == nil && len(said) > 0 && step.why == "" {
+			return fmt.Errorf("%w: the agent cannot fetch a module", err)
 		}
 		select {
 		case <-ticker.C:
@@ -117,12 +124,25 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 	}
 }
 
+// agentRefusals returns the lines since the step began in which the agent says that
+// it cannot fetch a module:
+// https://github.com/istio/istio/blob/1.31.1/pkg/wasm/convert.go
+func (s *stage) agentRefusals(ctx context.Context) ([]string, error) {
+	lines, err := s.workload.Log(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(lines[min(s.mark, len(lines)):], func(line string) bool {
+		return !strings.Contains(line, "error in converting the wasm config to local")
+	}), nil
+}
+
 // saidLines bounds what goes into an error.
 const saidLines = 20
 
-// agentWords is what the proxy's agent and Envoy said of wasm since the current step
-// began, in lines of their own, to be added to an error.
-func (s *stage) agentWords(ctx context.Context) string {
+// said is what the proxy's agent and Envoy said of wasm since the current step began,
+// on lines of its own, to be added to an error.
+func (s *stage) said(ctx context.Context) string {
 	// The step's own deadline may have passed, and the words matter even after Ctrl-C.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -132,20 +152,38 @@ func (s *stage) agentWords(ctx context.Context) string {
 	}
 	var said []string
 	for _, line := range lines[min(s.mark, len(lines)):] {
-		if isAboutWasm(line) {
+		if isAboutFilters(line) {
 			said = append(said, "\n  "+line)
 		}
 	}
 	if len(said) == 0 {
-		return "\n  (the proxy's log says nothing of wasm since then)"
+		return "\n  (the proxy's log says nothing of filters since then)"
 	}
 	return "\n  the proxy's log since then:" + strings.Join(said[max(0, len(said)-saidLines):], "")
 }
 
-// isAboutWasm leaves out what filters log of requests.
-func isAboutWasm(line string) bool {
+// kept has the workload write down what it knows, if it can, and names the folder on
+// a line of its own.
+func (s *stage) kept(ctx context.Context) string {
+	keeper, ok := s.workload.(Keeper)
+	if !ok {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	folder, err := keeper.Keep(ctx)
+	if err != nil {
+		return fmt.Sprintf("\n  (not all could be kept: %v)", err)
+	}
+	return "\n  kept in " + folder
+}
+
+// isAboutFilters knows what the agent says of wasm and what Envoy says of filters
+// and of configurations that it rejects, but for what filters log of requests.
+func isAboutFilters(line string) bool {
 	lower := strings.ToLower(line)
-	about := strings.Contains(lower, "wasm") || strings.Contains(lower, "extensionconfig") || strings.Contains(lower, "ecds") ||
-		strings.Contains(lower, "rejected") || strings.Contains(lower, "critical")
-	return about && !strings.Contains(line, "[info][wasm]")
+	about := slices.ContainsFunc([]string{"wasm", "extensionconfig", "ecds", "rejected"}, func(word string) bool {
+		return strings.Contains(lower, word)
+	})
+	return about && !(strings.Contains(line, "\tinfo\t") && strings.Contains(line, "wasm log"))
 }

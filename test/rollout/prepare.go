@@ -25,8 +25,9 @@ const (
 const (
 	defaultParallel = 4
 	// defaultStepTimeout is long, for it is only reached by what is broken: V8
-	// needs seconds of a free processor for what the ordinary Go compiler makes.
-	defaultStepTimeout = time.Minute
+	// needs seconds of a free processor for each module that the ordinary Go
+	// compiler has made, and busy machines have none.
+	defaultStepTimeout = 3 * time.Minute
 )
 
 // Options say what is rolled out and through which stores.
@@ -48,7 +49,7 @@ type Options struct {
 	HTTPBinImage string
 	// Parallel is how many scenarios are played side by side. Default: 4.
 	Parallel int
-	// StepTimeout bounds each step. Default: 1 minute.
+	// StepTimeout bounds each step. Default: 3 minutes.
 	StepTimeout time.Duration
 	// Out is told what is built and what was seen. Default: nothing is told.
 	Out io.Writer
@@ -63,9 +64,6 @@ type Rollout struct {
 	dir     string // for manifests
 	report  report
 }
-
-// names are the filters whose doings the scenarios know.
-var names = []string{authtoken, headers, requestlog}
 
 // Prepare builds both releases of Slipway's own filters. What is up to date below
 // dist is not built again.

@@ -3,7 +3,9 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -123,19 +125,21 @@ type variant struct {
 	release string
 	// failStrategy replaces that of all filters. Empty: each keeps its own.
 	failStrategy string
-	// header is the value that headers is configured to show to httpbin.
+	// header is the value that headers is configured to show to httpbin. Empty:
+	// hello.
 	header string
 	// fault makes the facts wrong. Nil: they are right.
 	fault func(*manifest.Release)
 }
 
-// render writes manifests as "mage render" does, and returns their folder.
-func (s *stage) render(ctx context.Context, v variant, filters []string) (string, error) {
+// render writes the filters' manifests as "mage render" does, to folders that are
+// then those of the stage.
+func (s *stage) render(ctx context.Context, v variant, filters []string) error {
 	if v.header == "" {
-		v.header = defaultHeader
+		v.header = hello
 	}
 	s.rendered++
-	opts := manifest.RenderOptions{Dir: fmt.Sprintf("%s/%d", s.dir, s.rendered)}
+	opts := manifest.RenderOptions{Dir: filepath.Join(s.dir, strconv.Itoa(s.rendered))}
 	for _, f := range s.stores.rollout.filters {
 		if !slices.Contains(filters, f.Name) {
 			continue
@@ -147,6 +151,7 @@ func (s *stage) render(ctx context.Context, v variant, filters []string) (string
 		configure(&apply, f.Name, s.workload.Namespace(), v)
 		f.Metadata.Apply = &apply
 		opts.Filters = append(opts.Filters, f)
+		s.folders[f.Name] = filepath.Join(opts.Dir, f.Name)
 	}
 	for _, release := range s.releases[v.release] {
 		if !slices.Contains(filters, release.Filter) {
@@ -157,7 +162,7 @@ func (s *stage) render(ctx context.Context, v variant, filters []string) (string
 		}
 		opts.Releases = append(opts.Releases, release)
 	}
-	return opts.Dir, manifest.Render(ctx, opts)
+	return manifest.Render(ctx, opts)
 }
 
 // configure gives a filter a configuration whose effect can be seen.

@@ -52,6 +52,13 @@ type Workload interface {
 	Close() error
 }
 
+// Keeper is what a Workload may be, too.
+type Keeper interface {
+	// Keep is called after a step has failed, before Close. It writes what the
+	// workload knows to a folder, and returns that.
+	Keep(ctx context.Context) (folder string, err error)
+}
+
 // Response is what the client saw.
 type Response struct {
 	Status int

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
@@ -40,115 +41,195 @@ type step struct {
 	name string
 	// change is done once.
 	change func(context.Context, *stage) error
-	// see returns nil once what must follow is seen.
-	see func(context.Context, *stage) error
+	// want is what a request must show.
+	want sight
+	// denied says that requests must be denied instead.
+	denied bool
+	// why are the words with which the agent must say that it cannot fetch a
+	// module. Empty: it must not say so at all.
+	why string
 }
 
-// Scenarios returns all scenarios.
+var (
+	// names are the filters whose doings the scenarios know.
+	names = []string{authtoken, headers, requestlog}
+	// one is enough where no other is needed.
+	one = []string{headers}
+)
+
+// Scenarios returns all scenarios. They are few, because Envoy needs seconds to
+// compile a module that the ordinary Go compiler has made, each time it gets one.
 func Scenarios() []Scenario {
-	all := []string{authtoken, headers, requestlog}
-	return []Scenario{
-		rollOut("chain-oci", wasmPlugin, all...),
-		rollOut("chain-ecds", envoyFilter, all...),
-		rollOut("headers-wasmplugin-http", wasmPluginHTTP, headers),
-		rollOut("requestlog-trafficextension", trafficExtension, requestlog),
-		rollOut("authtoken-trafficextension-http", trafficExtensionHTTP, authtoken),
-		missing(),
-		wrongSum("wrong-sha256", wasmPluginHTTP),
-		wrongSum("wrong-sha256-ecds", envoyFilter),
-		movedTag(),
-	}
+	return []Scenario{fromRegistry(), fromStorage(), otherForms(), movedTag()}
 }
 
-// rollOut takes filters through two releases and back.
-func rollOut(name, form string, filters ...string) Scenario {
-	live := func(release string) step {
-		return step{
-			"release " + release + " is live",
-			apply(variant{release: release}, form, filters...),
-			seeReleases(release, filters...),
-		}
+// nowhere is a digest, without its algorithm, of nothing that anybody has published.
+var nowhere = strings.Repeat("0123456789abcdef", 4)
+
+// fromRegistry rolls a chain of all filters out as most meshes do, and a version of
+// one of them that nobody has pushed.
+func fromRegistry() Scenario {
+	missing := func(strategy string) func(context.Context, *stage) error {
+		return apply(variant{release: Second, failStrategy: strategy, fault: func(r *manifest.Release) {
+			r.Version, r.ManifestDigest = "9.9.9", "sha256:"+nowhere
+		}}, wasmPlugin, one...)
 	}
-	back := live(First)
-	back.name = "rolled back to " + First
-	return Scenario{name, filters, []step{
-		live(First),
-		live(Second),
-		back,
-		{"deleted, nothing is left of it", remove(form, filters...), seeReleases("")},
+	const why = "could not fetch Wasm OCI image"
+	return Scenario{"oci", names, []step{
+		{
+			name:   "release 1.0.0 of all filters is live",
+			change: apply(variant{release: First}, wasmPlugin, names...),
+			want:   sight{First, First, First, hello},
+		},
+		{
+			name:   "release 1.1.0 of all filters is live",
+			change: apply(variant{release: Second}, wasmPlugin, names...),
+			want:   sight{Second, Second, Second, hello},
+		},
+		{
+			name:   "a version that is not there, FAIL_CLOSE: denied",
+			change: missing(catalog.FailClose),
+			denied: true, why: why,
+		},
+		{
+			name:   "the same, FAIL_OPEN: passes without the filter",
+			change: missing(catalog.FailOpen),
+			want:   sight{authtoken: Second, requestlog: Second}, why: why,
+		},
+		{
+			name:   "rolled back to 1.0.0",
+			change: apply(variant{release: First}, wasmPlugin, names...),
+			want:   sight{First, First, First, hello},
+		},
+		{
+			name:   "deleted, nothing is left",
+			change: remove(wasmPlugin, names...),
+		},
 	}}
 }
 
-// missing rolls out a version that nobody has pushed.
-func missing() Scenario {
-	notPushed := func(r *manifest.Release) {
-		r.Version, r.ManifestDigest = "9.9.9", "sha256:"+strings.Repeat("0123456789abcdef", 4)
+// fromStorage does the same by URL and sha256, with the pair of patches to which an
+// EnvoyFilter needs ECDS, and a sha256 that is another one's.
+func fromStorage() Scenario {
+	wrong := func(strategy string) func(context.Context, *stage) error {
+		return apply(variant{release: First, failStrategy: strategy, fault: func(r *manifest.Release) {
+			r.WasmSHA256 = nowhere
+		}}, envoyFilter, one...)
 	}
-	const why = "could not fetch Wasm OCI image"
-	return faulty("missing-version", wasmPlugin, notPushed, why)
+	why := "which does not match: " + nowhere
+	return Scenario{"ecds", names, []step{
+		{
+			name:   "release 1.0.0 of all filters is live",
+			change: apply(variant{release: First}, envoyFilter, names...),
+			want:   sight{First, First, First, hello},
+		},
+		{
+			name:   "release 1.1.0 of headers is live",
+			change: apply(variant{release: Second}, envoyFilter, one...),
+			want:   sight{First, Second, First, hello},
+		},
+		{
+			name:   "a wrong sha256, FAIL_CLOSE: denied",
+			change: wrong(catalog.FailClose),
+			denied: true, why: why,
+		},
+		{
+			name:   "the same, FAIL_OPEN: passes without the filter",
+			change: wrong(catalog.FailOpen),
+			want:   sight{authtoken: First, requestlog: First}, why: why,
+		},
+		{
+			name:   "headers rolled back to 1.0.0",
+			change: apply(variant{release: First}, envoyFilter, one...),
+			want:   sight{First, First, First, hello},
+		},
+		{
+			name:   "deleted, nothing is left",
+			change: remove(envoyFilter, names...),
+		},
+	}}
 }
 
-// wrongSum announces the first release with the sum of something else.
-func wrongSum(name, form string) Scenario {
-	wrong := func(r *manifest.Release) { r.WasmSHA256 = strings.Repeat("0123456789abcdef", 4) }
-	return faulty(name, form, wrong, "which does not match: 0123456789abcdef")
-}
-
-// faulty has a live release replaced by one that cannot be fetched, once with each
-// strategy. The agent has to say why, with words that are given.
-func faulty(name, form string, fault func(*manifest.Release), why string) Scenario {
-	with := func(strategy string, fault func(*manifest.Release)) variant {
-		return variant{release: First, failStrategy: strategy, fault: fault}
-	}
-	filters := []string{headers}
-	live := seeReleases(First, filters...)
-	return Scenario{name, filters, []step{
-		{"release " + First + " is live", apply(with(catalog.FailClose, nil), form, filters...), live},
-		{"FAIL_CLOSE denies, the agent says why", apply(with(catalog.FailClose, fault), form, filters...), both(seeDenied, seeAgent(why, "deny"))},
-		{"rolled back to " + First, apply(with(catalog.FailClose, nil), form, filters...), live},
-		{"FAIL_OPEN lets pass untouched, the agent says why", apply(with(catalog.FailOpen, fault), form, filters...), both(seeReleases(""), seeAgent(why, "allow"))},
-		{"rolled back to " + First, apply(with(catalog.FailOpen, nil), form, filters...), live},
+// otherForms shows that the remaining forms work, too.
+func otherForms() Scenario {
+	wrong := variant{release: First, failStrategy: catalog.FailClose, fault: func(r *manifest.Release) { r.WasmSHA256 = nowhere }}
+	why := "which does not match: " + nowhere
+	return Scenario{"http", []string{authtoken, requestlog}, []step{
+		{
+			name:   "a WasmPlugin by URL and sha256 is live",
+			change: apply(variant{release: First}, wasmPluginHTTP, requestlog),
+			want:   sight{requestlog: First},
+		},
+		{
+			name:   "a TrafficExtension by URL and sha256 beside it is live",
+			change: apply(variant{release: Second}, trafficExtensionHTTP, authtoken),
+			want:   sight{requestlog: First, authtoken: Second},
+		},
+		{
+			name:   "the TrafficExtension with a wrong sha256: denied",
+			change: apply(wrong, trafficExtensionHTTP, authtoken),
+			denied: true, why: why,
+		},
+		{
+			name:   "it is deleted, the WasmPlugin stays",
+			change: remove(trafficExtensionHTTP, authtoken),
+			want:   sight{requestlog: First},
+		},
+		{
+			name:   "the WasmPlugin with a wrong sha256: denied",
+			change: apply(wrong, wasmPluginHTTP, requestlog),
+			denied: true, why: why,
+		},
 	}}
 }
 
 // movedTag shows why a version's tag must not move: proxies that have it do not
 // look again, so that old and new code would run side by side.
 func movedTag() Scenario {
-	filters := []string{headers}
-	byTag := func(header string) func(context.Context, *stage) error {
-		return func(ctx context.Context, s *stage) error {
-			folder, err := s.render(ctx, variant{release: First, header: header}, filters)
-			if err != nil {
-				return err
-			}
-			if folder, err = s.pinByTag(folder); err != nil {
-				return err
-			}
-			return s.workload.Apply(ctx, folder)
+	byTag := func(ctx context.Context, s *stage, header string) error {
+		if err := s.render(ctx, variant{release: First, header: header}, one); err != nil {
+			return err
 		}
+		overlay, err := s.nameTag()
+		if err != nil {
+			return err
+		}
+		return s.workload.Apply(ctx, overlay)
 	}
 	const changed = "hello again"
-	return Scenario{"moved-tag", filters, []step{
-		{"release " + First + " is live, named by tag", byTag(defaultHeader), seeReleases(First, filters...)},
-		{"a push of other bytes as " + First + " is refused", func(ctx context.Context, s *stage) error {
-			return s.stores.refused(ctx, First, Second, filters)
-		}, seeReleases(First, filters...)},
-		{"the tag moved by force is not picked up, another configuration is", func(ctx context.Context, s *stage) error {
-			if err := s.stores.forceTag(ctx, headers, First, Second); err != nil {
-				return err
-			}
-			return byTag(changed)(ctx, s)
-		}, func(ctx context.Context, s *stage) error {
-			return s.sees(ctx, sight{headers: First, header: changed})
-		}},
-		{"release " + Second + " is live, named by digest", apply(variant{release: Second}, wasmPlugin, filters...), seeReleases(Second, filters...)},
+	return Scenario{"moved-tag", one, []step{
+		{
+			name:   "release 1.0.0, named by its tag, is live",
+			change: func(ctx context.Context, s *stage) error { return byTag(ctx, s, hello) },
+			want:   sight{headers: First, header: hello},
+		},
+		{
+			name:   "other bytes as 1.0.0 are refused",
+			change: func(ctx context.Context, s *stage) error { return s.stores.refused(ctx, First, Second, one) },
+			want:   sight{headers: First, header: hello},
+		},
+		{
+			name: "moved by force: the configuration is new, the code is not",
+			change: func(ctx context.Context, s *stage) error {
+				if err := s.stores.forceTag(ctx, headers, First, Second); err != nil {
+					return err
+				}
+				return byTag(ctx, s, changed)
+			},
+			want: sight{headers: First, header: changed},
+		},
+		{
+			name:   "release 1.1.0, named by its digest, is live",
+			change: apply(variant{release: Second}, trafficExtension, one...),
+			want:   sight{headers: Second, header: hello},
+		},
 	}}
 }
 
-// pinByTag overlays the rendered WasmPlugin of headers, so that it names the first
-// release's tag in place of the digest.
-func (s *stage) pinByTag(manifests string) (string, error) {
-	overlay := filepath.Join(manifests, headers, "by-tag")
+// nameTag overlays the rendered TrafficExtension of headers, so that it names the
+// first release's tag in place of its digest.
+func (s *stage) nameTag() (string, error) {
+	overlay := filepath.Join(s.folders[headers], "by-tag")
 	if err := os.Mkdir(overlay, 0o755); err != nil {
 		return "", err
 	}
@@ -162,22 +243,21 @@ func (s *stage) pinByTag(manifests string) (string, error) {
 kind: Kustomization
 resources: [../%s]
 patches:
-- target: {kind: WasmPlugin}
-  patch: '[{"op": "replace", "path": "/spec/url", "value": "oci://%s:%s"}]'
-`, wasmPlugin, repository, First)
+- target: {kind: TrafficExtension}
+  patch: '[{"op": "replace", "path": "/spec/wasm/url", "value": "oci://%s:%s"}]'
+`, trafficExtension, repository, First)
 	return overlay, os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), []byte(content), 0o600)
 }
 
 // apply renders and applies filters in one form.
 func apply(v variant, form string, filters ...string) func(context.Context, *stage) error {
 	return func(ctx context.Context, s *stage) error {
-		manifests, err := s.render(ctx, v, filters)
-		if err != nil {
+		if err := s.render(ctx, v, filters); err != nil {
 			return err
 		}
-		s.began() // rendering is not part of what is waited for
+		s.start = time.Now() // rendering is not part of what is waited for
 		for _, f := range filters {
-			if err := s.workload.Apply(ctx, filepath.Join(manifests, f, form)); err != nil {
+			if err := s.workload.Apply(ctx, filepath.Join(s.folders[f], form)); err != nil {
 				return err
 			}
 		}
@@ -185,12 +265,11 @@ func apply(v variant, form string, filters ...string) func(context.Context, *sta
 	}
 }
 
-// remove deletes what apply has applied.
+// remove deletes what was applied last.
 func remove(form string, filters ...string) func(context.Context, *stage) error {
 	return func(ctx context.Context, s *stage) error {
-		manifests := fmt.Sprintf("%s/%d", s.dir, s.rendered)
 		for _, f := range filters {
-			if err := s.workload.Delete(ctx, filepath.Join(manifests, f, form)); err != nil {
+			if err := s.workload.Delete(ctx, filepath.Join(s.folders[f], form)); err != nil {
 				return err
 			}
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	defaultHeader = "hello world"
+	// hello is what headers is configured to show to httpbin.
+	hello = "hello world"
 	// token is what httpbin gives out as auth service; no space, because it
 	// stands in a URL.
 	token = "rollout-token"
@@ -22,31 +23,35 @@ const (
 // leaves behind. Empty: none is.
 type sight struct {
 	authtoken, headers, requestlog string
-	// header is the value that headers shows to httpbin. Default: defaultHeader.
+	// header is the value that headers shows to httpbin.
 	header string
 }
 
-// seeReleases sees one release of some filters, and nothing of the others.
-func seeReleases(release string, filters ...string) func(context.Context, *stage) error {
-	var want sight
-	for _, f := range filters {
-		switch f {
-		case authtoken:
-			want.authtoken = release
-		case headers:
-			want.headers = release
-		case requestlog:
-			want.requestlog = release
+// see returns nil if what must follow a step is seen now.
+func (s *stage) see(ctx context.Context, step step) error {
+	look := func() error { return s.sees(ctx, step.want) }
+	instead := "allow"
+	if step.denied {
+		look = func() error { return s.seesDenial(ctx) }
+		instead = "deny"
+	}
+	if err := look(); err != nil || step.why == "" {
+		return err
+	}
+	said, err := s.agentRefusals(ctx)
+	if err != nil {
+		return err
+	}
+	for _, line := range said {
+		if strings.Contains(line, step.why) && strings.Contains(line, "applying "+instead+" RBAC filter") {
+			return nil
 		}
 	}
-	return func(ctx context.Context, s *stage) error { return s.sees(ctx, want) }
+	return fmt.Errorf("the agent did not say %q and that it applies an RBAC filter to %s", step.why, instead)
 }
 
 // sees sends one request and compares what everybody saw of it.
 func (s *stage) sees(ctx context.Context, want sight) error {
-	if want.header == "" {
-		want.header = defaultHeader
-	}
 	s.requests++
 	path := fmt.Sprintf("/headers?request=%d", s.requests)
 	before, err := s.workload.Stats(ctx)
@@ -131,9 +136,9 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// seeDenied sees what Istio's agent puts in the place of a filter that it cannot
-// fetch.
-func seeDenied(ctx context.Context, s *stage) error {
+// seesDenial sends one request, which gets what Istio's agent puts in the place of a
+// filter that it cannot fetch.
+func (s *stage) seesDenial(ctx context.Context) error {
 	res, err := s.workload.Get(ctx, "/get", nil)
 	if err != nil {
 		return err
@@ -142,32 +147,4 @@ func seeDenied(ctx context.Context, s *stage) error {
 		return fmt.Errorf("status %d, want 403 by RBAC: %s", res.Status, res.Body)
 	}
 	return nil
-}
-
-// seeAgent sees a line of the agent since the step began, with its words for why it
-// could not fetch and for what it did instead.
-func seeAgent(why, instead string) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
-		lines, err := s.workload.Log(ctx)
-		if err != nil {
-			return err
-		}
-		for _, line := range lines[min(s.mark, len(lines)):] {
-			if strings.Contains(line, why) && strings.Contains(line, "applying "+instead+" RBAC filter") {
-				return nil
-			}
-		}
-		return fmt.Errorf("the agent did not say %q and that it applies an RBAC filter to %s", why, instead)
-	}
-}
-
-func both(see ...func(context.Context, *stage) error) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
-		for _, one := range see {
-			if err := one(ctx, s); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
