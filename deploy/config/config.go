@@ -45,6 +45,13 @@ type Config struct {
 
 	HTTPBinImage string `env:"HTTPBIN_IMAGE" doc:"image of the httpbin that render adds to try filters on, with a tag, a digest or both" default:"mccutchen/go-httpbin:v2.26.0"`
 
+	KindNodeImage string   `env:"KIND_NODE_IMAGE" doc:"node image for kind:up" default:"that of the linked release of kind"`
+	IstioHub      string   `env:"ISTIO_HUB" doc:"registry and path of Istio's images pilot and proxyv2 for kind:up" default:"docker.io/istio"`
+	IstioTag      string   `env:"ISTIO_TAG" doc:"tag of these images, and version of the charts in a Helm repository" default:"1.31.1"`
+	IstioCharts   string   `env:"ISTIO_CHARTS" doc:"Helm repository (https:// or oci://) or folder with Istio's charts base and istiod" default:"https://blob.istio.io/istio-release/charts"`
+	IstioValues   []string `env:"ISTIO_VALUES" doc:"Helm values files for the chart istiod, separated by commas" default:"none"`
+	RegistryImage string   `env:"REGISTRY_IMAGE" doc:"image of the registry that kind:up and kind:smoke start, listening on port 5000" default:"registry:2"`
+
 	TransferTimeout time.Duration `env:"TRANSFER_TIMEOUT" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
 }
 
