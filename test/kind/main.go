@@ -1,0 +1,122 @@
+// Command kind brings up a kind cluster with Istio, plays Slipway's roll-out in it or
+// in any other cluster, and removes it. "go tool mage kind:up", "kind:smoke" and
+// "kind:down" run it in the repository's root; the environment is that of package
+// deploy/config.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"k8s.io/klog/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/test/kind/cluster"
+	"github.com/slipway-wasm/slipway/test/kind/istio"
+	"github.com/slipway-wasm/slipway/test/kind/kubectl"
+	"github.com/slipway-wasm/slipway/test/kind/smoke"
+)
+
+// dir is where the kubeconfig and what is kept after a failure are.
+var dir = filepath.Join("dist", "kind")
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == kubectl.Command {
+		kubectl.Main()
+	}
+	// Cleaning up goes on after a second Ctrl-C, too.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	klog.SetLogger(klog.Logger{}) // libraries' chatter; their errors are returned
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	command := ""
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	kubeContext := flags.String("context", "", "kubectl's context of the cluster for smoke")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch command {
+	case "up":
+		return cluster.Up(ctx, upOptions(c))
+	case "down":
+		return cluster.Down(ctx, cluster.DownOptions{Dir: dir})
+	case "smoke":
+		opts, err := smokeOptions(ctx, c, *kubeContext)
+		if err != nil {
+			return err
+		}
+		return smoke.Run(ctx, opts)
+	}
+	return errors.New("usage: kind up | smoke [-context=NAME] | down | kubectl …")
+}
+
+func upOptions(c config.Config) cluster.UpOptions {
+	return cluster.UpOptions{
+		Dir:           dir,
+		NodeImage:     c.KindNodeImage,
+		RegistryImage: registryImage(c),
+		Images:        []string{httpbinImage(c)},
+		Istio:         istio.Options{Hub: c.IstioHub, Tag: c.IstioTag, Charts: c.IstioCharts, Values: c.IstioValues},
+		Out:           os.Stdout,
+	}
+}
+
+// smokeOptions choose the cluster: the named one, else that of "up" if it is there,
+// else kubectl's current one.
+func smokeOptions(ctx context.Context, c config.Config, kubeContext string) (smoke.Options, error) {
+	opts := smoke.Options{
+		Dir:           dir,
+		Context:       kubeContext,
+		RegistryImage: registryImage(c),
+		HTTPBinImage:  c.HTTPBinImage,
+		Compiler:      c.Compiler,
+		GoToolchain:   c.GoToolchain,
+		Out:           os.Stdout,
+	}
+	kubeconfig := cluster.Kubeconfig(dir)
+	if _, err := os.Stat(kubeconfig); kubeContext != "" || errors.Is(err, os.ErrNotExist) {
+		return opts, nil
+	}
+	address, err := cluster.RegistryAddress(ctx)
+	if err != nil {
+		return opts, fmt.Errorf(`%w; the cluster of "go tool mage kind:up" is not whole: remove it with "go tool mage kind:down"`, err)
+	}
+	opts.Kubeconfig = kubeconfig
+	opts.Registry = smoke.Registry{Address: address, InCluster: cluster.InCluster}
+	opts.CollectLogs = cluster.CollectLogs
+	return opts, nil
+}
+
+func registryImage(c config.Config) string {
+	if c.RegistryImage != "" {
+		return c.RegistryImage
+	}
+	return cluster.DefaultRegistryImage
+}
+
+func httpbinImage(c config.Config) string {
+	if c.HTTPBinImage != "" {
+		return c.HTTPBinImage
+	}
+	return manifest.DefaultHTTPBinImage
+}

@@ -1,0 +1,113 @@
+package smoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/slipway-wasm/slipway/test/kind/kubectl"
+	"github.com/slipway-wasm/slipway/test/rollout"
+)
+
+// mesh implements rollout.Mesh with a cluster that has Istio.
+type mesh struct {
+	kubectl kubectl.Kubectl
+	config  *rest.Config
+	client  kubernetes.Interface
+
+	// namespace is where the client is, and what the other namespaces begin with.
+	namespace string
+	// registry is its host and port as proxies know it.
+	registry string
+	// httpbin is the folder of the rendered httpbin.yaml.
+	httpbin string
+	// failures is the folder for what is kept after a failure.
+	failures string
+
+	egress *tunnel
+}
+
+// egress lets the client's sidecar listen, for what enters the pod through a tunnel,
+// and route it by its host to the scenarios' httpbins.
+const egress = `
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: client}
+spec:
+  egress:
+  - port: {name: http, number: %d, protocol: HTTP}
+    bind: 127.0.0.1
+    captureMode: NONE
+    hosts: [%s]
+`
+
+// startClient starts the pod that requests come from: one more httpbin, because its
+// image is there, whose sidecar takes them from a tunnel. They take the way of any
+// request of a pod in the mesh, and no image with a client is needed.
+func (m *mesh) startClient(ctx context.Context, scenarios []rollout.Scenario) (*workload, error) {
+	w, err := m.start(ctx, m.namespace)
+	if err != nil {
+		return nil, err
+	}
+	closing := func(err error) (*workload, error) { return nil, errors.Join(err, w.Close()) }
+	pod, err := m.client.CoreV1().Pods(m.namespace).Get(ctx, w.pod, metav1.GetOptions{})
+	if err != nil {
+		return closing(err)
+	}
+	if !hasSidecar(pod) {
+		return closing(fmt.Errorf("Istio injects no sidecar into a pod with the label sidecar.istio.io/inject=true; install Istio's control plane, with its default revision, in the cluster %s", m.config.Host))
+	}
+	var hosts []string
+	for _, s := range scenarios {
+		hosts = append(hosts, fmt.Sprintf("%q", m.namespaceOf(s.Name)+"/*"))
+	}
+	if _, err := w.kubectl.Run(ctx, strings.NewReader(fmt.Sprintf(egress, httpbinPort, strings.Join(hosts, ", "))), "apply", "--filename=-"); err != nil {
+		return closing(err)
+	}
+	if m.egress, err = openTunnel(ctx, m.config, m.client, m.namespace, w.pod, httpbinPort); err != nil {
+		return closing(err)
+	}
+	return w, nil
+}
+
+func (m *mesh) namespaceOf(scenario string) string { return m.namespace + "-" + scenario }
+
+// Workload brings up the rendered httpbin in a namespace of its own.
+func (m *mesh) Workload(ctx context.Context, name string) (rollout.Workload, error) {
+	w, err := m.start(ctx, m.namespaceOf(name))
+	if err != nil {
+		return nil, fmt.Errorf("workload %s: %w", name, err)
+	}
+	if err := w.awaitAnswer(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("workload %s: %w", name, err), w.Close())
+	}
+	return w, nil
+}
+
+// awaitAnswer waits until the client's sidecar knows the way to httpbin.
+func (w *workload) awaitAnswer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("no answer after %v", upTimeout))
+	defer cancel()
+	for {
+		res, err := w.Get(ctx, "/status/200", nil)
+		if err == nil && res.Status == http.StatusOK {
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("status %d: %s", res.Status, res.Body)
+		}
+		if ended := wait(ctx); ended != nil {
+			return fmt.Errorf("%w: %w", ended, err)
+		}
+	}
+}
+
+// folderOf is where is kept what is known of a namespace.
+func (m *mesh) folderOf(namespace string) string { return filepath.Join(m.failures, namespace) }

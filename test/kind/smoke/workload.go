@@ -1,0 +1,281 @@
+package smoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-wasm/slipway/test/kind/kubectl"
+	"github.com/slipway-wasm/slipway/test/rollout"
+)
+
+const (
+	// proxy is the container that Istio injects.
+	proxy = "istio-proxy"
+	// adminPort is that of the sidecar's Envoy.
+	// Reference: https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
+	adminPort = 15000
+	// httpbinPort is that of the rendered service.
+	httpbinPort = 8000
+
+	pollInterval = 100 * time.Millisecond
+	// upTimeout leaves time to pull images.
+	upTimeout = 4 * time.Minute
+	// closeTimeout is how long a namespace may take to go.
+	closeTimeout = 2 * time.Minute
+)
+
+// workload implements rollout.Workload: the rendered httpbin in a namespace of its
+// own.
+type workload struct {
+	mesh    *mesh
+	kubectl kubectl.Kubectl
+	pod     string
+	admin   *tunnel
+}
+
+// start creates a namespace with the rendered httpbin and waits until its pod is
+// ready.
+func (m *mesh) start(ctx context.Context, namespace string) (_ *workload, err error) {
+	w := &workload{mesh: m, kubectl: m.kubectl.In(namespace)}
+	defer func() {
+		if err != nil {
+			folder, keepErr := w.Keep(context.WithoutCancel(ctx))
+			if keepErr == nil && ctx.Err() == nil {
+				err = fmt.Errorf("%w\n  more is in %s", err, folder)
+			}
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	if err := m.createNamespace(ctx, namespace); err != nil {
+		return nil, err
+	}
+	overlay, err := m.overlay(namespace)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Apply(ctx, overlay); err != nil {
+		return nil, err
+	}
+	if w.pod, err = m.awaitPod(ctx, namespace, "app=httpbin"); err != nil {
+		return nil, err
+	}
+	w.admin, err = openTunnel(ctx, m.config, m.client, namespace, w.pod, adminPort)
+	return w, err
+}
+
+// overlay writes the kustomization that fits the rendered httpbin to this mesh and
+// returns its folder.
+func (m *mesh) overlay(namespace string) (string, error) {
+	folder := filepath.Join(filepath.Dir(m.httpbin), "httpbin-in-"+namespace)
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return "", err
+	}
+	// Levels: what requestlog writes is at info; the agent's own words are anyway.
+	// Envoy drains for seconds unless told otherwise.
+	content := fmt.Sprintf(`apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: %s
+resources: [../%s]
+patches:
+- target: {kind: Deployment, name: httpbin}
+  patch: |
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: httpbin}
+    spec:
+      template:
+        metadata:
+          annotations:
+            sidecar.istio.io/componentLogLevel: wasm:info,misc:error
+            proxy.istio.io/config: |
+              concurrency: 1
+              terminationDrainDuration: 0s
+              proxyMetadata: {WASM_INSECURE_REGISTRIES: "%s"}
+        spec: {terminationGracePeriodSeconds: 1}
+`, namespace, filepath.Base(m.httpbin), m.registry)
+	return folder, os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600)
+}
+
+// awaitPod waits for the one pod with the label to be ready, and returns its name.
+func (m *mesh) awaitPod(ctx context.Context, namespace, label string) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("not ready after %v", upTimeout))
+	defer cancel()
+	state := "there is no pod"
+	for {
+		pods, err := m.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: label})
+		if err == nil && len(pods.Items) > 0 {
+			pod := pods.Items[0]
+			if ready(pod) {
+				return pod.Name, nil
+			}
+			state = describe(pod)
+		}
+		if err := wait(ctx); err != nil {
+			return "", fmt.Errorf("wait for the pod %s in %s: %w: %s", label, namespace, err, state)
+		}
+	}
+}
+
+// wait waits a poll's interval; the error is why ctx has ended.
+func wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(pollInterval):
+		return nil
+	}
+}
+
+func ready(pod corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+// describe says why a pod is not ready, as far as its status tells.
+func describe(pod corev1.Pod) string {
+	said := []string{"pod " + pod.Name + " is " + string(pod.Status.Phase)}
+	for _, c := range pod.Status.Conditions {
+		if c.Status == corev1.ConditionFalse && c.Message != "" {
+			said = append(said, c.Message)
+		}
+	}
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if s := c.State.Waiting; s != nil {
+			said = append(said, strings.TrimSpace(c.Name+": "+s.Reason+" "+s.Message))
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+// hasSidecar tells whether Istio has injected its proxy, as a container or, since
+// 1.27, as an init container that keeps running.
+func hasSidecar(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers), func(c corev1.Container) bool { return c.Name == proxy })
+}
+
+func (w *workload) Namespace() string { return w.kubectl.Namespace }
+
+func (w *workload) Apply(ctx context.Context, folder string) error {
+	_, err := w.kubectl.Run(ctx, nil, "apply", "--kustomize="+folder)
+	return err
+}
+
+func (w *workload) Delete(ctx context.Context, folder string) error {
+	_, err := w.kubectl.Run(ctx, nil, "delete", "--kustomize="+folder)
+	return err
+}
+
+// Get sends a request through the client pod's sidecar.
+func (w *workload) Get(ctx context.Context, path string, header http.Header) (*rollout.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.mesh.egress.Address+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Host = fmt.Sprintf("httpbin.%s.svc.cluster.local:%d", w.Namespace(), httpbinPort)
+	if header != nil {
+		req.Header = header
+	}
+	return do(req)
+}
+
+// client opens a connection for each request.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+
+func do(req *http.Request) (*rollout.Response, error) {
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close() //nolint:errcheck // nothing was written
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	return &rollout.Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+func (w *workload) Stats(ctx context.Context) (map[string]uint64, error) {
+	body, err := w.fromAdmin(ctx, "/stats")
+	if err != nil {
+		return nil, err
+	}
+	stats := map[string]uint64{}
+	for line := range strings.Lines(string(body)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		if n, err := strconv.ParseUint(value, 10, 64); ok && err == nil { // neither a text nor a histogram
+			stats[name] = n
+		}
+	}
+	return stats, nil
+}
+
+func (w *workload) fromAdmin(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.admin.Address+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	res, err := do(req)
+	if err != nil {
+		return nil, err
+	}
+	if res.Status != http.StatusOK {
+		return nil, fmt.Errorf("Envoy's admin answers %s with status %d", path, res.Status)
+	}
+	return res.Body, nil
+}
+
+func (w *workload) Log(ctx context.Context) ([]string, error) {
+	log, err := w.mesh.client.CoreV1().Pods(w.Namespace()).GetLogs(w.pod, &corev1.PodLogOptions{Container: proxy}).DoRaw(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the proxy's log: %w", err)
+	}
+	return strings.Split(strings.TrimSuffix(string(log), "\n"), "\n"), nil
+}
+
+// Close removes the namespace.
+func (w *workload) Close() error {
+	if w.admin != nil {
+		w.admin.Close()
+	}
+	return w.mesh.deleteNamespace(w.Namespace())
+}
+
+// createNamespace creates a namespace that says what it is for.
+func (m *mesh) createNamespace(ctx context.Context, name string) error {
+	_, err := m.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name:   name,
+		Labels: map[string]string{"app.kubernetes.io/managed-by": managedBy},
+	}}, metav1.CreateOptions{})
+	return err
+}
+
+// deleteNamespace deletes a namespace, if there is one, and waits until it is gone.
+func (m *mesh) deleteNamespace(name string) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout, fmt.Errorf("still there after %v", closeTimeout))
+	defer cancel()
+	namespaces := m.client.CoreV1().Namespaces()
+	err := namespaces.Delete(ctx, name, metav1.DeleteOptions{})
+	for err == nil {
+		if _, err = namespaces.Get(ctx, name, metav1.GetOptions{}); err == nil {
+			err = wait(ctx)
+		}
+	}
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return fmt.Errorf("delete the namespace %s: %w", name, err)
+}
