@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/magefile/mage/mg"
+
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
@@ -177,6 +179,28 @@ func Render(ctx context.Context, version string, diff *string) error {
 		diff = new(string)
 	}
 	return target.Render(ctx, c, version, *diff, output(nil))
+}
+
+// Kind is the smoke test in a whole cluster.
+type Kind mg.Namespace
+
+// Up starts a kind cluster with Istio and a registry; it needs docker.
+func (Kind) Up(ctx context.Context) error {
+	return target.KindUp(ctx, output(nil))
+}
+
+// Smoke plays a roll-out in that cluster or, where it is not up, in kubectl's current one (or -context=NAME), and leaves nothing behind.
+func (Kind) Smoke(ctx context.Context, context *string) error {
+	name := ""
+	if context != nil {
+		name = *context
+	}
+	return target.KindSmoke(ctx, name, output(nil))
+}
+
+// Down removes what kind:up started, in whatever state it is.
+func (Kind) Down(ctx context.Context) error {
+	return target.KindDown(ctx, output(nil))
 }
 
 // output prints results to standard output, as JSON if the flag was given, and

@@ -1,0 +1,83 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// kindModule is the folder of the module with the command that links kind, Helm and
+// Kubernetes' client.
+var kindModule = filepath.Join("test", "kind")
+
+// KindUp brings up a kind cluster with Istio and a registry.
+func KindUp(ctx context.Context, out Output) error {
+	if err := findDocker(ctx); err != nil {
+		return fmt.Errorf("kind:up: %w", err)
+	}
+	return kind(ctx, out, "up")
+}
+
+// KindSmoke plays the roll-out in the cluster that a context of kubectl's names; if
+// it is empty, in that of KindUp, or, where that is not up, in kubectl's current one.
+func KindSmoke(ctx context.Context, kubeContext string, out Output) error {
+	return kind(ctx, out, "smoke", "-context="+kubeContext)
+}
+
+// KindDown removes what KindUp started, in whatever state it is.
+func KindDown(ctx context.Context, out Output) error {
+	if err := findDocker(ctx); err != nil {
+		return fmt.Errorf("kind:down: %w", err)
+	}
+	return kind(ctx, out, "down")
+}
+
+// findDocker finds a docker daemon before minutes are spent on building a command
+// that would not.
+func findDocker(ctx context.Context) error {
+	const instead = `start docker or set DOCKER_HOST, or run "go tool mage mesh", which needs no docker`
+	if _, err := exec.LookPath("docker"); err != nil {
+		return errors.New("there is no docker on PATH; " + instead)
+	}
+	var said strings.Builder
+	cmd := exec.CommandContext(ctx, "docker", "version", "--format={{.Server.Version}}")
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		line, _, _ := strings.Cut(strings.TrimSpace(said.String()), "\n")
+		return fmt.Errorf("no docker daemon answers (%s); %s", line, instead)
+	}
+	return nil
+}
+
+// kind builds the command and runs it here. Interrupted, it cleans up, for which it
+// is given time.
+func kind(ctx context.Context, out Output, args ...string) error {
+	program, err := filepath.Abs(filepath.Join(dist, "kind", "kind"))
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(program); err != nil {
+		fmt.Fprintln(out.Err, "Building the command with kind, Helm and kubectl, which takes minutes the first time…")
+	}
+	// Not "go run", which does not hand on a signal.
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = kindModule
+	build.Env = append(os.Environ(), "GOWORK=off")
+	build.Stdout, build.Stderr = out.Err, out.Err
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build %s: %w", kindModule, err)
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdout, cmd.Stderr = out.Out, out.Err
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 5 * time.Minute
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("kind %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
+}
