@@ -181,6 +181,19 @@ func Render(ctx context.Context, version string, diff *string) error {
 	return target.Render(ctx, c, version, *diff, output(nil))
 }
 
+// Release releases a version, or that of a git tag such as v1.4.0 or headers/v1.4.0, and rehearses it where neither REGISTRY nor STORAGE_URL is set (-dryRun prints what would happen, -until=STEP stops after a step).
+func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	opts := target.ReleaseOptions{DryRun: dryRun != nil && *dryRun, Suite: suiteOptions()}
+	if until != nil {
+		opts.Until = *until
+	}
+	return target.Release(ctx, c, versionOrTag, opts, output(nil))
+}
+
 // Kind is the smoke test in a whole cluster.
 type Kind mg.Namespace
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
@@ -35,6 +36,8 @@ type Options struct {
 	// HTTPBinImage is for rendering: see manifest.RenderOptions.
 	HTTPBinImage string
 
+	// Build builds the filters. Default: build.Build.
+	Build func(ctx context.Context, opts build.Options) ([]build.Module, error)
 	// Stores opens the places to publish in. Required.
 	Stores func(ctx context.Context, out io.Writer) (*Stores, error)
 	// Transfer gives a deadline to each step that reads from or writes to Stores.

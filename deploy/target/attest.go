@@ -20,44 +20,22 @@ import (
 // Nobody has the other half.
 var rehearsalKey = filepath.Join(dist, "rehearsal.pub")
 
+// errNoSigner says that nothing can be signed as configured.
+var errNoSigner = errors.New(`nobody says who signs; set SIGN_KEY to a key, or run in a job of GitHub Actions with the permission "id-token: write"`)
+
 // Attest attaches bills of materials, and signs what is published of a version: see
 // attest.Sign. What it signs has to be what is in dist/.
 func Attest(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	signer, ok := Signer(c)
-	if !ok {
-		return fmt.Errorf(`attest %s: nobody says who signs; set SIGN_KEY to a key, or run in a job of GitHub Actions with the permission "id-token: write"`, version)
-	}
-	filters, _, err := builtFilters(c)
-	if err != nil {
-		return fmt.Errorf("attest: %w", err)
-	}
-	sources, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
-	if err != nil {
-		return fmt.Errorf("attest: %w", err)
-	}
-	release, err := release(ctx, version)
-	if err != nil {
-		return fmt.Errorf("attest: %w", err)
-	}
-	builder, err := attest.FindBuilder(ctx)
-	if err != nil {
-		return fmt.Errorf("attest %s: %w", version, err)
+	if _, ok := Signer(c); !ok {
+		return fmt.Errorf("attest %s: %w", version, errNoSigner)
 	}
 	r, done, err := openRegistry(ctx, c, "", out)
 	if err != nil {
 		return err
 	}
-	opts := attest.SignOptions{Registry: r, Release: release, Builder: builder, Signer: signer, Policy: policy(c)}
-	for i := range filters {
-		opts.Filters = append(opts.Filters, attest.Filter{Filter: filters[i], Dir: sources[i].Dir})
-	}
-	_, err = oci.AttachSBOMs(ctx, r, filters, release)
-	var attached []attest.Attached
-	if err == nil {
-		attached, err = sign(ctx, opts)
-	}
+	attached, err := attestIn(ctx, c, version, r)
 	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
@@ -67,6 +45,43 @@ func Attest(ctx context.Context, c config.Config, version string, out Output) er
 		}
 		return nil
 	})
+}
+
+// attestIn attaches bills of materials to what a registry has of a version, and
+// signs it. Where nobody can sign, the error is errNoSigner, and the bills are
+// attached.
+func attestIn(ctx context.Context, c config.Config, version string, r *oci.Registry) ([]attest.Attached, error) {
+	fail := func(err error) ([]attest.Attached, error) {
+		return nil, fmt.Errorf("attest %s: %w", version, err)
+	}
+	filters, _, err := builtFilters(c)
+	if err != nil {
+		return fail(err)
+	}
+	sources, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return fail(err)
+	}
+	release, err := release(ctx, version)
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := oci.AttachSBOMs(ctx, r, filters, release); err != nil {
+		return nil, err
+	}
+	signer, ok := Signer(c)
+	if !ok {
+		return fail(errNoSigner)
+	}
+	builder, err := attest.FindBuilder(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	opts := attest.SignOptions{Registry: r, Release: release, Builder: builder, Signer: signer, Policy: policy(c)}
+	for i := range filters {
+		opts.Filters = append(opts.Filters, attest.Filter{Filter: filters[i], Dir: sources[i].Dir})
+	}
+	return sign(ctx, opts)
 }
 
 // sign signs, and in a rehearsal keeps the public key for Verify.

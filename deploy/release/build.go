@@ -1,0 +1,139 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+// build builds the modules, unless an earlier run built those that are there.
+func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	if err := r.loadState(); err != nil {
+		return "", false, err
+	}
+	r.modules, err = build.Load(r.Dist, r.filterNames())
+	if err == nil && reflect.DeepEqual(sumsOf(r.modules), r.state.Modules) {
+		return "with " + compiler(r.modules[0]), true, nil
+	}
+	r.modules, err = r.Build(ctx, build.Options{
+		Filters:     r.filters,
+		Dist:        r.Dist,
+		Compiler:    r.Compiler,
+		GoToolchain: r.GoToolchain,
+		Out:         out,
+	})
+	if err != nil {
+		return "", false, err
+	}
+	if sums := sumsOf(r.modules); !reflect.DeepEqual(sums, r.state.Modules) {
+		r.state = &state{Asked: r.state.Asked, Modules: sums}
+	}
+	return "with " + compiler(r.modules[0]), false, r.saveState()
+}
+
+// compiler is what a module was built with.
+func compiler(m build.Module) string {
+	c := m.Compiler
+	if c.Name == build.Go {
+		return c.GoVersion
+	}
+	return fmt.Sprintf("%s %s and %s", c.Name, c.Version, c.GoVersion)
+}
+
+// whyDifferent is what to do about two builds that differ.
+func whyDifferent(first, second build.Module) string {
+	if first.Inputs != second.Inputs {
+		return "their sources are not the same: look for a file that git ignores and the compiler does not"
+	}
+	return "the compiler makes other bytes of the same sources: look for what it takes from its folder, its environment or the time"
+}
+
+// rebuild builds the commit a second time, where nothing of the first build is: not
+// its folder, its caches, or a file that git does not know.
+func (r *run) rebuild(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	const same = "another folder and empty caches give the same bytes"
+	if r.state.Rebuilt {
+		return same, true, nil
+	}
+	dir, err := filepath.Abs(r.work("rebuild"))
+	if err != nil {
+		return "", false, err
+	}
+	// A run that was killed could not tidy up.
+	if err := os.RemoveAll(dir); err != nil {
+		return "", false, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	modules, err := r.buildIn(ctx, dir, out)
+	if err != nil {
+		return "", false, err
+	}
+	for i, second := range modules {
+		if first := r.modules[i]; !reflect.DeepEqual(first.Record, second.Record) {
+			return "", false, fmt.Errorf("%s: two builds of commit %s differ: the first has wasm sha256 %s with %s, the second %s with %s; %s",
+				first.Name, r.git.Commit, first.WasmSHA256, compiler(first), second.WasmSHA256, compiler(second), whyDifferent(first, second))
+		}
+	}
+	r.state.Rebuilt = true
+	return same, false, r.saveState()
+}
+
+// buildIn checks the commit out in a folder and builds it there.
+func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.Module, error) {
+	checkout := filepath.Join(dir, "checkout")
+	if err := os.MkdirAll(checkout, 0o755); err != nil {
+		return nil, err
+	}
+	// An index of its own leaves the repository's as it is.
+	index := []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}
+	if _, err := gitWith(ctx, index, "read-tree", r.git.Commit); err != nil {
+		return nil, err
+	}
+	top, err := git(ctx, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return nil, err
+	}
+	top = strings.TrimSuffix(top, "\n")
+	if _, err := gitWith(ctx, index, "-C", top, "checkout-index", "--all", "--prefix="+checkout+"/"); err != nil {
+		return nil, err
+	}
+	filters := make([]catalog.Filter, len(r.filters))
+	for i, f := range r.filters {
+		folder, err := inCheckout(top, f.Dir)
+		if err != nil {
+			return nil, err
+		}
+		filters[i] = f
+		filters[i].Dir = filepath.Join(checkout, folder)
+	}
+	return r.Build(ctx, build.Options{
+		Filters:     filters,
+		Dist:        filepath.Join(dir, "dist"),
+		Compiler:    r.modules[0].Compiler.Name,
+		GoToolchain: r.GoToolchain,
+		Cache:       filepath.Join(dir, "cache"),
+		Out:         out,
+	})
+}
+
+// inCheckout is a folder as seen from the checkout's top. git resolves symbolic
+// links in the latter.
+func inCheckout(top, folder string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(folder)
+	if err != nil {
+		return "", err
+	}
+	relative, err := filepath.Rel(top, resolved)
+	if err == nil && !filepath.IsLocal(relative) {
+		err = fmt.Errorf("%s is not in the checkout %s", folder, top)
+	}
+	return relative, err
+}

@@ -1,0 +1,101 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+)
+
+// parseVersion reads what a release is asked for: a version, or its git tag, which
+// may be that of one filter.
+func parseVersion(text string, filters []string) (version *semver.Version, tag string, names []string, err error) {
+	if version, err = versions.Parse(text); err == nil {
+		return version, versions.Tag("", text), filters, nil
+	}
+	if !strings.HasPrefix(text, "v") && !strings.Contains(text, "/") {
+		return nil, "", nil, err
+	}
+	filter, version, err := versions.ParseTag(text)
+	switch {
+	case err != nil:
+		return nil, "", nil, err
+	case filter == "":
+		return version, text, filters, nil
+	case len(filters) > 0 && !slices.Equal(filters, []string{filter}):
+		return nil, "", nil, fmt.Errorf("tag %s releases %s, and FILTERS asks for %s; unset FILTERS", text, filter, strings.Join(filters, ", "))
+	}
+	return version, text, []string{filter}, nil
+}
+
+// check finds everything that can be found wrong before any work is done.
+func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
+	if r.git, err = gitinfo.Read(ctx, ""); err != nil {
+		return "", false, err
+	}
+	if r.git.Dirty {
+		files, err := git(ctx, "status", "--short")
+		if err != nil {
+			return "", false, err
+		}
+		return "", false, fmt.Errorf("files differ from commit %s, and a release is made of a commit; commit, stash or ignore them:\n%s", r.git.Commit, strings.TrimRight(files, "\n"))
+	}
+	if r.filters, err = catalog.Load(catalog.LoadOptions{Names: r.names}); err != nil {
+		return "", false, err
+	}
+	tagged, err := taggedCommit(ctx, r.tag)
+	if err != nil {
+		return "", false, err
+	}
+	switch {
+	case tagged == "" && !r.Rehearsal:
+		return "", false, fmt.Errorf("there is no git tag %[1]s; make it with \"git tag %[1]s\" and push it with \"git push origin %[1]s\" (a rehearsal, without REGISTRY and STORAGE_URL, needs none)", r.tag)
+	case tagged == "":
+		return fmt.Sprintf("commit %s is clean; a rehearsal needs no tag", r.git.Commit), false, nil
+	case tagged != r.git.Commit:
+		return "", false, fmt.Errorf("git tag %s is at commit %s, and the checkout at %s; run \"git checkout %s\", or choose a new version", r.tag, tagged, r.git.Commit, r.tag)
+	}
+	return fmt.Sprintf("commit %s is clean and has the tag %s", r.git.Commit, r.tag), false, nil
+}
+
+// taggedCommit is the commit that a git tag stands for; empty if there is no such
+// tag.
+func taggedCommit(ctx context.Context, tag string) (string, error) {
+	list, err := git(ctx, "for-each-ref", "--format=%(objectname) %(*objectname)", "refs/tags/"+tag)
+	if err != nil {
+		return "", fmt.Errorf("look for tag %s: %w", tag, err)
+	}
+	// An annotated tag is an object of its own, and the second is its commit.
+	fields := strings.Fields(list)
+	if len(fields) == 0 {
+		return "", nil
+	}
+	return fields[len(fields)-1], nil
+}
+
+func git(ctx context.Context, args ...string) (string, error) {
+	return gitWith(ctx, nil, args...)
+}
+
+// gitWith runs git with more in its environment.
+func gitWith(ctx context.Context, env []string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Env = append(cmd.Environ(), env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return "", fmt.Errorf("git %s: %s", args[0], strings.TrimSpace(stderr.String()))
+	}
+	return string(out), err
+}

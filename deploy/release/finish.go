@@ -1,0 +1,124 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+// newRecord is the record of what is published so far, without Times.
+func (r *run) newRecord() Record {
+	record := Record{
+		Schema:        SchemaURL,
+		RecordVersion: RecordVersion,
+		Version:       r.version.Original(),
+		Tag:           r.tag,
+		Rehearsal:     r.Rehearsal,
+		Commit:        r.git.Commit,
+		Committed:     r.git.Time,
+		Source:        r.git.Source,
+		Compiler:      r.modules[0].Compiler,
+		EnvoyVersions: r.state.Played.EnvoyVersions,
+		Tools:         tools(),
+	}
+	for i, m := range r.modules {
+		f := Filter{Name: m.Name, WasmSHA256: m.WasmSHA256, WasmSize: m.Size}
+		if len(r.objects) > 0 {
+			f.URL = r.recorded(r.objects[i].URL)
+		}
+		for _, p := range r.published {
+			if p.Filter == m.Name {
+				f.Manifests = append(f.Manifests, Manifest{Shape: p.Shape, Repository: r.repository(p), Tag: p.Tag, ManifestDigest: p.ManifestDigest})
+			}
+		}
+		if previous, ok := r.previous[m.Name]; ok {
+			f.Previous = &previous
+		}
+		record.Filters = append(record.Filters, f)
+	}
+	return record
+}
+
+// libraries are the modules that decide what is published, besides Slipway.
+var libraries = []string{
+	"github.com/klauspost/compress", // the compat layer's bytes
+	"oras.land/oras-go/v2",
+}
+
+// tools are Go and the libraries that this program was built with.
+func tools() []Tool {
+	list := []Tool{{Name: "go", Version: strings.TrimPrefix(runtime.Version(), "go")}}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return list
+	}
+	for _, dependency := range info.Deps {
+		if slices.Contains(libraries, dependency.Path) {
+			list = append(list, Tool{Name: dependency.Path, Version: dependency.Version})
+		}
+	}
+	return list
+}
+
+// writeRecord writes the record and the notes. A record that says the same already
+// is left alone, with the times of the run that made the release.
+func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bool, err error) {
+	path := filepath.Join(r.Dist, RecordFile)
+	record := r.newRecord()
+	if old, err := ReadRecord(path); err == nil && old.Times != nil && old.Same(record) {
+		record.Times, confirmed = old.Times, true
+	} else {
+		record.Times = &Times{
+			Started:  r.started.UTC().Truncate(time.Second),
+			Finished: time.Now().UTC().Truncate(time.Second),
+			Steps:    r.times,
+		}
+		data, err := record.encode()
+		if err != nil {
+			return "", false, err
+		}
+		if err := renameio.WriteFile(path, data, 0o644, renameio.IgnoreUmask()); err != nil {
+			return "", false, err
+		}
+	}
+	notes := filepath.Join(r.Dist, NotesFile)
+	if err := renameio.WriteFile(notes, []byte(record.Notes()), 0o644, renameio.IgnoreUmask()); err != nil {
+		return "", false, err
+	}
+	r.record = &record
+	return fmt.Sprintf("%s, %s", path, notes), confirmed, nil
+}
+
+// summarize prints what was released.
+func (r *run) summarize(out io.Writer) error {
+	fmt.Fprintln(out)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FILTER\tSIZE\tBEFORE\tWHERE\tDIGEST")
+	for _, f := range r.record.Filters {
+		size, before := fmt.Sprint(f.WasmSize), f.change()
+		for _, m := range f.Manifests {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s:%s\t%s\n", f.Name, size, before, m.Repository, m.Tag, m.ManifestDigest)
+		}
+		if f.URL != "" {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\twasm sha256 %s\n", f.Name, size, before, f.URL, f.WasmSHA256)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	what := "Released"
+	if r.Rehearsal {
+		what = "Rehearsed"
+	}
+	_, err := fmt.Fprintf(out, "%s %s in %s.\n", what, r.version, time.Since(r.started).Round(time.Second/10))
+	return err
+}

@@ -1,0 +1,57 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Notes says what the record says to people, in GitHub's Markdown.
+//
+// Reference: https://github.github.com/gfm/#tables-extension-
+func (r Record) Notes() string {
+	var b strings.Builder
+	if r.Rehearsal {
+		b.WriteString("This is a rehearsal: the addresses are those of an embedded registry and storage.\n\n")
+	}
+	fmt.Fprintf(&b, "Built from commit `%s` with %s", r.Commit, r.Compiler.Name)
+	if r.Compiler.Name != "go" {
+		fmt.Fprintf(&b, " %s and", r.Compiler.Version)
+	}
+	fmt.Fprintf(&b, " %s, twice, with the same bytes. Tested in Envoy %s.\n", r.Compiler.GoVersion, strings.Join(r.EnvoyVersions, ", "))
+
+	b.WriteString("\n## Size\n\n| filter | bytes | before |\n|---|--:|--:|\n")
+	for _, f := range r.Filters {
+		fmt.Fprintf(&b, "| %s | %d | %s |\n", f.Name, f.WasmSize, f.change())
+	}
+	if r.inRegistry() {
+		b.WriteString("\n## From a registry\n\nThe digest is that of the manifest: what an `oci://` URL is pinned to.\n\n```text\n")
+		for _, f := range r.Filters {
+			for _, m := range f.Manifests {
+				fmt.Fprintf(&b, "oci://%s:%s@%s\n", m.Repository, m.Tag, m.ManifestDigest)
+			}
+		}
+		b.WriteString("```\n")
+	}
+	if r.inStorage() {
+		b.WriteString("\n## By URL\n\n| filter | URL | wasm sha256 |\n|---|---|---|\n")
+		for _, f := range r.Filters {
+			fmt.Fprintf(&b, "| %s | <%s> | `%s` |\n", f.Name, f.URL, f.WasmSHA256)
+		}
+	}
+	return b.String()
+}
+
+func (r Record) inRegistry() bool { return len(r.Filters) > 0 && len(r.Filters[0].Manifests) > 0 }
+func (r Record) inStorage() bool  { return len(r.Filters) > 0 && r.Filters[0].URL != "" }
+
+// change is a filter's size compared with the version before, for people.
+func (f Filter) change() string {
+	if f.Previous == nil {
+		return "new"
+	}
+	difference := f.WasmSize - f.Previous.WasmSize
+	if difference == 0 {
+		return "same as " + f.Previous.Version
+	}
+	return fmt.Sprintf("%+d (%+.1f %%) since %s", difference, 100*float64(difference)/float64(f.Previous.WasmSize), f.Previous.Version)
+}

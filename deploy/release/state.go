@@ -1,0 +1,119 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+)
+
+// stateFile is where the state is, in the work folder.
+const stateFile = "state.json"
+
+// state is what earlier runs found out, for a run that goes on where they ended. It
+// holds for one commit and one set of modules, byte for byte, and is dropped when
+// either is another. It is as trustworthy as the checkout beside it: who can write
+// one can write the other.
+type state struct {
+	// Asked is what the modules were asked to be.
+	Asked asked `json:"asked"`
+	// Modules are the wasm sha256 of the modules, by the filter's name.
+	Modules map[string]string `json:"modules"`
+	// Rebuilt says that a second build gave the same bytes.
+	Rebuilt bool `json:"rebuilt"`
+	// Tested says that the tests passed.
+	Tested bool `json:"tested"`
+	// Played is what e2e played; nil if it has not passed.
+	Played *Played `json:"played,omitempty"`
+}
+
+// asked is what decides modules and tests.
+type asked struct {
+	Commit        string   `json:"commit"`
+	Filters       []string `json:"filters"`
+	Compiler      string   `json:"compiler"`
+	GoToolchain   string   `json:"goToolchain"`
+	EnvoyVersions []string `json:"envoyVersions"`
+}
+
+func (r *run) asked() asked {
+	a := asked{Commit: r.git.Commit, Filters: []string{}, Compiler: r.Compiler, GoToolchain: r.GoToolchain, EnvoyVersions: []string{}}
+	for _, f := range r.filters {
+		a.Filters = append(a.Filters, f.Name)
+	}
+	a.EnvoyVersions = append(a.EnvoyVersions, r.EnvoyVersions...)
+	return a
+}
+
+// loadState reads the state of the runs before, if it is of what this one is asked
+// for. A state that cannot be read is one that is not there.
+func (r *run) loadState() error {
+	r.state = &state{Asked: r.asked()}
+	data, err := os.ReadFile(r.work(stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var old state
+	if json.Unmarshal(data, &old) == nil && reflect.DeepEqual(old.Asked, r.state.Asked) {
+		r.state = &old
+	}
+	return nil
+}
+
+func (r *run) saveState() error {
+	data, err := json.MarshalIndent(r.state, "", "  ")
+	if err == nil {
+		err = renameio.WriteFile(r.work(stateFile), append(data, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("write down how far the release is: %w", err)
+	}
+	return nil
+}
+
+// unchanged makes sure that the modules in dist are still those of the state, and
+// the checkout still that of the commit: tests run on files, not on commits.
+func (r *run) unchanged(ctx context.Context) error {
+	now, err := gitinfo.Read(ctx, "")
+	if err != nil {
+		return err
+	}
+	if now.Dirty || now.Commit != r.git.Commit {
+		return fmt.Errorf("the checkout was changed while the release ran: it is at %s, and began at %s; run it again", now.Revision(), r.git.Commit)
+	}
+	modules, err := build.Load(r.Dist, r.filterNames())
+	if err != nil {
+		return err
+	}
+	if sums := sumsOf(modules); !reflect.DeepEqual(sums, r.state.Modules) {
+		return fmt.Errorf("the modules in %s became others while the release ran; let nothing else build there, and run it again", r.Dist)
+	}
+	return nil
+}
+
+func sumsOf(modules []build.Module) map[string]string {
+	sums := make(map[string]string, len(modules))
+	for _, m := range modules {
+		sums[m.Name] = m.WasmSHA256
+	}
+	return sums
+}
+
+func (r *run) filterNames() []string {
+	names := make([]string, len(r.filters))
+	for i, f := range r.filters {
+		names[i] = f.Name
+	}
+	return names
+}

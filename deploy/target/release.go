@@ -1,0 +1,173 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/test/suite"
+)
+
+// ReleaseOptions say how far a release goes.
+type ReleaseOptions struct {
+	// DryRun prints what would happen, and changes nothing.
+	DryRun bool
+	// Until is the step to stop after: see release.Steps. Default: none.
+	Until string
+	// Suite says how tests run; their environment is Release's to choose.
+	Suite suite.Options
+}
+
+// Release releases a version, or the version of a git tag: see release.Release. What
+// is configured is where it is published: a registry, a storage or both; without
+// any of it, it is a rehearsal in the embedded ones.
+func Release(ctx context.Context, c config.Config, versionOrTag string, opts ReleaseOptions, out Output) error {
+	shapes, err := shapes(c)
+	if err != nil {
+		return fmt.Errorf("release: %w", err)
+	}
+	if strings.HasPrefix(c.Registry, oci.LayoutScheme) {
+		return fmt.Errorf("release: no proxy can pull from %s; set REGISTRY to a registry", c.Registry)
+	}
+	tests := opts.Suite
+	tests.Env = testEnvironment(os.Environ())
+	options := rel.Options{
+		Version:       versionOrTag,
+		Filters:       c.Filters,
+		Rehearsal:     c.Registry == "" && c.StorageURL == "",
+		Dist:          dist,
+		Compiler:      c.Compiler,
+		GoToolchain:   c.GoToolchain,
+		EnvoyVersions: c.EnvoyVersions,
+		EnvoyTested:   LowestEnvoyTested,
+		Shapes:        shapes,
+		HTTPBinImage:  c.HTTPBinImage,
+		Stores:        func(ctx context.Context, log io.Writer) (*rel.Stores, error) { return stores(ctx, c, Output{Err: log}) },
+		Transfer: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return withDeadline(ctx, c)
+		},
+		Test: func(ctx context.Context, dist string, log io.Writer) error {
+			// A release of one filter is tested with all of them.
+			if _, err := build.Build(ctx, build.Options{Dist: dist, Compiler: c.Compiler, GoToolchain: c.GoToolchain, Out: log}); err != nil {
+				return err
+			}
+			tests.Dist, tests.Out, tests.Err = dist, log, log
+			return suite.Test(ctx, tests)
+		},
+		E2E: func(ctx context.Context, dist string, log io.Writer) (rel.Played, error) {
+			tests.Dist, tests.Out, tests.Err = dist, log, log
+			played, err := suite.E2EBuilt(ctx, tests)
+			return rel.Played(played), err
+		},
+		Until: opts.Until,
+		Out:   out.Out,
+	}
+	if options.Rehearsal || c.Registry != "" {
+		options.Attest = func(ctx context.Context, record rel.Record, stores *rel.Stores, log io.Writer) error {
+			return attestRelease(ctx, c, record, stores.Registry, log)
+		}
+		options.Verify = func(ctx context.Context, record rel.Record, stores *rel.Stores, log io.Writer) error {
+			return verifyRelease(ctx, c, record, stores.Registry, log)
+		}
+	}
+	if opts.DryRun {
+		return rel.Preview(ctx, options)
+	}
+	_, err = rel.Release(ctx, options)
+	return err
+}
+
+// stores opens what is configured, and the embedded ones if nothing is.
+func stores(ctx context.Context, c config.Config, out Output) (*rel.Stores, error) {
+	s := &rel.Stores{}
+	var done []func() error
+	s.Close = func() error {
+		var problems []error
+		for _, end := range done {
+			problems = append(problems, end())
+		}
+		return errors.Join(problems...)
+	}
+	rehearsal := c.Registry == "" && c.StorageURL == ""
+	if rehearsal {
+		s.RegistryName, s.StorageURL = embeddedRegistry, embeddedStorage
+	}
+	if c.Registry != "" || rehearsal {
+		r, end, err := openRegistry(ctx, c, "", out)
+		if err != nil {
+			return nil, err
+		}
+		s.Registry, done = r, append(done, end)
+	}
+	if c.StorageURL != "" || rehearsal {
+		storage, err := OpenStorage(c, out)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.Storage, done = storage, append(done, storage.Close)
+	}
+	return s, nil
+}
+
+// attestRelease attaches bills of materials and, if somebody can sign, signatures
+// and provenances.
+func attestRelease(ctx context.Context, c config.Config, record rel.Record, r *oci.Registry, log io.Writer) error {
+	c.Filters = nil
+	for _, f := range record.Filters {
+		c.Filters = append(c.Filters, f.Name)
+	}
+	attached, err := attestIn(ctx, c, record.Version, r)
+	if errors.Is(err, errNoSigner) {
+		fmt.Fprintln(log, "only bills of materials are attached, because", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, a := range attached {
+		fmt.Fprintln(log, a)
+	}
+	return nil
+}
+
+// verifyRelease checks what attestRelease attached.
+func verifyRelease(ctx context.Context, c config.Config, record rel.Record, r *oci.Registry, log io.Writer) error {
+	var names []string
+	for _, f := range record.Filters {
+		names = append(names, f.Name)
+	}
+	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r, Filters: names, Version: record.Version, Policy: policy(c)})
+	if err != nil {
+		return err
+	}
+	return errors.Join(attest.WriteChecks(log, checks), attest.Failed(checks))
+}
+
+// forTests are the variables that say what is tested, and how.
+var forTests = []string{"FILTERS", "COMPILER", "FILTER_GOTOOLCHAIN", "ENVOY_PATH", "ENVOY_VERSIONS"}
+
+// credentials begin the names of variables in which other programs expect theirs.
+var credentials = []string{"AWS_", "AZURE_", "GOOGLE_", "VAULT_", "ACTIONS_ID_TOKEN_", "ACTIONS_RUNTIME_", "GITHUB_TOKEN=", "GH_TOKEN="}
+
+// testEnvironment is an environment without what says where to publish and how to
+// get in there: neither is for tests to know.
+func testEnvironment(environment []string) []string {
+	dropped := slices.Clone(credentials)
+	for _, v := range config.Variables() {
+		if !slices.Contains(forTests, v.Name) {
+			dropped = append(dropped, v.Name+"=")
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(environment), func(entry string) bool {
+		return slices.ContainsFunc(dropped, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
+	})
+}
