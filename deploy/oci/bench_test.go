@@ -2,44 +2,53 @@ package oci
 
 import (
 	"archive/tar"
+	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/crane"
+	cranelib "github.com/google/go-containerregistry/pkg/crane"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
 	craneLayout "github.com/google/go-containerregistry/pkg/v1/layout"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // BenchmarkPushBesideCrane pushes 20 filters of 2 MB, and pushes them again
-// unchanged, next to what people do today: "crane push" of an OCI layout and
-// "crane append" of an archive. crane's code runs in this process: the time that
-// starting it 20 times takes is not counted. The rounds are interleaved, each to new
-// repositories of the same distribution registry.
+// unchanged, next to what people do today: a loop of "crane push" over OCI layouts,
+// or of "crane append" over archives. Both sides run as the commands that they are:
+// crane takes one image per run, a push of ours takes all filters and compares each
+// with its record first. The rounds are interleaved, each to new repositories of the
+// same distribution registry.
 //
 // A ratio above 1 says that crane takes longer. "first" and "again" publish under
 // one tag, as crane does; "tags" compares a push that also moves 1.0, 1 and latest
-// with crane push and three times "crane tag".
+// with crane push and three times "crane tag". "linked" is "crane push" without the
+// start of 20 processes: its code, called one image after the other in this process,
+// beside ours.
 func BenchmarkPushBesideCrane(b *testing.B) {
 	registry := distribution.Start(b, distribution.Options{})
-	folder := b.TempDir()
+	crane := buildCrane(b)
+	layouts, modules := b.TempDir(), b.TempDir()
 	var filters []Filter
 	for i := range 20 {
-		filters = append(filters, benchFilter(b, i))
+		filters = append(filters, benchFilter(b, modules, i))
 	}
-	onDisk := openWith(b, RegistryOptions{Address: LayoutScheme + folder})
+	onDisk := openWith(b, RegistryOptions{Address: LayoutScheme + layouts})
 	if _, err := Push(b.Context(), onDisk, PushOptions{Filters: filters, Release: testRelease("1.0.0"), HoldTags: true}); err != nil {
 		b.Fatal(err)
 	}
-	var archives []string
+	archives := make(map[string]string)
 	for _, filter := range filters {
-		archives = append(archives, benchArchive(b, filter))
+		archives[filter.Module.Name] = benchArchive(b, filter)
 	}
 	total := make(map[string]time.Duration)
 	round := 0
@@ -48,43 +57,58 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 		name := func(kind string, filter Filter) string {
 			return fmt.Sprintf("%s/%s%d/%s", registry, kind, round, filter.Module.Name)
 		}
-		slipway := func(kind string, holdTags bool) {
-			r := openWith(b, RegistryOptions{Address: fmt.Sprintf("%s/%s%d", registry, kind, round)})
-			_, err := Push(b.Context(), r, PushOptions{Filters: filters, Release: testRelease("1.0.0"), HoldTags: holdTags})
-			must(b, err)
+		slipway := func(kind string, tags bool) {
+			child := exec.CommandContext(b.Context(), os.Args[0])
+			child.Env = append(os.Environ(), fmt.Sprintf("%s=%s/%s%d", benchTo, registry, kind, round), benchModules+"="+modules, fmt.Sprintf("%s=%t", benchTags, tags))
+			run(b, child)
+		}
+		craneEach := func(arguments func(Filter) []string) {
+			for _, filter := range filters {
+				run(b, exec.CommandContext(b.Context(), crane, arguments(filter)...))
+			}
 		}
 		cranePush := func(kind string) {
-			for _, filter := range filters {
-				must(b, crane.Push(layoutImage(b, filepath.Join(folder, filter.Module.Name)), name(kind, filter)+":1.0.0"))
-			}
+			craneEach(func(filter Filter) []string {
+				return []string{"push", filepath.Join(layouts, filter.Module.Name), name(kind, filter) + ":1.0.0"}
+			})
 		}
 		craneAppend := func() {
-			for i, filter := range filters {
-				image, err := crane.Append(empty.Image, archives[i])
-				must(b, err)
-				must(b, crane.Push(image, name("append", filter)+":1.0.0"))
-			}
+			craneEach(func(filter Filter) []string {
+				return []string{"append", "--new_layer=" + archives[filter.Module.Name], "--new_tag=" + name("append", filter) + ":1.0.0"}
+			})
 		}
 		craneTags := func() {
 			cranePush("tags")
+			for _, tag := range []string{"1.0", "1", "latest"} {
+				craneEach(func(filter Filter) []string { return []string{"tag", name("tags", filter) + ":1.0.0", tag} })
+			}
+		}
+		linked := func() {
+			r := openWith(b, RegistryOptions{Address: fmt.Sprintf("%s/linked%d", registry, round)})
+			_, err := Push(b.Context(), r, PushOptions{Filters: filters, Release: testRelease("1.0.0"), HoldTags: true})
+			must(b, err)
+		}
+		craneLinked := func() {
 			for _, filter := range filters {
-				for _, tag := range []string{"1.0", "1", "latest"} {
-					must(b, crane.Tag(name("tags", filter)+":1.0.0", tag))
-				}
+				must(b, cranelib.Push(layoutImage(b, filepath.Join(layouts, filter.Module.Name)), name("crane-linked", filter)+":1.0.0"))
 			}
 		}
 		for _, step := range []struct {
 			name string
 			do   func()
 		}{
-			{"slipway", func() { slipway("slipway", true) }},
+			{"slipway", func() { slipway("slipway", false) }},
 			{"push", func() { cranePush("push") }},
 			{"append", craneAppend},
-			{"slipway again", func() { slipway("slipway", true) }},
+			{"slipway again", func() { slipway("slipway", false) }},
 			{"push again", func() { cranePush("push") }},
 			{"append again", craneAppend},
-			{"slipway tags", func() { slipway("all", false) }},
+			{"slipway tags", func() { slipway("all", true) }},
 			{"push tags", craneTags},
+			{"linked", linked},
+			{"push linked", craneLinked},
+			{"linked again", linked},
+			{"push linked again", craneLinked},
 		} {
 			start := time.Now()
 			step.do()
@@ -93,14 +117,74 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 	for name, pair := range map[string][2]string{
-		"first:crane-push":   {"push", "slipway"},
-		"first:crane-append": {"append", "slipway"},
-		"again:crane-push":   {"push again", "slipway again"},
-		"again:crane-append": {"append again", "slipway again"},
-		"again:first":        {"slipway", "slipway again"},
-		"tags:crane-tag":     {"push tags", "slipway tags"},
+		"first:crane-push":        {"push", "slipway"},
+		"first:crane-append":      {"append", "slipway"},
+		"again:crane-push":        {"push again", "slipway again"},
+		"again:crane-append":      {"append again", "slipway again"},
+		"again:first":             {"slipway", "slipway again"},
+		"tags:crane-tag":          {"push tags", "slipway tags"},
+		"first:crane-push-linked": {"push linked", "linked"},
+		"again:crane-push-linked": {"push linked again", "linked again"},
 	} {
 		b.ReportMetric(float64(total[pair[0]])/float64(total[pair[1]]), name)
+	}
+}
+
+// The variables of the child of BenchmarkPushBesideCrane.
+const (
+	benchModules = "SLIPWAY_TEST_BENCH_MODULES" // the folder with the modules
+	benchTags    = "SLIPWAY_TEST_BENCH_TAGS"    // whether the moving tags are moved
+)
+
+// pushForBench pushes as the child of BenchmarkPushBesideCrane: every module of a
+// folder, each compared with its record first, as "mage push" does.
+func pushForBench(address string) int {
+	folder := os.Getenv(benchModules)
+	paths, err := filepath.Glob(filepath.Join(folder, "*.wasm"))
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	var names []string
+	for _, path := range paths {
+		names = append(names, strings.TrimSuffix(filepath.Base(path), ".wasm"))
+	}
+	modules, err := build.Load(folder, names)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	filters := make([]Filter, len(modules))
+	for i, module := range modules {
+		filters[i].Module = module
+	}
+	r, err := Open(RegistryOptions{Address: address})
+	if err == nil {
+		_, err = Push(context.Background(), r, PushOptions{Filters: filters, Release: testRelease("1.0.0"), HoldTags: os.Getenv(benchTags) != "true"})
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// buildCrane installs the crane of the go-containerregistry that we use as well.
+func buildCrane(b *testing.B) string {
+	b.Helper()
+	version, err := exec.CommandContext(b.Context(), "go", "list", "-m", "-f={{.Version}}", "github.com/google/go-containerregistry").Output()
+	must(b, err)
+	folder := b.TempDir()
+	install := exec.CommandContext(b.Context(), "go", "install", "github.com/google/go-containerregistry/cmd/crane@"+strings.TrimSpace(string(version)))
+	install.Env = append(os.Environ(), "GOBIN="+folder)
+	run(b, install)
+	return filepath.Join(folder, "crane")
+}
+
+func run(b *testing.B, cmd *exec.Cmd) {
+	b.Helper()
+	if output, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%s: %v\n%s", cmd, err, output)
 	}
 }
 
@@ -111,15 +195,26 @@ func must(b *testing.B, err error) {
 	}
 }
 
-// benchFilter is a module of 2 MB that compresses about as well as wasm does.
-func benchFilter(b *testing.B, i int) Filter {
+// benchFilter is a module of 2 MB that compresses about as well as wasm does, in a
+// folder with its record.
+func benchFilter(b *testing.B, folder string, i int) Filter {
 	b.Helper()
 	random := rand.New(rand.NewPCG(uint64(i), 0))
 	content := make([]byte, 2_000_000)
 	for j := range content {
 		content[j] = byte(random.IntN(8)*random.IntN(16) + j/1000)
 	}
-	return testFilter(b, fmt.Sprintf("filter%d", i), string(content))
+	options := wasmtest.Filter()
+	options.Custom = string(content)
+	wasm := wasmtest.Encode(options)
+	name := fmt.Sprintf("filter%d", i)
+	path := filepath.Join(folder, name+".wasm")
+	must(b, os.WriteFile(path, wasm, 0o600))
+	filter := moduleAt(path, name, wasm)
+	record, err := json.Marshal(filter.Module.Record)
+	must(b, err)
+	must(b, os.WriteFile(filepath.Join(folder, name+".json"), record, 0o600))
+	return filter
 }
 
 // benchArchive is the uncompressed archive that people hand to crane append.

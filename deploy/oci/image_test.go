@@ -153,6 +153,7 @@ func TestAnnotations(t *testing.T) {
 const (
 	digestsOf = "SLIPWAY_TEST_DIGESTS_OF" // the module of TestDeterministic
 	pushTo    = "SLIPWAY_TEST_PUSH_TO"    // the registry of TestKilledPush
+	benchTo   = "SLIPWAY_TEST_BENCH_TO"   // the registry of BenchmarkPushBesideCrane
 )
 
 func TestMain(m *testing.M) {
@@ -161,6 +162,8 @@ func TestMain(m *testing.M) {
 		os.Exit(printDigests(os.Getenv(digestsOf)))
 	case os.Getenv(pushTo) != "":
 		os.Exit(pushAsChild(os.Getenv(pushTo)))
+	case os.Getenv(benchTo) != "":
+		os.Exit(pushForBench(os.Getenv(benchTo)))
 	}
 	os.Exit(m.Run())
 }
