@@ -103,7 +103,7 @@ type VerifyResult struct {
 	PredicateType string
 	// Statement is the signed statement; empty if the bundle is not valid.
 	Statement []byte
-	// Signer says who signed, for people.
+	// Signer says who signed, for people; empty for a key.
 	Signer string
 	// Problem is why the bundle is not valid. Empty: it is.
 	Problem string

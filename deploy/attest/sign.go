@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -135,6 +137,9 @@ func statements(filter Filter, m oci.Manifest, opts SignOptions) ([]SignItem, er
 	record := filter.Module.Record
 	if sum := m.Annotations[oci.AnnotationWasmSHA256]; sum != record.WasmSHA256 {
 		return nil, fmt.Errorf("its wasm sha256 is %s, and the built module's is %s; build the version that is published", sum, record.WasmSHA256)
+	}
+	if revision := m.Annotations[ocispec.AnnotationRevision]; revision != opts.Release.Revision {
+		return nil, fmt.Errorf("it was published from commit %s, and checked out is %s; check out the commit that is published", revision, opts.Release.Revision)
 	}
 	algorithm, value, _ := strings.Cut(m.ManifestDigest, ":")
 	manifest := map[string]string{algorithm: value}

@@ -66,6 +66,11 @@ func verifyAll(ctx context.Context, opts VerifyOptions) ([]Check, error) {
 			return nil, err
 		}
 		results := response.Results
+		for i := range results {
+			if results[i].Signer == "" {
+				results[i].Signer = "signed with " + opts.Policy.Key
+			}
+		}
 		for _, e := range all {
 			e.results, results = results[:len(e.bundles)], results[len(e.bundles):]
 		}

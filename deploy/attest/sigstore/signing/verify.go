@@ -62,10 +62,9 @@ func (j *judge) judge(item attest.VerifyItem) (result attest.VerifyResult, err e
 		return result, err
 	}
 	result.Statement = payload
-	result.Signer = "the key"
 	if verified.Signature != nil && verified.Signature.Certificate != nil {
 		certificate := verified.Signature.Certificate
-		result.Signer = fmt.Sprintf("%s, by the word of %s", certificate.SubjectAlternativeName, certificate.Issuer)
+		result.Signer = fmt.Sprintf("signed by %s, for whom %s vouches", certificate.SubjectAlternativeName, certificate.Issuer)
 	}
 	return result, nil
 }

@@ -1,0 +1,327 @@
+package cosign
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/test/published"
+)
+
+const password = "correct-horse-battery-staple"
+
+// TestMain gives the password as users do: in the environment, where the program
+// that signs and cosign read it.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("COSIGN_PASSWORD", password); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// binary builds cosign, which takes minutes where Go has compiled none of it.
+var binary = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "cosign").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+// cosign runs cosign and returns what it printed.
+func cosign(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatalf("build cosign: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Dir = t.TempDir()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Logf("cosign %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out), err
+}
+
+// newKeys makes a key pair with cosign and returns its two files.
+func newKeys(t *testing.T) (private, public string) {
+	t.Helper()
+	prefix := filepath.Join(t.TempDir(), "cosign")
+	if _, err := cosign(t, "generate-key-pair", "--output-key-prefix="+prefix); err != nil {
+		t.Fatal(err)
+	}
+	return prefix + ".key", prefix + ".pub"
+}
+
+// registries are real ones that keep referrers in different ways.
+func registries(t *testing.T, test func(t *testing.T, address string)) {
+	for name, start := range map[string]func(t *testing.T) string{
+		"distribution, without the referrers API": func(t *testing.T) string { return distribution.Start(t, distribution.Options{}) },
+		"go-containerregistry, with it":           startEmbedded,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t))
+		})
+	}
+}
+
+func startEmbedded(t *testing.T) string {
+	t.Helper()
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	return server.Addr()
+}
+
+// publish pushes a filter and signs it with a key.
+func publish(t *testing.T, address, key string, filter attest.Filter) *oci.Registry {
+	t.Helper()
+	r := published.Push(t, address, "1.4.0", oci.Shapes, filter)
+	signed, err := attest.Sign(t.Context(), options(r, key, filter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range signed.Attached {
+		if a.Unchanged {
+			t.Errorf("nobody signed before: %s", a)
+		}
+	}
+	return r
+}
+
+func options(r *oci.Registry, key string, filter attest.Filter) attest.SignOptions {
+	return attest.SignOptions{
+		Registry: r,
+		Filters:  []attest.Filter{filter},
+		Release:  published.Release("1.4.0"),
+		Builder:  attest.Builder{ID: attest.LocalBuilder},
+		Signer:   attest.Signer{Key: key},
+	}
+}
+
+// TestCosignAccepts runs the commands of the README on what Slipway signed with a
+// key of cosign's.
+func TestCosignAccepts(t *testing.T) {
+	t.Parallel()
+	private, public := newKeys(t)
+	_, other := newKeys(t)
+	registries(t, func(t *testing.T, address string) {
+		filter := published.Filter(t, "headers", "hello")
+		r := publish(t, address, private, filter)
+		manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
+		if err != nil || len(manifests) != len(oci.Shapes) {
+			t.Fatalf("%d manifests, error %v", len(manifests), err)
+		}
+		for _, m := range manifests {
+			ref := m.Reference.String()
+			out, err := cosign(t, "verify", "--insecure-ignore-tlog", "--key="+public, ref)
+			if err != nil || !strings.Contains(out, m.ManifestDigest) || !strings.Contains(out, attest.PredicateSignature) {
+				t.Errorf("cosign verify %s: %v\n%s", ref, err, out)
+			}
+			if out, err := cosign(t, "verify", "--insecure-ignore-tlog", "--key="+other, ref); err == nil {
+				t.Errorf("cosign accepts %s with another key:\n%s", ref, out)
+			}
+			for kind, predicate := range map[string]string{"slsaprovenance1": attest.PredicateProvenance, "cyclonedx": attest.PredicateSBOM} {
+				out, err := cosign(t, "verify-attestation", "--insecure-ignore-tlog", "--key="+public, "--type="+kind, ref)
+				if err != nil {
+					t.Errorf("cosign verify-attestation --type=%s %s: %v", kind, ref, err)
+					continue
+				}
+				checkStatement(t, out, predicate, m.ManifestDigest, filter.Module.WasmSHA256)
+			}
+		}
+	})
+}
+
+// checkStatement reads what cosign prints: the envelope that it verified.
+func checkStatement(t *testing.T, envelope, predicateType, manifestDigest, wasmSHA256 string) {
+	t.Helper()
+	var e struct{ Payload []byte }
+	var s attest.Statement
+	if err := json.Unmarshal([]byte(envelope), &e); err != nil {
+		t.Fatalf("%v in\n%s", err, envelope)
+	}
+	if err := json.Unmarshal(e.Payload, &s); err != nil {
+		t.Fatal(err)
+	}
+	var sums []string
+	for _, subject := range s.Subject {
+		sums = append(sums, "sha256:"+subject.Digest["sha256"])
+	}
+	if want := []string{manifestDigest, "sha256:" + wasmSHA256}; s.PredicateType != predicateType || !slices.Equal(sums, want) {
+		t.Errorf("statement %s about %v, want %s about %v", s.PredicateType, sums, predicateType, want)
+	}
+}
+
+// TestFileByProvenance checks a module that was fetched by URL with the provenance
+// from the registry.
+func TestFileByProvenance(t *testing.T) {
+	t.Parallel()
+	private, public := newKeys(t)
+	filter := published.Filter(t, "headers", "hello")
+	r := publish(t, startEmbedded(t), private, filter)
+	manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	attached, err := oci.Attached(t.Context(), r, manifests[0].ByDigest(), attest.BundleMediaType)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(attached, func(a oci.Attachment) bool { return a.Name == "provenance.sigstore.json" })
+	if i < 0 {
+		t.Fatalf("no provenance among %d bundles", len(attached))
+	}
+	bundle := filepath.Join(t.TempDir(), "provenance.sigstore.json")
+	if err := os.WriteFile(bundle, attached[i].Content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	verify := func(file string) error {
+		_, err := cosign(t, "verify-blob-attestation", "--insecure-ignore-tlog", "--key="+public, "--type=slsaprovenance1", "--bundle="+bundle, file)
+		return err
+	}
+	if err := verify(filter.Module.Path); err != nil {
+		t.Error(err)
+	}
+	if verify(published.Filter(t, "headers", "other").Module.Path) == nil {
+		t.Error("cosign accepts another module")
+	}
+}
+
+// TestSlipwayAccepts signs with cosign and verifies with Slipway, and finds nothing
+// else than cosign does.
+func TestSlipwayAccepts(t *testing.T) {
+	t.Parallel()
+	private, public := newKeys(t)
+	_, other := newKeys(t)
+	registries(t, func(t *testing.T, address string) {
+		r := published.Push(t, address, "1.4.0", nil, published.Filter(t, "headers", "hello"))
+		config := filepath.Join(t.TempDir(), "signing-config.json")
+		if _, err := cosign(t, "signing-config", "create", "--out="+config); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cosign(t, "sign", "--yes", "--key="+private, "--signing-config="+config, address+"/acme/headers:1.4.0"); err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[string]attest.State{public: attest.OK, other: attest.Wrong} {
+			checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: "1.4.0", Policy: attest.Policy{Key: key}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if states := states(checks); states["signature"] != want || states["provenance"] != attest.Missing || states["sbom"] != attest.Missing {
+				t.Errorf("with %s: %+v", key, checks)
+			}
+		}
+	})
+}
+
+func states(checks []attest.Check) map[string]attest.State {
+	all := map[string]attest.State{}
+	for _, c := range checks {
+		all[c.What] = c.State
+	}
+	return all
+}
+
+// TestSignTwice adds nothing the second time, and adds one signature for another
+// signer.
+func TestSignTwice(t *testing.T) {
+	t.Parallel()
+	private, _ := newKeys(t)
+	other, otherPublic := newKeys(t)
+	filter := published.Filter(t, "headers", "hello")
+	address := startEmbedded(t)
+	r := publish(t, address, private, filter)
+	count := func() (n int) {
+		manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range manifests {
+			attached, err := oci.Attached(t.Context(), r, m.ByDigest(), attest.BundleMediaType)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(attached)
+		}
+		return n
+	}
+	once := count()
+	again, err := attest.Sign(t.Context(), options(r, private, filter))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(again.Attached, func(a attest.Attached) bool { return !a.Unchanged }) || count() != once {
+		t.Errorf("signed again: %v", again.Attached)
+	}
+	if _, err := attest.Sign(t.Context(), options(r, other, filter)); err != nil {
+		t.Fatal(err)
+	}
+	if twice := count(); twice != 2*once {
+		t.Errorf("%d bundles of one signer, %d of two", once, twice)
+	}
+	checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: "1.4.0", Policy: attest.Policy{Key: otherPublic}})
+	if err != nil || attest.Failed(checks) != nil {
+		t.Errorf("%v, %v", attest.Failed(checks), err)
+	}
+}
+
+// TestRefusals: each error says what to do, and none holds the password or the key.
+func TestRefusals(t *testing.T) {
+	private, _ := newKeys(t)
+	filter := published.Filter(t, "headers", "hello")
+	r := published.Push(t, startEmbedded(t), "1.4.0", nil, filter)
+	key, err := os.ReadFile(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := filepath.Join(t.TempDir(), "plain.pem")
+	if err := os.WriteFile(plain, []byte("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const wrong = "wrong-p4ssword"
+	for name, c := range map[string]struct {
+		password string
+		change   func(*attest.SignOptions)
+		want     string
+	}{
+		"password": {wrong, func(*attest.SignOptions) {}, "COSIGN_PASSWORD does not decrypt it"},
+		"no file":  {password, func(o *attest.SignOptions) { o.Signer.Key = "missing.key" }, "no such file"},
+		"no encrypted key": {password, func(o *attest.SignOptions) { o.Signer.Key = plain },
+			"cosign import-key-pair"},
+		"other module": {password, func(o *attest.SignOptions) { o.Filters = []attest.Filter{published.Filter(t, "headers", "other")} },
+			"build the version that is published"},
+		"other commit": {password, func(o *attest.SignOptions) { o.Release.Revision = strings.Repeat("0", 40) },
+			"check out the commit that is published"},
+		"version that is not published": {password, func(o *attest.SignOptions) { o.Release.Version = "9.9.9" }, "not found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("COSIGN_PASSWORD", c.password)
+			opts := options(r, private, filter)
+			c.change(&opts)
+			_, err := attest.Sign(t.Context(), opts)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v, want %q", err, c.want)
+			}
+			for _, secret := range []string{c.password, string(key), base64.StdEncoding.EncodeToString(key)} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("the error holds a secret: %v", err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,84 @@
+// Package published makes what tests of published filters need: small modules that
+// Envoy loads, with the records of a build, in a registry.
+package published
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// Release is a release of a version, each time the same.
+func Release(version string) oci.Release {
+	return oci.Release{
+		Version:     version,
+		Revision:    "0123456789abcdef0123456789abcdef01234567",
+		Source:      "https://github.com/acme/filters",
+		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
+		EnvoyTested: "1.36.4",
+	}
+}
+
+// Filter writes a module that Envoy loads and returns it as built. Another content
+// makes another module.
+func Filter(t testing.TB, name, content string) attest.Filter {
+	t.Helper()
+	options := wasmtest.Filter()
+	options.Custom = content
+	wasm := wasmtest.Encode(options)
+	path := filepath.Join(t.TempDir(), name+".wasm")
+	if err := os.WriteFile(path, wasm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := inspect.Module(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(wasm)
+	return attest.Filter{Filter: oci.Filter{
+		Module: build.Module{Path: path, Record: build.Record{
+			RecordVersion: build.RecordVersion,
+			Name:          name,
+			WasmSHA256:    hex.EncodeToString(sum[:]),
+			Size:          int64(len(wasm)),
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
+			Modules: []build.GoModule{
+				{Path: "github.com/acme/filters"},
+				{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"},
+			},
+			Report: *report,
+		}},
+		Metadata: catalog.Metadata{Title: "The " + name + " filter", Description: "It does what a test needs, with <angle> brackets & more.", License: "Apache-2.0"},
+	}}
+}
+
+// Push publishes filters in the registry at an address, with their bills of
+// materials.
+func Push(t testing.TB, address, version string, shapes []oci.Shape, filters ...attest.Filter) *oci.Registry {
+	t.Helper()
+	r, err := oci.Open(oci.RegistryOptions{Address: address + "/acme", Anonymous: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	built := make([]oci.Filter, len(filters))
+	for i, f := range filters {
+		built[i] = f.Filter
+	}
+	if _, err := oci.Push(t.Context(), r, oci.PushOptions{Filters: built, Release: Release(version), Shapes: shapes}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oci.AttachSBOMs(t.Context(), r, built, Release(version)); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
