@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -50,22 +49,37 @@ func Names(list string) []string {
 	return names
 }
 
-// nameRule is what an OCI repository's path component and a Kubernetes object's
-// name both allow, short enough to leave room for suffixes in a label.
+// maxName leaves room for suffixes in a label of Kubernetes, which has at most 63
+// characters.
+const maxName = 40
+
+// CheckName reports whether name can name a filter, and if not, which rule it
+// breaks. The rules are what an OCI repository's path component and a Kubernetes
+// object's name both allow: lowercase letters, digits and hyphens, a letter first, no
+// hyphen last, and at most 40 characters.
 //
 // References:
 //   - https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 //   - https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#rfc-1035-label-names
-var nameRule = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$`)
-
-// CheckName reports whether name can name a filter: it starts with a lowercase
-// letter, goes on with lowercase letters, digits and hyphens,
-// ends with a letter or a digit, and is at most 40 characters long.
 func CheckName(name string) error {
-	if nameRule.MatchString(name) {
+	broken := ""
+	switch {
+	case name == "":
+		broken = "it is empty; give one such as my-filter"
+	case len(name) > maxName:
+		broken = fmt.Sprintf("it has %d characters; use at most %d, so that names made of it stay within the 63 of a Kubernetes label", len(name), maxName)
+	case strings.ToLower(name) != name:
+		broken = "it has capital letters, which an OCI repository and a Kubernetes name may not have; write " + strings.ToLower(name)
+	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "":
+		broken = "it has other characters than a-z, 0-9 and hyphens, which are all that a Kubernetes name may have"
+	case name[0] < 'a' || name[0] > 'z':
+		broken = "it does not start with a letter, as a Kubernetes name must (RFC 1035)"
+	case strings.HasSuffix(name, "-"):
+		broken = "it ends with a hyphen, which an OCI repository and a Kubernetes name may not"
+	default:
 		return nil
 	}
-	return fmt.Errorf("filter name %q: a name starts with a lowercase letter, holds only a-z, 0-9 and hyphens, does not end with a hyphen and has at most 40 characters, because it becomes an OCI repository and a Kubernetes name", name)
+	return fmt.Errorf("filter name %q: %s", name, broken)
 }
 
 // Load returns the filters, sorted by name. A folder without

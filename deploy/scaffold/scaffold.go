@@ -1,0 +1,135 @@
+// Package scaffold starts a new filter.
+//
+// It exists so that a filter begins as one that works: it builds with both
+// compilers, has tests that run on its source and as a module, and is published and
+// rendered with nothing else edited. Its author changes what is there, and sees at
+// each step whether it still holds.
+package scaffold
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"go/format"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+//go:embed template/*.tmpl
+var templates embed.FS
+
+// NewOptions say what is made where. Name is required.
+type NewOptions struct {
+	// Name is the filter's name, as catalog.CheckName allows it.
+	Name string
+	// Dir is the folder that holds one folder for each filter. Default: "filter".
+	Dir string
+}
+
+// taken are names that mean something else in a folder of Go packages or to
+// Slipway.
+var taken = map[string]string{
+	"internal": "Go keeps folders of that name for packages that only their neighbours import",
+	"vendor":   "Go keeps folders of that name for copies of modules",
+	"testdata": "the go command passes over folders of that name",
+	"gohost":   "it is the bridge to the ordinary Go compiler",
+	"httpbin":  "it is what rendered manifests call the service to try filters on",
+}
+
+// ErrExists says that there is something of that name already.
+var ErrExists = errors.New("exists already")
+
+// New writes a new filter and returns its files, sorted. All of them appear at once
+// or, with an error, none: the error says which rule a name breaks, or ErrExists.
+func New(opts NewOptions) ([]string, error) {
+	files, err := write(opts)
+	if err != nil {
+		return nil, fmt.Errorf("new filter %q: %w", opts.Name, err)
+	}
+	return files, nil
+}
+
+func write(opts NewOptions) ([]string, error) {
+	if err := catalog.CheckName(opts.Name); err != nil {
+		return nil, err
+	}
+	if why, ok := taken[opts.Name]; ok {
+		return nil, fmt.Errorf("the name is taken: %s; choose another one", why)
+	}
+	if opts.Dir == "" {
+		opts.Dir = "filter"
+	}
+	if _, err := os.Stat(filepath.Join(opts.Dir, "go.mod")); err != nil {
+		return nil, fmt.Errorf("%s holds no Go module of filters; run this in Slipway's repository or a copy of it: %w", opts.Dir, err)
+	}
+	folder := filepath.Join(opts.Dir, opts.Name)
+	if _, err := os.Lstat(folder); err == nil {
+		return nil, fmt.Errorf("%s %w; choose another name, or remove it", folder, ErrExists)
+	}
+	// Catalog passes over folders that begin with a dot, and so does Go.
+	work, err := os.MkdirTemp(opts.Dir, ".new-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	names, err := render(work, opts.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(work, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(work, folder); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("%s %w", folder, ErrExists)
+		}
+		return nil, err
+	}
+	for i, name := range names {
+		names[i] = filepath.Join(folder, name)
+	}
+	return names, nil
+}
+
+// render writes the templates' files to a folder and returns their names.
+func render(folder, name string) ([]string, error) {
+	entries, err := templates.ReadDir("template")
+	if err != nil {
+		return nil, err
+	}
+	title := strings.ReplaceAll(name, "-", " ")
+	data := struct{ Name, Title string }{name, strings.ToUpper(title[:1]) + title[1:]}
+	var names []string
+	for _, entry := range entries {
+		parsed, err := template.New(entry.Name()).ParseFS(templates, path.Join("template", entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		var text bytes.Buffer
+		if err := parsed.Execute(&text, data); err != nil {
+			return nil, err
+		}
+		file := strings.TrimSuffix(entry.Name(), ".tmpl")
+		content := text.Bytes()
+		if strings.HasSuffix(file, ".go") {
+			// A name's length moves columns.
+			if content, err = format.Source(content); err != nil {
+				return nil, err
+			}
+		}
+		if err := os.WriteFile(filepath.Join(folder, file), content, 0o644); err != nil {
+			return nil, err
+		}
+		names = append(names, file)
+	}
+	slices.Sort(names)
+	return names, nil
+}

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/test/envoy"
+)
+
+// output collects what dev prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// desk is a repository with one filter, and dev running on it.
+type desk struct {
+	*testing.T
+	main, metadata string // files
+	source         string // of main
+	listener       string
+	out            output
+	ended          chan error
+}
+
+// eventually waits until see returns nil.
+func (d *desk) eventually(see func() error) {
+	d.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(3 * time.Minute) // V8 needs long on a busy machine
+	for {
+		err := see()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case err := <-d.ended:
+			d.Fatalf("ended too early: %v\n%s", err, &d.out)
+		case <-deadline:
+			d.Fatalf("%v\n%s", err, &d.out)
+		}
+	}
+}
+
+func (d *desk) eventuallyPrints(texts ...string) {
+	d.Helper()
+	d.eventually(func() error {
+		for _, text := range texts {
+			if !strings.Contains(d.out.String(), text) {
+				return fmt.Errorf("does not print %q", text)
+			}
+		}
+		return nil
+	})
+}
+
+// header is the response header x-dev that a client sees.
+func (d *desk) header() string {
+	res, err := http.Get("http://" + d.listener + "/get")
+	if err != nil {
+		return err.Error()
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body)
+	return fmt.Sprintf("%d %s", res.StatusCode, res.Header.Get("x-dev"))
+}
+
+func (d *desk) eventuallyAnswers(want string) {
+	d.Helper()
+	d.eventually(func() error {
+		if got := d.header(); got != want {
+			return fmt.Errorf("a client sees %q, want %q", got, want)
+		}
+		return nil
+	})
+}
+
+// save writes a file as many editors do: beside the old one, then in its place.
+func (d *desk) save(file, content string) {
+	d.Helper()
+	if err := os.WriteFile(file+"~", []byte(content), 0o644); err != nil {
+		d.Fatal(err)
+	}
+	if err := os.Rename(file+"~", file); err != nil {
+		d.Fatal(err)
+	}
+}
+
+const mainGo = `package main
+
+import (
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
+	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	_ "github.com/slipway-wasm/slipway/filter/gohost"
+	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
+)
+
+func main() {}
+
+func init() { proxywasm.SetVMContext(&vmContext{}) }
+
+type vmContext struct{ types.DefaultVMContext }
+
+func (*vmContext) NewPluginContext(uint32) types.PluginContext { return &plugin{} }
+
+type plugin struct{ types.DefaultPluginContext }
+
+func (*plugin) OnPluginStart(size int) types.OnPluginStartStatus {
+	if size > 0 {
+		proxywasm.LogCritical("any configuration is refused")
+		return types.OnPluginStartStatusFailed
+	}
+	return types.OnPluginStartStatusOK
+}
+
+func (*plugin) NewHttpContext(uint32) types.HttpContext { return &stream{} }
+
+type stream struct{ types.DefaultHttpContext }
+
+func (*stream) OnHttpResponseHeaders(int, bool) types.Action {
+	_ = proxywasm.AddHttpResponseHeader(httpheader.Canonical("X-Dev"), "first")
+	proxywasm.LogInfo("answering first")
+	return types.ActionContinue
+}
+`
+
+const metadata = "title: Dev\ndescription: Is edited.\nlicense: Apache-2.0\n"
+
+// newDesk copies what a filter needs to a folder where it can be edited.
+func newDesk(t *testing.T, source string) (*desk, options) {
+	t.Helper()
+	root := t.TempDir()
+	filters := filepath.Join(root, "filter")
+	for _, folder := range []string{"gohost", "internal/conf", "internal/httpheader"} {
+		if err := os.CopyFS(filepath.Join(filters, folder), os.DirFS(filepath.Join("../../filter", folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"go.mod", "go.sum"} {
+		content, err := os.ReadFile(filepath.Join("../../filter", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(filters, file), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(filters, "dev"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.FromEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Compiler, cfg.EnvoyVersions = "go", nil
+	d := &desk{
+		T:        t,
+		main:     filepath.Join(filters, "dev", "main.go"),
+		metadata: filepath.Join(filters, "dev", "filter.yaml"),
+		source:   source,
+		listener: freeAddress(t),
+		ended:    make(chan error, 1),
+	}
+	d.save(d.main, source)
+	d.save(d.metadata, metadata)
+	return d, options{
+		Filter: "dev", Listener: d.listener, Backend: freeAddress(t), Admin: freeAddress(t),
+		Root: root, Config: cfg, Out: &d.out,
+	}
+}
+
+// freeAddress is an address on loopback that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func needEnvoy(t *testing.T) {
+	t.Helper()
+	if _, err := envoy.Find(t.Context(), envoy.FindOptions{Path: os.Getenv("ENVOY_PATH")}); errors.Is(err, envoy.ErrNotFound) {
+		t.Skipf("needs an Envoy: go online, or set ENVOY_PATH: %v", err)
+	}
+}
+
+// A day at the desk: broken at first, mended, changed, broken again, changed in a
+// package beside the filter, refused, and home.
+func TestDev(t *testing.T) {
+	needEnvoy(t)
+	d, o := newDesk(t, strings.Replace(mainGo, "types.ActionContinue", "types.ActionContinues", 1))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { d.ended <- dev(ctx, o) }()
+
+	d.eventuallyPrints("failed   Save a file to try again.", filepath.Join("filter", "dev", "main.go")+":36:15: undefined: types.ActionContinues")
+	d.save(d.main, mainGo)
+	d.eventuallyPrints("curl -i http://" + d.listener + "/headers")
+	d.eventuallyAnswers("200 first")
+	d.eventuallyPrints(" info     #2    answering first\n")
+
+	second := strings.ReplaceAll(mainGo, "first", "second")
+	d.save(d.main, second)
+	d.eventuallyAnswers("200 second")
+	d.eventuallyPrints(" after the save: built in ")
+
+	d.save(d.main, strings.Replace(second, `"second"`, "second", 1))
+	d.eventuallyPrints("failed   Envoy keeps what it has.", filepath.Join("filter", "dev", "main.go")+":34:", "undefined: second")
+	if got := d.header(); got != "200 second" {
+		t.Errorf("after a broken build a client sees %q", got)
+	}
+	d.save(d.main, second)
+	d.eventuallyPrints("same     the module and its configuration are what Envoy has")
+
+	d.save(d.metadata, metadata+"example: {any: thing}\n")
+	d.eventuallyPrints("critical #1    any configuration is refused", "refused  Envoy does not take it")
+	if got := d.header(); got != "200 second" {
+		t.Errorf("after a refused configuration a client sees %q", got)
+	}
+	d.save(d.metadata, metadata)
+	helper := filepath.Join(o.Root, "filter", "internal", "httpheader", "httpheader.go")
+	source, err := os.ReadFile(helper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.save(helper, strings.Replace(string(source), "func Canonical(name string) string {", `func Canonical(name string) string {
+	if name == "X-Dev" {
+		return "x-other"
+	}`, 1))
+	d.eventuallyAnswers("200 ")
+
+	cancel()
+	if err := <-d.ended; err != nil {
+		t.Errorf("ended with %v", err)
+	}
+	for _, address := range []string{o.Listener, o.Backend, o.Admin} {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Errorf("still in use afterwards: %v", err)
+			continue
+		}
+		listener.Close()
+	}
+	if strings.Contains(d.out.String(), "\x1b") {
+		t.Error("colors were not asked for")
+	}
+}
+
+func TestDevRefuses(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	for name, test := range map[string]struct {
+		change func(*options)
+		want   string
+	}{
+		"filter":  {func(o *options) { o.Filter = "nobody" }, `find filter "nobody"`},
+		"address": {func(o *options) { o.Admin = taken.Addr().String() }, "choose another address with -admin"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, o := newDesk(t, mainGo)
+			test.change(&o)
+			if err := dev(t.Context(), o); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
