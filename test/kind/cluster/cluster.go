@@ -79,7 +79,11 @@ func Up(ctx context.Context, opts UpOptions) error {
 		}
 		return errors.Join(err, Down(context.WithoutCancel(ctx), DownOptions{Dir: opts.Dir}))
 	}
-	fmt.Fprintf(opts.Out, "The cluster is up after %.0f s: export KUBECONFIG=%s\n", time.Since(start).Seconds(), Kubeconfig(opts.Dir))
+	kubeconfig, err := filepath.Abs(Kubeconfig(opts.Dir))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(opts.Out, "The cluster is up after %.0f s. For kubectl: export KUBECONFIG=%s\n", time.Since(start).Seconds(), kubeconfig)
 	return nil
 }
 

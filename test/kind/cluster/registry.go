@@ -35,6 +35,10 @@ func startRegistry(ctx context.Context, all []nodes.Node, image string, k kubect
 	if image == "" {
 		image = DefaultRegistryImage
 	}
+	// One may be left where "up" was killed.
+	if _, err := docker.Run(ctx, "rm", "--force", "--volumes", RegistryName); err != nil {
+		return err
+	}
 	if _, err := docker.Run(ctx, "run", "--detach", "--pull=missing", "--name="+RegistryName, "--network="+kindNetwork,
 		"--publish=127.0.0.1::"+RegistryPort, image); err != nil {
 		return err

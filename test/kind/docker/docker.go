@@ -26,12 +26,12 @@ func Run(ctx context.Context, args ...string) (string, error) {
 func Present(ctx context.Context, images []string) ([]string, error) {
 	var present []string
 	for _, image := range images {
-		id, err := Run(ctx, "image", "ls", "--quiet", "--filter", "reference="+image)
-		if err != nil {
-			return nil, err
-		}
-		if id != "" {
+		_, err := Run(ctx, "image", "inspect", "--format={{.Id}}", image)
+		switch {
+		case err == nil:
 			present = append(present, image)
+		case !strings.Contains(strings.ToLower(err.Error()), "no such image"):
+			return nil, err
 		}
 	}
 	return present, nil
