@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -27,10 +28,14 @@ func TestPushInOrder(t *testing.T) {
 		var group sync.WaitGroup
 		start := make(chan struct{})
 		for i, filters := range rivals {
+			shapes := slices.Clone(Shapes)
+			if i == 1 {
+				slices.Reverse(shapes)
+			}
 			r := openTest(t, address)
 			group.Go(func() {
 				<-start
-				_, failures[i] = Push(t.Context(), r, PushOptions{Filters: filters, Release: release, HoldTags: true, InOrder: true})
+				_, failures[i] = Push(t.Context(), r, PushOptions{Filters: filters, Release: release, HoldTags: true, InOrder: true, Shapes: shapes})
 			})
 		}
 		close(start)
@@ -45,7 +50,7 @@ func TestPushInOrder(t *testing.T) {
 		if conflict := new(immutable.Conflict); !errors.As(failures[1-winner], &conflict) {
 			t.Errorf("the loser's error is %v", failures[1-winner])
 		}
-		looked, err := Look(t.Context(), openTest(t, address), PushOptions{Filters: rivals[winner], Release: release})
+		looked, err := Look(t.Context(), openTest(t, address), PushOptions{Filters: rivals[winner], Release: release, Shapes: Shapes})
 		if err != nil {
 			t.Errorf("%s: %v", release.Version, err)
 		}

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,9 @@ type PushOptions struct {
 	// HoldTags leaves the moving tags where they are, for a release that checks
 	// more before it calls Move.
 	HoldTags bool
-	// InOrder sets the version tags filter by filter, in the order of their names,
+	// InOrder sets the version tags one by one, in the order of the filters' names,
 	// each one only when the one before was read back. So of two releases that meet
-	// one gets all of them, and the other stops at the first filter in which they
+	// one gets all of them, and the other stops at the first tag in which they
 	// differ. Default: all are set at once, which waits once for all of them, and of
 	// two pushes that meet each may get some.
 	InOrder bool
@@ -149,20 +150,19 @@ func (r *Registry) look(ctx context.Context, opts PushOptions) ([]*job, error) {
 	})
 }
 
-// turns are the jobs whose version tags are set together: those of one filter
-// after those of the other if the order matters, else all.
+// turns are the jobs whose version tags are set together: one at a time if the
+// order matters, else all.
 func turns(jobs []*job, inOrder bool) [][]*job {
 	if !inOrder {
 		return [][]*job{jobs}
 	}
 	jobs = slices.Clone(jobs)
-	slices.SortStableFunc(jobs, func(a, b *job) int { return strings.Compare(a.name, b.name) })
-	var all [][]*job
+	slices.SortFunc(jobs, func(a, b *job) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(string(a.Shape), string(b.Shape)))
+	})
+	all := make([][]*job, len(jobs))
 	for i, j := range jobs {
-		if i == 0 || jobs[i-1].name != j.name {
-			all = append(all, nil)
-		}
-		all[len(all)-1] = append(all[len(all)-1], j)
+		all[i] = []*job{j}
 	}
 	return all
 }

@@ -46,8 +46,9 @@ type Options struct {
 	// Test runs the tests of the repository, with the modules in a folder as they
 	// are. Required.
 	Test func(ctx context.Context, dist string, out io.Writer) error
-	// E2E plays the modules in a folder, as they are, in real Envoys. Required.
-	E2E func(ctx context.Context, dist string, out io.Writer) (Played, error)
+	// E2E plays the modules of some filters in a folder, as they are, in real
+	// Envoys. Required.
+	E2E func(ctx context.Context, dist string, filters []string, out io.Writer) (Played, error)
 	// Attest attaches to what was published what proves where it comes from: bills
 	// of materials, provenance, signatures. It runs after everything is published
 	// and before anything but an exact version leads there. The record lacks Times.

@@ -30,7 +30,7 @@ func (r *run) e2e(ctx context.Context, _ io.Writer) (note string, confirmed bool
 	if r.state.Played == nil {
 		var played Played
 		if err := r.logged(StepE2E, func(log io.Writer) (err error) {
-			played, err = r.E2E(ctx, r.Dist, log)
+			played, err = r.E2E(ctx, r.Dist, r.filterNames(), log)
 			return err
 		}); err != nil {
 			return "", false, err

@@ -63,8 +63,10 @@ func Release(ctx context.Context, c config.Config, versionOrTag string, opts Rel
 			tests.Dist, tests.Out, tests.Err = dist, log, log
 			return suite.Test(ctx, tests)
 		},
-		E2E: func(ctx context.Context, dist string, log io.Writer) (rel.Played, error) {
+		E2E: func(ctx context.Context, dist string, filters []string, log io.Writer) (rel.Played, error) {
+			tests := tests
 			tests.Dist, tests.Out, tests.Err = dist, log, log
+			tests.Env = append(tests.Env, "FILTERS="+strings.Join(filters, ","))
 			played, err := suite.E2EBuilt(ctx, tests)
 			return rel.Played(played), err
 		},
@@ -152,8 +154,8 @@ func verifyRelease(ctx context.Context, c config.Config, record rel.Record, r *o
 	return errors.Join(attest.WriteChecks(log, checks), attest.Failed(checks))
 }
 
-// forTests are the variables that say what is tested, and how.
-var forTests = []string{"FILTERS", "COMPILER", "FILTER_GOTOOLCHAIN", "ENVOY_PATH", "ENVOY_VERSIONS"}
+// forTests are the variables that say how tests run.
+var forTests = []string{"COMPILER", "FILTER_GOTOOLCHAIN", "ENVOY_PATH", "ENVOY_VERSIONS"}
 
 // credentials begin the names of variables in which other programs expect theirs.
 var credentials = []string{"AWS_", "AZURE_", "GOOGLE_", "VAULT_", "ACTIONS_ID_TOKEN_", "ACTIONS_RUNTIME_", "GITHUB_TOKEN=", "GH_TOKEN="}

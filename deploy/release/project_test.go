@@ -1,0 +1,368 @@
+package release_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// inProject is set in a child of the tests, which works in a project: what a
+// release does is about the working directory, and tests run side by side.
+const inProject = "SLIPWAY_TEST_RELEASE"
+
+// project is a checkout with two small filters, and what is published from it.
+type project struct {
+	dir string // of the checkout
+}
+
+// metadata is a filter.yaml.
+const metadata = `title: T
+description: D.
+license: Apache-2.0
+apply:
+  failStrategy: FAIL_CLOSE
+`
+
+func newProject(t *testing.T) project {
+	t.Helper()
+	p := project{t.TempDir()}
+	repository, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(repository, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, map[string]string{
+		".gitignore": "/dist/\n*.ignored\n",
+		// What renders is found as a module that the project requires.
+		"go.mod": "module example.com/filters\n\ngo 1.26.2\n\nrequire github.com/slipway-wasm/slipway v0.0.0\n\n" +
+			"replace github.com/slipway-wasm/slipway => " + repository + "\n",
+		"go.sum":                       string(sums),
+		"filter/authtoken/main.go":     "package main\n",
+		"filter/authtoken/filter.yaml": metadata,
+		"filter/headers/main.go":       "package main\n",
+		"filter/headers/filter.yaml":   metadata,
+	})
+	p.git(t, "init", "-q", "-b", "main")
+	p.commit(t, "first")
+	return p
+}
+
+func (p project) write(t *testing.T, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(p.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (p project) read(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(p.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// git runs git, with commits that are the same each time.
+func (p project) git(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"}, args...)...)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), "GIT_AUTHOR_DATE=2026-03-29T01:30:00Z", "GIT_COMMITTER_DATE=2026-03-29T01:30:00Z")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (p project) commit(t *testing.T, message string) {
+	t.Helper()
+	p.git(t, "add", ".")
+	p.git(t, "commit", "-q", "-m", message)
+}
+
+// clone is the same commit in another folder.
+func (p project) clone(t *testing.T) project {
+	t.Helper()
+	c := project{filepath.Join(t.TempDir(), "clone")}
+	p.git(t, "clone", "-q", p.dir, c.dir)
+	return c
+}
+
+// job is what a child does, as JSON in inProject.
+type job struct {
+	Dir       string // the project's
+	Version   string
+	Filters   []string
+	Until     string
+	Preview   bool
+	Registry  string // an address; empty for the embedded stores in dist
+	Storage   string // a folder that the project's storage is in; empty for none or the embedded one
+	Public    string // its public address
+	KillAt    string // kill the process after a line with this prefix was printed
+	KillHTTP  int    // kill it at this request, counted from 1
+	Broken    string // a step of ours that fails: "test", "e2e"; or "build": different bytes each time
+	Different string // content for the modules besides that of their sources
+	Forget    bool   // let e2e run other modules than those that are released
+}
+
+// start starts a child.
+func (j job) start(t *testing.T) *child {
+	t.Helper()
+	data, err := json.Marshal(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{cmd: exec.CommandContext(t.Context(), os.Args[0])}
+	c.cmd.Dir = j.Dir
+	c.cmd.Env = append(os.Environ(), inProject+"="+string(data), "DOCKER_CONFIG="+t.TempDir())
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// run runs a child to its end.
+func (j job) run(t *testing.T) (out string, err error) {
+	t.Helper()
+	return j.start(t).wait()
+}
+
+// must runs a child, which has to succeed.
+func (j job) must(t *testing.T) string {
+	t.Helper()
+	out, err := j.run(t)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return out
+}
+
+// fail runs a child, which has to fail with a text in its error.
+func (j job) fail(t *testing.T, want string) string {
+	t.Helper()
+	out, err := j.run(t)
+	if err == nil || !strings.Contains(out, want) {
+		t.Errorf("%+v: error %v, want %q in:\n%s", j, err, want, out)
+	}
+	return out
+}
+
+type child struct {
+	cmd *exec.Cmd
+	out bytes.Buffer
+}
+
+func (c *child) wait() (string, error) {
+	err := c.cmd.Wait()
+	return c.out.String(), err
+}
+
+func TestMain(m *testing.M) {
+	if description := os.Getenv(inProject); description != "" {
+		os.Exit(work(description))
+	}
+	os.Exit(m.Run())
+}
+
+// work is the child's main.
+func work(description string) int {
+	var j job
+	err := json.Unmarshal([]byte(description), &j)
+	if err == nil {
+		requests := j.arm()
+		defer func() { fmt.Println("requests:", requests.Load()) }()
+		run := func(ctx context.Context, opts release.Options) error {
+			_, err := release.Release(ctx, opts)
+			return err
+		}
+		if j.Preview {
+			run = release.Preview
+		}
+		err = run(context.Background(), j.options())
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+func (j job) options() release.Options {
+	return release.Options{
+		Version:   j.Version,
+		Filters:   j.Filters,
+		Rehearsal: j.Registry == "" && j.Storage == "",
+		Shapes:    []oci.Shape{oci.Artifact, oci.Compat},
+		Build:     j.build,
+		Stores:    j.stores,
+		Test: func(_ context.Context, _ string, out io.Writer) error {
+			fmt.Fprintln(out, "a line of a test")
+			if j.Broken == "test" {
+				return errors.New("a test failed")
+			}
+			return nil
+		},
+		E2E:    j.e2e,
+		Attest: j.attest,
+		Until:  j.Until,
+		Out:    &killer{prefix: j.KillAt, out: os.Stdout},
+	}
+}
+
+// build makes modules whose bytes are decided by the sources, in the place of
+// minutes of a compiler: all of the rest of a build is as build.Build has it.
+func (j job) build(_ context.Context, opts build.Options) ([]build.Module, error) {
+	if err := os.MkdirAll(opts.Dist, 0o755); err != nil {
+		return nil, err
+	}
+	var modules []build.Module
+	for _, f := range opts.Filters {
+		inputs, err := os.ReadFile(filepath.Join(f.Dir, "main.go"))
+		if err != nil {
+			return nil, err
+		}
+		if extra, err := os.ReadFile(filepath.Join(f.Dir, "extra.ignored")); err == nil {
+			inputs = append(inputs, extra...)
+		}
+		options := wasmtest.Filter()
+		options.Custom = f.Name + string(inputs) + j.Different
+		if j.Broken == "build" {
+			options.Custom += time.Now().String()
+		}
+		wasm := wasmtest.Encode(options)
+		report, err := inspect.Module(context.Background(), wasm)
+		if err != nil {
+			return nil, err
+		}
+		path, err := filepath.Abs(filepath.Join(opts.Dist, f.Name+".wasm"))
+		if err != nil {
+			return nil, err
+		}
+		module := build.Module{Path: path, Record: build.Record{
+			RecordVersion: build.RecordVersion,
+			Name:          f.Name,
+			WasmSHA256:    sum(wasm),
+			Size:          int64(len(wasm)),
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
+			Inputs:        sum(inputs),
+			Report:        *report,
+		}}
+		record, err := json.Marshal(module.Record)
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(os.WriteFile(path, wasm, 0o600), os.WriteFile(strings.TrimSuffix(path, ".wasm")+".json", record, 0o600)); err != nil {
+			return nil, err
+		}
+		modules = append(modules, module)
+	}
+	return build.Load(opts.Dist, names(modules))
+}
+
+func names(modules []build.Module) []string {
+	var names []string
+	for _, m := range modules {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+func sum(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// e2e says what it found in dist, as the real one does.
+func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) (played release.Played, err error) {
+	played = release.Played{Modules: map[string]string{}, EnvoyVersions: []string{"1.36.4", "1.40.0"}, Checks: 7}
+	for _, filter := range filters {
+		wasm, err := os.ReadFile(filepath.Join(dist, filter+".wasm"))
+		if err != nil {
+			return played, err
+		}
+		played.Modules[filter] = sum(wasm)
+	}
+	if j.Broken == "e2e" {
+		err = errors.New("a scenario failed")
+	}
+	if j.Forget {
+		played.Modules["headers"] = sum(nil)
+	}
+	return played, err
+}
+
+// attest attaches something to each manifest, by its digest.
+func (j job) attest(ctx context.Context, record release.Record, stores *release.Stores, _ io.Writer) error {
+	if stores.Registry == nil {
+		return nil
+	}
+	for _, f := range record.Filters {
+		for _, m := range f.Manifests {
+			ref := oci.Reference{Repository: stores.Registry.Address() + "/" + f.Name, Digest: m.ManifestDigest}
+			if _, err := oci.Attach(ctx, stores.Registry, ref, oci.Attachment{ArtifactType: oci.TypeTestReport, Name: "report.json", Content: []byte("{}")}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (j job) stores(ctx context.Context, out io.Writer) (*release.Stores, error) {
+	policy := retry.Policy{Tries: 3, Delay: time.Millisecond}
+	if j.Registry != "" || j.Storage != "" {
+		stores := &release.Stores{}
+		var err error
+		if j.Registry != "" {
+			stores.Registry, err = oci.Open(oci.RegistryOptions{Address: j.Registry, Retry: policy})
+		}
+		if j.Storage != "" && err == nil {
+			stores.Storage, err = storage.Open(storage.Options{URL: "file://" + j.Storage, PublicURL: j.Public, Retry: policy})
+		}
+		return stores, err
+	}
+	server, err := embedded.Start(ctx, embedded.Options{Dir: "dist/registry", Out: out})
+	if err != nil {
+		return nil, err
+	}
+	stores := &release.Stores{RegistryName: "127.0.0.1:5000", StorageURL: "http://127.0.0.1:5001"}
+	if stores.Registry, err = oci.Open(oci.RegistryOptions{Address: server.Addr(), Retry: policy}); err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
+	if stores.Storage, err = storage.Open(storage.Options{Dir: "dist/storage", Retry: policy}); err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
+	stores.Close = func() error { return errors.Join(stores.Storage.Close(), server.Close()) }
+	return stores, nil
+}
