@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
 )
 
 // RecordVersion is the version of the record's form. It changes when a reader of
@@ -111,7 +111,7 @@ func loadOne(dist, name string) (Module, error) {
 	if module.RecordVersion != RecordVersion || module.Name != name {
 		return fail(fmt.Errorf("%w: its record is for %q, version %d", ErrChanged, module.Name, module.RecordVersion))
 	}
-	sum, err := sha256OfFile(module.Path)
+	sum, err := filesum.SHA256(os.Open, module.Path)
 	if err != nil {
 		return fail(err)
 	}
@@ -188,20 +188,6 @@ func hashInputs(toolchain Toolchain, sources []Package) (string, error) {
 			}
 			fmt.Fprintf(hash, "%q %q %s\n", p.ImportPath, file, hexSHA256(content))
 		}
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-// sha256OfFile does not hold the file in memory, however large it is.
-func sha256OfFile(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", err
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }

@@ -3,8 +3,6 @@ package storage
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
 )
 
 // folder is a Bucket in a directory, which some web server serves. It is safe for
@@ -57,7 +57,7 @@ func (f *folder) Replace(ctx context.Context, key string, old State, content Con
 			return fmt.Errorf("lock %s: %w", lock.Path(), err)
 		}
 		defer func() { _ = lock.Close() }()
-		switch sum, err := fileSHA256(root, key); {
+		switch sum, err := filesum.SHA256(root.Open, key); {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
 		case sum != old.SHA256:
@@ -103,17 +103,4 @@ func writeFile(root *os.Root, name string, content Content) error {
 		err = file.Sync() // before the checksum that vouches for it
 	}
 	return errors.Join(err, file.Close())
-}
-
-func fileSHA256(root *os.Root, name string) (string, error) {
-	file, err := root.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }

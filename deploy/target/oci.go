@@ -164,10 +164,10 @@ func Referrers(ctx context.Context, c config.Config, reference string, out Outpu
 }
 
 // ServeRegistry serves the embedded registry until ctx ends. The address is a host
-// and port; empty means 127.0.0.1:5000.
+// and port; empty means 127.0.0.1:5000, which rendered manifests name.
 func ServeRegistry(ctx context.Context, address string, out Output) error {
 	if address == "" {
-		address = "127.0.0.1:5000"
+		address = embeddedRegistry
 	}
 	server, err := embedded.Start(ctx, embedded.Options{Addr: address, Out: out.Err})
 	if err != nil {

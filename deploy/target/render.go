@@ -13,8 +13,8 @@ import (
 )
 
 // The embedded registry and storage listen on another port each time. Manifests name
-// these instead, so that rendering twice gives the same bytes. The registry's is
-// where ServeRegistry serves it.
+// these instead, so that rendering twice gives the same bytes: where ServeRegistry and
+// ServeStorage serve them.
 const (
 	embeddedRegistry = "127.0.0.1:5000"
 	embeddedStorage  = "http://127.0.0.1:5001"

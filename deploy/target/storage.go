@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
@@ -39,7 +41,7 @@ func Upload(ctx context.Context, c config.Config, version string, out Output) er
 			fmt.Fprintln(w, o)
 		}
 		if c.StorageURL == "" {
-			fmt.Fprintf(w, "They are in the embedded storage in %s, which was served at these URLs for the upload. Set STORAGE_URL to publish elsewhere.\n", filepath.Join(dist, "storage"))
+			fmt.Fprintf(w, "They are in the embedded storage in %s, which was served at these URLs for the upload. \"go tool mage storage\" serves that to others; set STORAGE_URL to publish elsewhere.\n", filepath.Join(dist, "storage"))
 		}
 		return nil
 	})
@@ -57,4 +59,19 @@ func OpenStorage(c config.Config, out Output) (*storage.Storage, error) {
 		Token:     c.StorageToken,
 		Out:       out.Err,
 	})
+}
+
+// ServeStorage serves the embedded storage, read-only, until ctx ends. The address
+// is a host and port; empty means 127.0.0.1:5001, which rendered manifests name.
+func ServeStorage(ctx context.Context, address string, out Output) error {
+	if address == "" {
+		address = strings.TrimPrefix(embeddedStorage, "http://")
+	}
+	server, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(dist, "storage"), Addr: address})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out.Out, "The embedded storage listens: set STORAGE_PUBLIC_URL=%s in other shells. Ctrl-C ends it.\n", strings.TrimSuffix(server.URL(""), "/"))
+	<-ctx.Done()
+	return server.Close()
 }
