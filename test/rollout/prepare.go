@@ -27,7 +27,7 @@ const (
 	// defaultStepTimeout is long, for it is only reached by what is broken: V8
 	// needs seconds of a free processor for each module that the ordinary Go
 	// compiler has made, and busy machines have none.
-	defaultStepTimeout = 3 * time.Minute
+	defaultStepTimeout = 5 * time.Minute
 )
 
 // Options say what is rolled out and through which stores.
@@ -49,7 +49,7 @@ type Options struct {
 	HTTPBinImage string
 	// Parallel is how many scenarios are played side by side. Default: 4.
 	Parallel int
-	// StepTimeout bounds each step. Default: 3 minutes.
+	// StepTimeout bounds each step. Default: 5 minutes.
 	StepTimeout time.Duration
 	// Out is told what is built and what was seen. Default: nothing is told.
 	Out io.Writer

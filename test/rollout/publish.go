@@ -162,7 +162,9 @@ func (s *stage) render(ctx context.Context, v variant, filters []string) error {
 		}
 		opts.Releases = append(opts.Releases, release)
 	}
-	return manifest.Render(ctx, opts)
+	err := manifest.Render(ctx, opts)
+	s.start = time.Now() // what is waited for begins now
+	return err
 }
 
 // configure gives a filter a configuration whose effect can be seen.

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
@@ -255,7 +254,6 @@ func apply(v variant, form string, filters ...string) func(context.Context, *sta
 		if err := s.render(ctx, v, filters); err != nil {
 			return err
 		}
-		s.start = time.Now() // rendering is not part of what is waited for
 		for _, f := range filters {
 			if err := s.workload.Apply(ctx, filepath.Join(s.folders[f], form)); err != nil {
 				return err
