@@ -36,6 +36,10 @@ type Policy struct {
 	// Issuer is who vouches for the identity, such as
 	// "https://token.actions.githubusercontent.com".
 	Issuer string
+	// Repository is the repository whose workflow run signed, such as
+	// "https://github.com/acme/filters". It tells apart those who call the same
+	// reusable workflow, whose signatures all have its identity. Default: any.
+	Repository string
 	// TrustedRoot is a file with the certificates and keys of a private sigstore.
 	// Default: those of the public one, fetched by TUF.
 	//

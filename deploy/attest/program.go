@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -36,10 +38,7 @@ func run(ctx context.Context, request Request) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	cmd, err := program(ctx, pkg)
-	if err != nil {
-		return Response{}, err
-	}
+	cmd := program(ctx, pkg)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	var stderr bytes.Buffer
@@ -61,20 +60,17 @@ func run(ctx context.Context, request Request) (Response, error) {
 	return response, nil
 }
 
-// program is how to run it: in Slipway's own repository from its folder, elsewhere
-// as the tool that the repository's go.mod names.
-func program(ctx context.Context, pkg string) (*exec.Cmd, error) {
-	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/slipway-wasm/slipway").Output()
-	if err != nil {
-		return nil, errors.New("find Slipway's module: run this in its repository, or in one that requires it")
+// program is how to run it: from its folder beside this file, if the source that
+// this was compiled from is still there, and else as the tool that the repository's
+// go.mod names, because a module's archive does not carry the modules below it.
+func program(ctx context.Context, pkg string) *exec.Cmd {
+	_, self, _, _ := runtime.Caller(0)
+	dir := filepath.Join(filepath.Dir(self), "sigstore")
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		return exec.CommandContext(ctx, "go", "run", path.Join(module, pkg))
 	}
-	dir := filepath.Join(strings.TrimSpace(string(output)), "deploy", "attest", "sigstore")
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-		cmd := exec.CommandContext(ctx, "go", "run", pkg)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOWORK=off")
-		return cmd, nil
-	}
-	// A module's archive does not carry the modules below it.
-	return exec.CommandContext(ctx, "go", "run", filepath.ToSlash(filepath.Join(module, pkg))), nil
+	cmd := exec.CommandContext(ctx, "go", "run", pkg)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	return cmd
 }

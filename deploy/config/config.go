@@ -33,15 +33,16 @@ type Config struct {
 	StoragePassword   string   `env:"STORAGE_PASSWORD" doc:"password for an https STORAGE_URL" default:"none"`
 	StorageToken      string   `env:"STORAGE_TOKEN" doc:"bearer token for an https STORAGE_URL, in place of name and password" default:"none"`
 
-	SignKey        string `env:"SIGN_KEY" doc:"private key to sign with: a file of cosign generate-key-pair, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
-	CosignPassword string `env:"COSIGN_PASSWORD" doc:"password of the file SIGN_KEY" default:"none"`
-	FulcioURL      string `env:"FULCIO_URL" doc:"Fulcio of a private sigstore, for keyless signatures" default:"the public one"`
-	RekorURL       string `env:"REKOR_URL" doc:"transparency log of a private sigstore; with SIGN_KEY, the log to write to" default:"the public one; with SIGN_KEY, none"`
-	TimestampURL   string `env:"TIMESTAMP_URL" doc:"timestamp authority of a private sigstore; with SIGN_KEY, the authority to ask" default:"the public one; with SIGN_KEY, none"`
-	TrustedRoot    string `env:"TRUSTED_ROOT" doc:"file with the trusted root of a private sigstore, as cosign trusted-root create writes it" default:"the public one, by TUF"`
-	VerifyKey      string `env:"VERIFY_KEY" doc:"public key, a file or as SIGN_KEY, whose signatures verify accepts" default:"none; in the embedded registry that of the rehearsal"`
-	VerifyIdentity string `env:"VERIFY_IDENTITY" doc:"identity whose keyless signatures verify accepts, to the letter, such as https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0" default:"none"`
-	VerifyIssuer   string `env:"VERIFY_ISSUER" doc:"who vouches for VERIFY_IDENTITY, such as https://token.actions.githubusercontent.com" default:"none"`
+	SignKey          string `env:"SIGN_KEY" doc:"private key to sign with: a file of cosign generate-key-pair, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
+	CosignPassword   string `env:"COSIGN_PASSWORD" doc:"password of the file SIGN_KEY" default:"none"`
+	FulcioURL        string `env:"FULCIO_URL" doc:"Fulcio of a private sigstore, for keyless signatures" default:"the public one"`
+	RekorURL         string `env:"REKOR_URL" doc:"transparency log of a private sigstore; with SIGN_KEY, the log to write to" default:"the public one; with SIGN_KEY, none"`
+	TimestampURL     string `env:"TIMESTAMP_URL" doc:"timestamp authority of a private sigstore; with SIGN_KEY, the authority to ask" default:"the public one; with SIGN_KEY, none"`
+	TrustedRoot      string `env:"TRUSTED_ROOT" doc:"file with the trusted root of a private sigstore, as cosign trusted-root create writes it" default:"the public one, by TUF"`
+	VerifyKey        string `env:"VERIFY_KEY" doc:"public key, a file or as SIGN_KEY, whose signatures verify accepts" default:"none; in the embedded registry that of the rehearsal"`
+	VerifyIdentity   string `env:"VERIFY_IDENTITY" doc:"identity whose keyless signatures verify accepts, to the letter, such as https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0" default:"none"`
+	VerifyIssuer     string `env:"VERIFY_ISSUER" doc:"who vouches for VERIFY_IDENTITY, such as https://token.actions.githubusercontent.com" default:"none"`
+	VerifyRepository string `env:"VERIFY_REPOSITORY" doc:"repository whose workflow has to have signed, where others call the same reusable workflow, such as https://github.com/acme/filters" default:"any"`
 
 	HTTPBinImage string `env:"HTTPBIN_IMAGE" doc:"image of the httpbin that render adds to try filters on, with a tag, a digest or both" default:"mccutchen/go-httpbin:v2.26.0"`
 

@@ -128,7 +128,7 @@ func Signer(c config.Config) (attest.Signer, bool) {
 
 // policy is whose signatures count as configured.
 func policy(c config.Config) attest.Policy {
-	p := attest.Policy{Key: c.VerifyKey, Identity: c.VerifyIdentity, Issuer: c.VerifyIssuer, TrustedRoot: c.TrustedRoot}
+	p := attest.Policy{Key: c.VerifyKey, Identity: c.VerifyIdentity, Issuer: c.VerifyIssuer, Repository: c.VerifyRepository, TrustedRoot: c.TrustedRoot}
 	if p.IsZero() && c.Registry == "" {
 		if _, err := os.Stat(rehearsalKey); err == nil {
 			p.Key = rehearsalKey

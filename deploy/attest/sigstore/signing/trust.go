@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
@@ -66,7 +67,15 @@ func newIdentityJudge(policy attest.Policy) (*judge, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity, err := verify.NewShortCertificateIdentity(policy.Issuer, "", policy.Identity, "")
+	san, err := verify.NewSANMatcher(policy.Identity, "")
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := verify.NewIssuerMatcher(policy.Issuer, "")
+	if err != nil {
+		return nil, err
+	}
+	identity, err := verify.NewCertificateIdentity(san, issuer, certificate.Extensions{SourceRepositoryURI: policy.Repository})
 	return &judge{verifier: v, whose: verify.WithCertificateIdentity(identity)}, err
 }
 

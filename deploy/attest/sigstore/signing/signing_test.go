@@ -1,0 +1,208 @@
+package signing
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+)
+
+const digest = "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
+
+// statement is one about a manifest with a digest, "sha256:…".
+func statement(t *testing.T, digest, predicateType string) []byte {
+	t.Helper()
+	_, value, _ := strings.Cut(digest, ":")
+	data, err := json.Marshal(attest.Statement{
+		Type:          "https://in-toto.io/Statement/v1",
+		Subject:       []attest.Resource{{Digest: map[string]string{"sha256": value}}},
+		PredicateType: predicateType,
+		Predicate:     json.RawMessage(`{}`),
+	})
+	must(t, err)
+	return data
+}
+
+// ask sends a request as the programs get it.
+func ask(t *testing.T, request attest.Request) attest.Response {
+	t.Helper()
+	input, err := json.Marshal(request)
+	must(t, err)
+	var output bytes.Buffer
+	must(t, Serve(t.Context(), bytes.NewReader(input), &output))
+	for _, secret := range []string{requestSecret, idToken} {
+		if strings.Contains(output.String(), secret) {
+			t.Errorf("the answer holds a secret: %s", output.String())
+		}
+	}
+	var response attest.Response
+	must(t, json.Unmarshal(output.Bytes(), &response))
+	return response
+}
+
+func signItems(t *testing.T) []attest.SignItem {
+	t.Helper()
+	return []attest.SignItem{
+		{ManifestDigest: digest, Statement: statement(t, digest, attest.PredicateSignature)},
+		{ManifestDigest: digest, Statement: statement(t, digest, attest.PredicateProvenance)},
+	}
+}
+
+// verifyOne verifies a bundle that should be about a manifest.
+func verifyOne(t *testing.T, policy attest.Policy, digest string, bundle json.RawMessage) attest.VerifyResult {
+	t.Helper()
+	response := ask(t, attest.Request{Verify: &attest.VerifyRequest{Policy: policy, Items: []attest.VerifyItem{{ManifestDigest: digest, Bundle: bundle}}}})
+	if response.Error != "" {
+		return attest.VerifyResult{Problem: response.Error}
+	}
+	return response.Results[0]
+}
+
+// TestKeyless signs as a job of GitHub Actions does, from the request for an
+// identity to the entry in the log, and accepts exactly that identity.
+func TestKeyless(t *testing.T) {
+	v := startVirtual(t)
+	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.signer, Items: signItems(t)}})
+	if signed.Error != "" || len(signed.Bundles) != 2 || signed.PublicKey != "" {
+		t.Fatalf("%+v", signed)
+	}
+	if v.certificates != 1 || v.entries != 2 {
+		t.Errorf("%d certificates and %d entries for two statements", v.certificates, v.entries)
+	}
+	good := attest.Policy{Identity: identity, Issuer: issuer, Repository: repository, TrustedRoot: v.trusted}
+	with := func(change func(*attest.Policy)) attest.Policy {
+		p := good
+		change(&p)
+		return p
+	}
+	other := startVirtual(t)
+	for name, c := range map[string]struct {
+		policy attest.Policy
+		digest string
+		want   string // in the problem; empty if it is accepted
+	}{
+		"good":               {good, digest, ""},
+		"any repository":     {with(func(p *attest.Policy) { p.Repository = "" }), digest, ""},
+		"other identity":     {with(func(p *attest.Policy) { p.Identity = strings.Replace(identity, "v2", "v3", 1) }), digest, "no matching CertificateIdentity"},
+		"identity's prefix":  {with(func(p *attest.Policy) { p.Identity = identity[:len(identity)-1] }), digest, "no matching CertificateIdentity"},
+		"other issuer":       {with(func(p *attest.Policy) { p.Issuer = "https://gitlab.com" }), digest, "no matching CertificateIdentity"},
+		"other repository":   {with(func(p *attest.Policy) { p.Repository = "https://github.com/evil/filters" }), digest, "no matching CertificateIdentity"},
+		"other sigstore":     {with(func(p *attest.Policy) { p.TrustedRoot = other.trusted }), digest, "verif"},
+		"no certificate log": {with(func(p *attest.Policy) { p.TrustedRoot = v.withCT }), digest, "SCT"},
+		"other manifest":     {good, "sha256:" + strings.Repeat("0", 64), "digest"},
+		"no issuer":          {with(func(p *attest.Policy) { p.Issuer = "" }), digest, "VERIFY_IDENTITY and VERIFY_ISSUER"},
+		"key and identity":   {with(func(p *attest.Policy) { p.Key = "cosign.pub" }), digest, "VERIFY_KEY is for"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := verifyOne(t, c.policy, c.digest, signed.Bundles[0])
+			if c.want == "" && (got.Problem != "" || !strings.Contains(got.Signer, identity) || len(got.Statement) == 0) {
+				t.Errorf("%+v", got)
+			}
+			if c.want != "" && (!strings.Contains(got.Problem, c.want) || got.Statement != nil) {
+				t.Errorf("%+v, want a problem with %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestKeylessTwice signs again only what nobody signed whom the policy accepts.
+func TestKeylessTwice(t *testing.T) {
+	v := startVirtual(t)
+	items := signItems(t)
+	first := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.signer, Items: items[:1]}})
+	for i := range items {
+		items[i].Existing = first.Bundles
+	}
+	policy := attest.Policy{Identity: identity, Issuer: issuer, TrustedRoot: v.trusted}
+	again := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.signer, Policy: policy, Items: items}})
+	if again.Error != "" || string(again.Bundles[0]) != "null" || string(again.Bundles[1]) == "null" {
+		t.Errorf("%s %.100s %.100s", again.Error, again.Bundles[0], again.Bundles[1])
+	}
+}
+
+// TestKeylessRefusals: each error says what to do.
+func TestKeylessRefusals(t *testing.T) {
+	v := startVirtual(t)
+	for name, c := range map[string]struct {
+		change func(t *testing.T, s *attest.Signer)
+		want   string
+	}{
+		"no identity": {func(t *testing.T, _ *attest.Signer) { t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "") },
+			`permission "id-token: write"`},
+		"refused by Actions": {func(t *testing.T, _ *attest.Signer) { t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "other-s3cret") },
+			"ask GitHub Actions for an identity token: it answers 403"},
+		"no log":            {func(_ *testing.T, s *attest.Signer) { s.RekorURL = "" }, "REKOR_URL is not"},
+		"log of another":    {func(_ *testing.T, s *attest.Signer) { s.FulcioURL = "" }, "FULCIO_URL is not"},
+		"refused by Fulcio": {func(_ *testing.T, s *attest.Signer) { s.FulcioURL += "/elsewhere" }, "get a certificate from Fulcio"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			signer := v.signer
+			c.change(t, &signer)
+			got := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: signer, Items: signItems(t)}})
+			if !strings.Contains(got.Error, c.want) || len(got.Bundles) > 0 {
+				t.Errorf("%+v, want %q", got, c.want)
+			}
+			if strings.Contains(got.Error, "other-s3cret") {
+				t.Errorf("a secret in %q", got.Error)
+			}
+		})
+	}
+}
+
+// TestRehearsal signs with a key that nobody keeps, and changes a bundle in every
+// part that counts.
+func TestRehearsal(t *testing.T) {
+	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: attest.Signer{Rehearsal: true}, Items: signItems(t)}})
+	if signed.Error != "" {
+		t.Fatal(signed.Error)
+	}
+	public := filepath.Join(t.TempDir(), "rehearsal.pub")
+	must(t, os.WriteFile(public, []byte(signed.PublicKey), 0o600))
+	policy := attest.Policy{Key: public}
+	bundle := signed.Bundles[1]
+	if got := verifyOne(t, policy, digest, bundle); got.Problem != "" || got.PredicateType != attest.PredicateProvenance {
+		t.Errorf("%+v", got)
+	}
+	edit := func(change func(envelope map[string]any)) json.RawMessage {
+		var b map[string]any
+		must(t, json.Unmarshal(bundle, &b))
+		change(b["dsseEnvelope"].(map[string]any))
+		data, err := json.Marshal(b)
+		must(t, err)
+		return data
+	}
+	moved := "sha256:" + strings.Repeat("7", 64)
+	for name, c := range map[string]struct {
+		bundle json.RawMessage
+		digest string
+	}{
+		"subject": {edit(func(e map[string]any) { e["payload"] = statement(t, moved, attest.PredicateProvenance) }), moved},
+		"predicate": {edit(func(e map[string]any) {
+			e["payload"] = bytes.Replace(statement(t, digest, attest.PredicateProvenance), []byte("{}"), []byte(`{"a":1}`), 1)
+		}), digest},
+		"type":      {edit(func(e map[string]any) { e["payloadType"] = "text/plain" }), digest},
+		"signature": {edit(func(e map[string]any) { e["signatures"] = []any{map[string]any{"sig": "AAAA"}} }), digest},
+		"unsigned":  {edit(func(e map[string]any) { delete(e, "signatures") }), digest},
+		"no bundle": {json.RawMessage(`{"mediaType":"application/json"}`), digest},
+		"null":      {json.RawMessage(`null`), digest},
+		"a number":  {json.RawMessage(`7`), digest},
+		"no digest": {bundle, "latest"},
+	} {
+		if got := verifyOne(t, policy, c.digest, c.bundle); got.Problem == "" || got.Statement != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestServeRefuses(t *testing.T) {
+	if err := Serve(t.Context(), strings.NewReader("what?"), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "go tool mage") {
+		t.Errorf("%v", err)
+	}
+	if got := ask(t, attest.Request{}); !strings.Contains(got.Error, "asks for nothing") {
+		t.Errorf("%+v", got)
+	}
+}
