@@ -61,6 +61,11 @@ func E2e(ctx context.Context) error {
 	return suite.E2E(ctx, suiteOptions())
 }
 
+// Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.
+func Mesh(ctx context.Context) error {
+	return suite.Mesh(ctx, suiteOptions())
+}
+
 // Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
 func Run(ctx context.Context, filter *string) error {
 	name := ""

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -39,7 +40,7 @@ type Options struct {
 
 // own are the packages that a target of their own runs, because they start whole
 // systems; each is a folder as seen from the repository's root.
-var own = []string{"test/e2e"}
+var own = []string{"test/e2e", "test/mesh"}
 
 // raced are the modules whose tests run under the race detector: those of our own
 // code. The others are there for a dependency as large as Istio or a cloud's SDK,
@@ -155,6 +156,15 @@ func e2eBuilt(ctx context.Context, opts Options) (Played, error) {
 	var played Played
 	err = json.Unmarshal(data, &played)
 	return played, err
+}
+
+// Mesh rolls two releases of the filters out in a mesh of plain processes: package
+// test/mesh, which builds what is missing and ends with a table of what was seen.
+func Mesh(ctx context.Context, opts Options) error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("mesh: Istio's agent is made for Linux, and this is %s; run it in a Linux container or virtual machine", runtime.GOOS)
+	}
+	return whole(ctx, opts, "mesh", "test/mesh", "test", "-count=1", "-timeout=30m")
 }
 
 // Run runs one filter in real Envoy in front of a small backend, until it is

@@ -1,0 +1,185 @@
+//go:build linux
+
+package mesh
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// agentDataDir is where Istio's agent keeps the modules that it has fetched. It
+// cannot be told another place:
+// https://github.com/istio/istio/blob/1.31.1/pkg/config/constants/constants.go
+const agentDataDir = "/var/lib/istio/data"
+
+// journalFile lists what a mesh has put below the folder and which folders it has
+// made, so that the next one can clear away what a killed one has left.
+const journalFile = ".slipway-mesh"
+
+// dataDir is the folder of the agents' modules, for the time of a test. Nothing is
+// removed from it but what this test, or one that was killed, has put there.
+type dataDir struct {
+	path    string
+	journal *os.File // locked
+
+	mu    sync.Mutex
+	paths []string // the journal's lines
+}
+
+// openDataDir makes sure that agents can write, and waits until no other mesh uses
+// the folder.
+func openDataDir(ctx context.Context, path string) (*dataDir, error) {
+	d := &dataDir{path: path}
+	if err := d.open(ctx); err != nil {
+		return nil, fmt.Errorf("Istio's agent keeps modules in %[1]s and nowhere else: %[2]w; make the folder for the user who runs this: sudo install -d -o \"$USER\" %[1]s", path, err)
+	}
+	return d, nil
+}
+
+func (d *dataDir) open(ctx context.Context) error {
+	made := missing(d.path)
+	for d.journal == nil {
+		if err := os.MkdirAll(d.path, 0o755); err != nil {
+			return err
+		}
+		if err := d.lock(ctx); err != nil {
+			return err
+		}
+	}
+	old, err := io.ReadAll(d.journal)
+	if err != nil {
+		return err
+	}
+	d.paths = strings.FieldsFunc(string(old), func(r rune) bool { return r == '\n' })
+	if err := d.clear(); err != nil {
+		return err
+	}
+	for _, dir := range made {
+		if err := d.add(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing lists the folders that have to be made for path, the highest first.
+func missing(path string) []string {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return append(missing(filepath.Dir(path)), path)
+}
+
+// lock sets journal, unless its file was removed by the one who had it before.
+func (d *dataDir) lock(ctx context.Context) error {
+	path := filepath.Join(d.path, journalFile)
+	journal, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // with the folder
+	}
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for told := false; ; told = true {
+		err := syscall.Flock(int(journal.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return errors.Join(err, journal.Close())
+		}
+		if !told {
+			fmt.Printf("mesh: another one uses %s; waiting until it ends\n", d.path)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), journal.Close())
+		}
+	}
+	ours, err := journal.Stat()
+	if err != nil {
+		return errors.Join(err, journal.Close())
+	}
+	if there, err := os.Stat(path); err != nil || !os.SameFile(ours, there) {
+		return journal.Close()
+	}
+	d.journal = journal
+	return nil
+}
+
+// add notes a path before it is made.
+func (d *dataDir) add(path string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.paths = append(d.paths, path)
+	_, err := fmt.Fprintln(d.journal, path)
+	return err
+}
+
+// moduleURL finds the modules that manifests name, as far as the agent takes it for
+// the module's name: https://github.com/istio/istio/blob/1.31.1/pkg/wasm/cache.go
+var moduleURL = regexp.MustCompile(`oci://[^@\s"']+|https?://\S+\.wasm`)
+
+// expect notes the folders into which agents will put the modules of manifests.
+func (d *dataDir) expect(manifests string) error {
+	for _, name := range moduleURL.FindAllString(manifests, -1) {
+		if slash, colon := strings.LastIndex(name, "/"), strings.LastIndex(name, ":"); colon > slash {
+			name = name[:colon] // a tag
+		}
+		sum := sha256.Sum256([]byte(name))
+		if err := d.add(filepath.Join(d.path, hex.EncodeToString(sum[:]))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clear removes the modules that the journal names, and leaves in it the folders
+// that were made.
+func (d *dataDir) clear() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var made []string
+	for _, path := range d.paths {
+		if filepath.Dir(path) != d.path {
+			made = append(made, path)
+		} else if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	d.paths = made
+	if err := d.journal.Truncate(0); err != nil {
+		return err
+	}
+	_, err := d.journal.WriteString(strings.Join(append(made, ""), "\n"))
+	return err
+}
+
+// close removes everything, once no agent runs any more.
+func (d *dataDir) close() error {
+	err := d.clear()
+	err = errors.Join(err, os.Remove(d.journal.Name()))
+	for _, dir := range slices.Backward(d.paths) {
+		// Somebody else may have come to use it.
+		if e := os.Remove(dir); e != nil && !errors.Is(e, syscall.ENOTEMPTY) && !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	return errors.Join(err, d.journal.Close())
+}

@@ -1,0 +1,11 @@
+// Package mesh rolls filters out in a mesh of plain processes: Istio's control
+// plane within the test, its unmodified agent with a real Envoy as each workload's
+// sidecar, and httpbin behind it. What is played is in package test/rollout.
+//
+// It exists because nothing but Istio shows what Istio does with a manifest and an
+// artifact, and because a test that needs a cluster is not run. Of Istio only the
+// Kubernetes client is not the real one.
+//
+// It is a module of its own because Istio's is large: its first build takes several
+// minutes.
+package mesh
