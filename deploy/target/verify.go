@@ -21,14 +21,20 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/verify"
 )
 
-// Verify verifies a reference, or a version of all filters with everything that
-// belongs to it: the manifests, the modules and sums in the storage, the
+// Verify verifies a reference, or a version of all filters, or that of a git tag,
+// with everything that belongs to it: the manifests, the modules and sums in the storage, the
 // signatures, provenances and bills of materials, and the record of the release in
 // dist/. A version is read without credentials, but for those that
 // REGISTRY_USERNAME and REGISTRY_PASSWORD name.
 func Verify(ctx context.Context, c config.Config, what string, out Output) error {
 	if _, err := versions.Parse(what); err == nil {
 		return verifyVersion(ctx, c, what, out)
+	}
+	if filter, version, err := versions.ParseTag(what); err == nil {
+		if filter != "" {
+			c.Filters = []string{filter}
+		}
+		return verifyVersion(ctx, c, version.Original(), out)
 	}
 	if !strings.ContainsAny(what, ":/") {
 		_, err := versions.Parse(what)
@@ -152,7 +158,10 @@ func recordProblems(record *rel.Record, filters []string, found *verify.Release)
 		for _, m := range f.Manifests {
 			v, ok := manifests[f.Name+" "+string(m.Shape)]
 			if !ok {
-				continue // its own check says what is wrong with it
+				if manifests[f.Name+" "+string(oci.Artifact)] != nil { // else its own check says it
+					problems = append(problems, fmt.Sprintf("it names %s of %s, which is not published", m.Tag, f.Name))
+				}
+				continue
 			}
 			subject := v.Reference
 			differs(subject, "manifest digest", m.ManifestDigest, v.ManifestDigest)

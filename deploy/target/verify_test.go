@@ -1,0 +1,78 @@
+package target
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/verify"
+)
+
+// TestVerifyRecord tampers with the record of a release, one fact at a time.
+func TestVerifyRecord(t *testing.T) {
+	project(t)
+	ctx, c := t.Context(), config.Config{}
+	pushed := runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	stored := runJSON[[]storage.Object](t, func(o Output) error { return Upload(ctx, c, "1.4.0", o) })
+	info, err := gitinfo.Read(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(t *testing.T, change func(*rel.Record)) {
+		t.Helper()
+		record := rel.Record{Schema: rel.SchemaURL, RecordVersion: rel.RecordVersion, Version: "1.4.0", Tag: "v1.4.0", Rehearsal: true, Commit: info.Commit}
+		for i, p := range pushed {
+			record.Filters = append(record.Filters, rel.Filter{
+				Name: p.Filter, WasmSHA256: p.WasmSHA256, WasmSize: stored[i].WasmSize, URL: stored[i].URL,
+				Manifests: []rel.Manifest{{Shape: oci.Artifact, Repository: p.Repository, Tag: p.Tag, ManifestDigest: p.ManifestDigest}},
+			})
+		}
+		change(&record)
+		data, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dist, rel.RecordFile), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, func(*rel.Record) {})
+	for _, version := range []string{"1.4.0", "v1.4.0", "headers/v1.4.0"} {
+		found := runJSON[verify.Release](t, func(o Output) error { return Verify(ctx, c, version, o) })
+		if last := found.Checks[len(found.Checks)-1]; last.What != "record" || last.State != "ok" {
+			t.Errorf("%s: %+v", version, found.Checks)
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*rel.Record)
+		want   string
+	}{
+		"manifest digest": {func(r *rel.Record) { r.Filters[1].Manifests[0].ManifestDigest = "sha256:" + strings.Repeat("0", 64) }, "the manifest digest of"},
+		"wasm sha256":     {func(r *rel.Record) { r.Filters[1].WasmSHA256 = strings.Repeat("0", 64) }, "the wasm sha256 of headers"},
+		"size":            {func(r *rel.Record) { r.Filters[0].WasmSize++ }, "the size of authtoken"},
+		"commit":          {func(r *rel.Record) { r.Commit = strings.Repeat("0", 40) }, "the commit of"},
+		"a filter less":   {func(r *rel.Record) { r.Filters = r.Filters[:1] }, "it does not name headers"},
+		"a shape more": {func(r *rel.Record) {
+			r.Filters[0].Manifests = append(r.Filters[0].Manifests, rel.Manifest{Shape: oci.Compat, Tag: "compat-1.4.0"})
+		}, "compat-1.4.0 of authtoken, which is not published"},
+		"another place": {func(r *rel.Record) { r.Rehearsal = false; r.Filters[0].URL = "https://evil.example/authtoken.wasm" }, "the URL of authtoken"},
+		"form":          {func(r *rel.Record) { r.RecordVersion = 99 }, "form 99"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write(t, test.change)
+			err := Verify(ctx, c, "1.4.0", Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
+			if err == nil || !strings.Contains(err.Error(), "the record is wrong") || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v\nwant %q", err, test.want)
+			}
+		})
+	}
+	write(t, func(r *rel.Record) { r.Version = "1.3.0" })
+	run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) })
+}
