@@ -26,7 +26,7 @@ require (
 	github.com/mccutchen/go-httpbin/v2 v2.26.0
 	github.com/opencontainers/go-digest v1.0.0
 	github.com/opencontainers/image-spec v1.1.1
-	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.2
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/tetratelabs/func-e v1.6.0
 	github.com/tetratelabs/wazero v1.12.0
