@@ -22,34 +22,20 @@ func Versions(ctx context.Context, r *Registry, filter string) ([]*semver.Versio
 	return nil, fmt.Errorf("list the versions of %s: %w", r.name(filter), err)
 }
 
-// Module is what a manifest says of the module in it.
-type Module struct {
-	// Reference is the manifest, pinned by its digest.
-	Reference string
-	// WasmSHA256 is the sha256 of the module, in hex.
-	WasmSHA256 string
-	// WasmSize is the module's size in bytes.
-	WasmSize int64
-}
-
-// ModuleOf reads the manifest of a filter's version in the Artifact shape, and not
-// the module itself: see Verify. If the version is not published, the error is
+// WasmSize is the size in bytes of the module in a filter's version, as its manifest
+// in the Artifact shape says it. If the version is not published, the error is
 // errdef.ErrNotFound.
-func ModuleOf(ctx context.Context, r *Registry, filter, version string) (Module, error) {
+func WasmSize(ctx context.Context, r *Registry, filter, version string) (int64, error) {
 	ref := Reference{Repository: r.name(filter), Tag: Artifact.tag(version)}
 	found, err := r.find(ctx, ref)
 	if err != nil {
-		return Module{}, fmt.Errorf("read the manifest of %s: %w", ref, err)
+		return 0, fmt.Errorf("read the manifest of %s: %w", ref, err)
 	}
 	layer := found.manifest.layer(mediaTypeModuleLayer)
 	if layer == nil {
-		return Module{}, fmt.Errorf("read the manifest of %s: no layer is %s", ref, mediaTypeModuleLayer)
+		return 0, fmt.Errorf("read the manifest of %s: no layer is %s", ref, mediaTypeModuleLayer)
 	}
-	return Module{
-		Reference:  Reference{Repository: ref.Repository, Digest: found.desc.Digest.String()}.String(),
-		WasmSHA256: layer.Digest.Encoded(),
-		WasmSize:   layer.Size,
-	}, nil
+	return layer.Size, nil
 }
 
 // MovingTags are the tags that Move lets point to a version unless they point to a

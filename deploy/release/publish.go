@@ -168,11 +168,9 @@ func (r *run) before(ctx context.Context, filter string) (before *Previous, newe
 		}
 		size, known := sizes[v.Original()]
 		if !known {
-			module, err := oci.ModuleOf(ctx, r.stores.Registry, filter, v.Original())
-			if err != nil {
+			if size, err = oci.WasmSize(ctx, r.stores.Registry, filter, v.Original()); err != nil {
 				return nil, newest, err
 			}
-			size = module.WasmSize
 		}
 		return &Previous{Version: v.Original(), WasmSize: size}, newest, nil
 	}

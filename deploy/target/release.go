@@ -31,12 +31,24 @@ type ReleaseOptions struct {
 // is configured is where it is published: a registry, a storage or both; without
 // any of it, it is a rehearsal in the embedded ones.
 func Release(ctx context.Context, c config.Config, versionOrTag string, opts ReleaseOptions, out Output) error {
-	shapes, err := shapes(c)
+	options, err := releaseOptions(c, versionOrTag, opts, out)
 	if err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
+	if opts.DryRun {
+		return rel.Preview(ctx, options)
+	}
+	_, err = rel.Release(ctx, options)
+	return err
+}
+
+func releaseOptions(c config.Config, versionOrTag string, opts ReleaseOptions, out Output) (rel.Options, error) {
+	shapes, err := shapes(c)
+	if err != nil {
+		return rel.Options{}, err
+	}
 	if strings.HasPrefix(c.Registry, oci.LayoutScheme) {
-		return fmt.Errorf("release: no proxy can pull from %s; set REGISTRY to a registry", c.Registry)
+		return rel.Options{}, fmt.Errorf("no proxy can pull from %s; set REGISTRY to a registry", c.Registry)
 	}
 	tests := opts.Suite
 	tests.Env = testEnvironment(os.Environ())
@@ -60,6 +72,7 @@ func Release(ctx context.Context, c config.Config, versionOrTag string, opts Rel
 			if _, err := build.Build(ctx, build.Options{Dist: dist, Compiler: c.Compiler, GoToolchain: c.GoToolchain, Out: log}); err != nil {
 				return err
 			}
+			tests := tests
 			tests.Dist, tests.Out, tests.Err = dist, log, log
 			return suite.Test(ctx, tests)
 		},
@@ -81,11 +94,7 @@ func Release(ctx context.Context, c config.Config, versionOrTag string, opts Rel
 			return verifyRelease(ctx, c, record, stores.Registry, log)
 		}
 	}
-	if opts.DryRun {
-		return rel.Preview(ctx, options)
-	}
-	_, err = rel.Release(ctx, options)
-	return err
+	return options, nil
 }
 
 // stores opens what is configured, and the embedded ones if nothing is.
