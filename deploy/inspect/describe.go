@@ -1,0 +1,136 @@
+package inspect
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Description is what a module is, and which Envoys load it.
+type Description struct {
+	// Size is the module's size in bytes.
+	Size int64 `json:"size"`
+	// WasmSHA256 is the sha256 of the module, in lowercase hex.
+	WasmSHA256 string `json:"wasmSha256"`
+	// Compiler says what made the module, as far as it tells: by its producers
+	// section or by functions that only one compiler's modules have. Empty if it
+	// does not.
+	Compiler string `json:"compiler,omitempty"`
+	Report
+	// Sections are the parts of the file, in their order.
+	Sections []Section `json:"sections"`
+	// Envoys says for every Envoy version whether it loads the module.
+	Envoys []Envoys `json:"envoys"`
+}
+
+// Envoys is what a run of Envoy versions does with a module.
+type Envoys struct {
+	// From and To are the first and the last version, as major.minor. An empty To
+	// stands for all that followed.
+	From string `json:"from"`
+	To   string `json:"to,omitempty"`
+	// Loads says whether they load it.
+	Loads bool `json:"loads"`
+	// Reasons are why not, a line each.
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+// Versions is the run of versions for people.
+func (e Envoys) Versions() string {
+	switch e.To {
+	case "":
+		return e.From + " and later"
+	case e.From:
+		return e.From
+	}
+	return e.From + " to " + e.To
+}
+
+// Describe describes any WebAssembly module; one that Envoy would not load is no
+// error. The error is that of Module.
+func Describe(ctx context.Context, wasm []byte) (*Description, error) {
+	report, err := Module(ctx, wasm)
+	if err != nil {
+		return nil, err
+	}
+	list, contents, err := sections(wasm)
+	if err != nil {
+		return nil, fmt.Errorf("inspect module: %w", err)
+	}
+	sum := sha256.Sum256(wasm)
+	d := &Description{
+		Size:       int64(len(wasm)),
+		WasmSHA256: hex.EncodeToString(sum[:]),
+		Report:     *report,
+		Sections:   list,
+		Envoys:     report.envoys(),
+	}
+	d.Compiler = report.compiler(producers(list, contents))
+	return d, nil
+}
+
+// envoys asks each run of versions between which the tables do not differ.
+func (r *Report) envoys() []Envoys {
+	starts := []string{envoyBaseline, envoyGoWASI, envoyFullWASI}
+	runs := make([]Envoys, len(starts))
+	for i, from := range starts {
+		reasons := slices.Concat(r.problems, r.lacks(from))
+		runs[i] = Envoys{From: from, Loads: len(reasons) == 0, Reasons: reasons}
+		if i+1 < len(starts) {
+			runs[i].To = before(starts[i+1])
+		}
+	}
+	return runs
+}
+
+// lacks lists the imports that an Envoy of that version does not offer and a later
+// one does.
+func (r *Report) lacks(envoy string) []string {
+	var lacks []string
+	for _, f := range r.Imports {
+		table := proxyFunctions
+		if f.Module != "env" {
+			table = wasiFunctions
+		}
+		if offered, ok := table[f.Name]; ok && versionLess(envoy, offered.since) {
+			lacks = append(lacks, fmt.Sprintf("missing import: %s.%s: Envoy offers it from %s on", f.Module, f.Name, offered.since))
+		}
+	}
+	return lacks
+}
+
+// before is the version before a major.minor version out of the tables.
+func before(version string) string {
+	major, minor, _ := strings.Cut(version, ".")
+	n, _ := strconv.Atoi(minor)
+	return major + "." + strconv.Itoa(n-1)
+}
+
+// compiler says what made the module: what its producers section says or, for
+// compilers that write none, what only their modules have.
+func (r *Report) compiler(made map[string][]string) string {
+	by := made["processed-by"]
+	for _, compiler := range []string{"TinyGo", "Go cmd/compile", "rustc"} { // before clang, which many have besides
+		if i := slices.IndexFunc(by, func(made string) bool { return strings.HasPrefix(made, compiler) }); i >= 0 {
+			return strings.Replace(by[i], "Go cmd/compile go", "Go ", 1)
+		}
+	}
+	switch {
+	case len(by) > 0:
+		return strings.Join(by, ", ")
+	case r.imports("env", "abort"), r.Exported("__new"), r.Exported("__pin"):
+		// https://www.assemblyscript.org/runtime.html
+		return "AssemblyScript"
+	case r.imports("env", "emscripten_notify_memory_growth"), r.Exported("emscripten_stack_get_current"):
+		return "Emscripten"
+	}
+	return ""
+}
+
+func (r *Report) imports(module, name string) bool {
+	return slices.ContainsFunc(r.Imports, func(f Function) bool { return f.Module == module && f.Name == name })
+}

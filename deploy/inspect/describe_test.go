@@ -1,0 +1,139 @@
+package inspect
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// withProducers appends a producers section with one field and its values.
+func withProducers(wasm []byte, field string, values ...[2]string) []byte {
+	name := func(s string) []byte { return append(binary.AppendUvarint(nil, uint64(len(s))), s...) }
+	content := append(name("producers"), 1)
+	content = append(content, name(field)...)
+	content = append(content, byte(len(values)))
+	for _, v := range values {
+		content = slices.Concat(content, name(v[0]), name(v[1]))
+	}
+	return appendSection(slices.Clone(wasm), 0, content)
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	options := wasmtest.Filter()
+	options.Custom = "ten bytes."
+	options.Imports = []wasmtest.Func{
+		{Module: "env", Name: "proxy_log", Signature: "iii:i"},
+		{Module: "wasi_snapshot_preview1", Name: "sched_yield", Signature: ":i"},
+	}
+	wasm := withProducers(wasmtest.Encode(options), "processed-by", [2]string{"clang", "16"}, [2]string{"TinyGo", "0.33.0"})
+	d, err := Describe(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Size != int64(len(wasm)) || d.WasmSHA256 == "" || d.ABI != "0.2.0" || d.Compiler != "TinyGo 0.33.0" {
+		t.Errorf("described as %+v", d)
+	}
+	var names []string
+	var total int64
+	for _, section := range d.Sections {
+		names = append(names, section.Name)
+		total += section.Size
+	}
+	if want := []string{"type", "import", "function", "memory", "export", "code", "custom test", "custom producers"}; !slices.Equal(names, want) {
+		t.Errorf("sections are %q, want %q", names, want)
+	}
+	// A section has its id and its size before its content, and the file a header.
+	if most := int64(len(wasm)); total >= most || total < most-8-5*int64(len(d.Sections)) {
+		t.Errorf("sections have %d of %d bytes", total, most)
+	}
+	want := []Envoys{
+		{From: "1.26", To: "1.32", Reasons: []string{"missing import: wasi_snapshot_preview1.sched_yield: Envoy offers it from 1.33 on"}},
+		{From: "1.33", To: "1.38", Loads: true},
+		{From: "1.39", Loads: true},
+	}
+	if diff := cmp.Diff(want, d.Envoys); diff != "" {
+		t.Errorf("Envoys (-want +got):\n%s", diff)
+	}
+	if got := d.Envoys[0].Versions() + ", " + d.Envoys[2].Versions(); got != "1.26 to 1.32, 1.39 and later" {
+		t.Errorf("versions are %q", got)
+	}
+
+	options.Imports[0].Name = "no_such_function"
+	if d, err = Describe(t.Context(), wasmtest.Encode(options)); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range d.Envoys {
+		if e.Loads || !strings.Contains(e.Reasons[0], "missing import: env.no_such_function") {
+			t.Errorf("an import that no Envoy has: %+v", e)
+		}
+	}
+	if _, err := Describe(t.Context(), []byte("not wasm")); err == nil {
+		t.Error("a text is described")
+	}
+}
+
+// Describe and Check agree, whatever the module.
+func TestDescribeAgreesWithCheck(t *testing.T) {
+	t.Parallel()
+	all := wasmtest.Filter()
+	for _, f := range Offered("1.40", "0.2.0") {
+		types := strings.NewReplacer("(", "", ")", "", ", ", "", " ", "", "i32", "i", "i64", "I", "->", ":")
+		all.Imports = append(all.Imports, wasmtest.Func{Module: f.Module, Name: f.Name, Signature: types.Replace(f.Signature)})
+	}
+	for name, options := range map[string]wasmtest.Options{"least": wasmtest.Filter(), "all imports": all, "none": {}} {
+		wasm := wasmtest.Encode(options)
+		d, err := Describe(t.Context(), wasm)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		report, checkErr := Check(context.Background(), wasm)
+		if last := d.Envoys[len(d.Envoys)-1]; last.Loads != (checkErr == nil) {
+			t.Errorf("%s: %+v, Check says %v", name, last, checkErr)
+		}
+		first := d.Envoys[slices.IndexFunc(append(d.Envoys, Envoys{Loads: true}), func(e Envoys) bool { return e.Loads })%len(d.Envoys)]
+		if checkErr == nil && first.From != report.EnvoyMin {
+			t.Errorf("%s: loads from %s, Check says %s", name, first.From, report.EnvoyMin)
+		}
+	}
+}
+
+func TestCompiler(t *testing.T) {
+	t.Parallel()
+	plain := wasmtest.Encode(wasmtest.Filter())
+	script := wasmtest.Filter()
+	script.Exports = append(script.Exports, wasmtest.Func{Name: "__new", Signature: "ii:i"})
+	emscripten := wasmtest.Filter()
+	emscripten.Imports = []wasmtest.Func{{Module: "env", Name: "emscripten_notify_memory_growth", Signature: "i:"}}
+	for want, wasm := range map[string][]byte{
+		"":                        plain,
+		"Go 1.26.8":               withProducers(plain, "processed-by", [2]string{"Go cmd/compile", "go1.26.8"}),
+		"rustc 1.95.0 (abc 2026)": withProducers(plain, "processed-by", [2]string{"clang", "x"}, [2]string{"rustc", "1.95.0 (abc 2026)"}),
+		"clang 16, wasm-ld 16":    withProducers(plain, "processed-by", [2]string{"clang", "16"}, [2]string{"wasm-ld", "16"}),
+		"AssemblyScript":          wasmtest.Encode(script),
+		"Emscripten":              wasmtest.Encode(emscripten),
+		"wasm-opt ?":              withProducers(plain, "processed-by", [2]string{"wasm-opt", "\xff"}),
+	} {
+		d, err := Describe(t.Context(), wasm)
+		if err != nil {
+			t.Fatalf("%s: %v", want, err)
+		}
+		if d.Compiler != want {
+			t.Errorf("compiler is %q, want %q", d.Compiler, want)
+		}
+	}
+	// A section that is cut off tells what it can, and does no harm.
+	long := withProducers(plain, "processed-by", [2]string{"TinyGo", "0.33.0"})
+	content := long[len(plain)+2:]
+	for n := len("producers") + 2; n < len(content); n++ {
+		if _, err := Describe(t.Context(), appendSection(slices.Clone(plain), 0, content[:n])); err != nil {
+			t.Errorf("cut off after %d bytes: %v", n, err)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package inspect
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// maxModule bounds what is fetched: Istio and Envoy Gateway take no more.
+//
+// Reference: https://github.com/istio/istio/blob/master/pkg/wasm/httpfetcher.go
+const maxModule = 256 << 20
+
+// Fetched is what a URL serves.
+type Fetched struct {
+	// Wasm is the module.
+	Wasm []byte
+	// Packed says that the module was served compressed or in an archive. Istio
+	// unpacks it before it compares the sha256; plain Envoy does neither.
+	Packed bool
+}
+
+// Fetch fetches a module by HTTP, without credentials.
+func Fetch(ctx context.Context, url string) (*Fetched, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("fetch module: %w", err)
+	}
+	// Without it, Go would ask for gzip and unpack it in silence.
+	req.Header.Set("Accept-Encoding", "identity")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("fetch module: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("fetch module: %s answers %s", req.URL.Redacted(), res.Status)
+	}
+	body, err := readAll(res.Body)
+	if err != nil {
+		return nil, fmt.Errorf("fetch module: %s: %w", req.URL.Redacted(), err)
+	}
+	wasm, err := unpack(body)
+	if err != nil {
+		return nil, fmt.Errorf("fetch module: %s: unpack it: %w", req.URL.Redacted(), err)
+	}
+	return &Fetched{Wasm: wasm, Packed: !bytes.Equal(wasm, body)}, nil
+}
+
+// unpack takes a module out of gzip and tar, in that order, as Istio does.
+func unpack(body []byte) ([]byte, error) {
+	if bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+		zip, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		if body, err = readAll(zip); err != nil {
+			return nil, err
+		}
+	}
+	const magicAt = 257 // of a tar archive
+	if len(body) < magicAt+5 || string(body[magicAt:magicAt+5]) != "ustar" {
+		return body, nil
+	}
+	archive := tar.NewReader(bytes.NewReader(body))
+	for {
+		header, err := archive.Next()
+		if err != nil {
+			return nil, fmt.Errorf("find a file in the archive: %w", err)
+		}
+		if header.Typeflag == tar.TypeReg {
+			return readAll(archive)
+		}
+	}
+}
+
+func readAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxModule+1))
+	if err == nil && len(data) > maxModule {
+		err = fmt.Errorf("it has more than the %d bytes that proxies read", maxModule)
+	}
+	return data, err
+}

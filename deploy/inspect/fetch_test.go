@@ -1,0 +1,89 @@
+package inspect
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+func zipped(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func archived(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for _, header := range []*tar.Header{
+		{Typeflag: tar.TypeDir, Name: "dir/", Mode: 0o755},
+		{Typeflag: tar.TypeReg, Name: "dir/plugin.wasm", Mode: 0o644, Size: int64(len(content))},
+	} {
+		if err := w.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestFetch(t *testing.T) {
+	t.Parallel()
+	wasm := wasmtest.Encode(wasmtest.Filter())
+	files := map[string][]byte{
+		"/plain":  wasm,
+		"/gzip":   zipped(t, wasm),
+		"/tar":    archived(t, wasm),
+		"/tar.gz": zipped(t, archived(t, wasm)),
+		"/cut":    zipped(t, wasm)[:20],
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		content, ok := files[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(content)
+	}))
+	t.Cleanup(server.Close)
+	for _, path := range []string{"/plain", "/gzip", "/tar", "/tar.gz"} {
+		got, err := Fetch(t.Context(), server.URL+path)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		if !bytes.Equal(got.Wasm, wasm) || got.Packed != (path != "/plain") {
+			t.Errorf("%s: %d bytes, packed %t", path, len(got.Wasm), got.Packed)
+		}
+	}
+	for url, want := range map[string]string{
+		server.URL + "/cut":     "unpack it: unexpected EOF",
+		server.URL + "/missing": "answers 404 Not Found",
+		"http://127.0.0.1:1/":   "connection refused",
+		"http://[":              "fetch module: ",
+		strings.Replace(server.URL, "http://", "http://user:secret@", 1) + "/missing": "user:xxxxx@",
+	} {
+		if _, err := Fetch(t.Context(), url); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: error is %v, want %q in it", url, err, want)
+		}
+	}
+}

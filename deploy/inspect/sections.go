@@ -1,0 +1,111 @@
+package inspect
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Section is a part of a module.
+type Section struct {
+	// Name is what the specification calls it; that of a custom section is
+	// "custom" and the name that it has itself.
+	Name string `json:"name"`
+	// Size is that of its content in bytes.
+	Size int64 `json:"size"`
+}
+
+// sectionNames are the sections by id.
+//
+// Reference: https://webassembly.github.io/spec/core/binary/modules.html#sections
+var sectionNames = []string{
+	"custom", "type", "import", "function", "table", "memory", "global",
+	"export", "start", "element", "code", "data", "data count",
+}
+
+var errSections = errors.New("its sections cannot be read")
+
+// sections lists a module's sections in their order, with the content of each.
+func sections(wasm []byte) (list []Section, contents [][]byte, err error) {
+	if len(wasm) < 8 {
+		return nil, nil, errSections
+	}
+	for rest := wasm[8:]; len(rest) > 0; {
+		id := rest[0]
+		size, n := binary.Uvarint(rest[1:])
+		if n <= 0 || size > uint64(len(rest)-1-n) {
+			return nil, nil, errSections
+		}
+		content := rest[1+n:][:size]
+		rest = rest[1+n:][size:]
+		name := fmt.Sprintf("section %d", id)
+		if int(id) < len(sectionNames) {
+			name = sectionNames[id]
+		}
+		if id == 0 {
+			own, _, err := text(content)
+			if err != nil {
+				return nil, nil, err
+			}
+			name += " " + own
+		}
+		list = append(list, Section{Name: name, Size: int64(size)})
+		contents = append(contents, content)
+	}
+	return list, contents, nil
+}
+
+// text reads a name, and returns what follows it.
+func text(b []byte) (string, []byte, error) {
+	size, n := binary.Uvarint(b)
+	if n <= 0 || size > uint64(len(b)-n) {
+		return "", nil, errSections
+	}
+	return strings.ToValidUTF8(string(b[n:][:size]), "?"), b[n:][size:], nil
+}
+
+// producers reads the custom section of that name: what the module was made with,
+// by field, each as "name version".
+//
+// Reference: https://github.com/WebAssembly/tool-conventions/blob/main/ProducersSection.md
+func producers(list []Section, contents [][]byte) map[string][]string {
+	for i, section := range list {
+		if section.Name != "custom producers" {
+			continue
+		}
+		_, content, err := text(contents[i])
+		if err != nil {
+			return nil
+		}
+		fields, n := binary.Uvarint(content)
+		if n <= 0 {
+			return nil
+		}
+		content = content[n:]
+		made := map[string][]string{}
+		for ; fields > 0; fields-- {
+			var field string
+			if field, content, err = text(content); err != nil {
+				return made
+			}
+			values, n := binary.Uvarint(content)
+			if n <= 0 {
+				return made
+			}
+			content = content[n:]
+			for ; values > 0; values-- {
+				var name, version string
+				if name, content, err = text(content); err != nil {
+					return made
+				}
+				if version, content, err = text(content); err != nil {
+					return made
+				}
+				made[field] = append(made[field], strings.TrimSpace(name+" "+version))
+			}
+		}
+		return made
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// Inspection is what Inspect prints.
+type Inspection struct {
+	// Source is what was inspected, as it was given.
+	Source string `json:"source"`
+	// Registry is what the registry holds besides the module; nil for a file or a
+	// URL.
+	Registry *oci.Module `json:"registry,omitempty"`
+	// Packed says that a URL serves the module compressed or in an archive.
+	Packed bool `json:"packed,omitempty"`
+	*inspect.Description
+	// Consumers is how each consumer gets it, if its Envoy loads it.
+	Consumers []oci.Verdict `json:"consumers"`
+}
+
+// Inspect says what a module is and who loads it, whoever made it: a file, an http
+// or https URL, or a reference in a registry, such as headers:1.4.0.
+func Inspect(ctx context.Context, c config.Config, what string, out Output) error {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
+	i := Inspection{Source: what}
+	wasm, err := i.read(ctx, c, what, out)
+	if err != nil {
+		return fmt.Errorf("inspect %s: %w", what, err)
+	}
+	if i.Description, err = inspect.Describe(ctx, wasm); err != nil {
+		return fmt.Errorf("inspect %s: %w", what, err)
+	}
+	return out.print(i, i.text)
+}
+
+func (i *Inspection) read(ctx context.Context, c config.Config, what string, out Output) ([]byte, error) {
+	wasm, err := os.ReadFile(what)
+	if err == nil {
+		i.Consumers = []oci.Verdict{
+			{Consumer: "plain Envoy", Answer: oci.Accepts, Reason: "as a file, or from a URL with the wasm sha256"},
+			{Consumer: "Istio", Answer: oci.Accepts, Reason: "from a URL with the wasm sha256, or as a file in the proxy"},
+			{Consumer: "Envoy Gateway", Answer: oci.Accepts, Reason: "from a URL with the wasm sha256"},
+		}
+		return wasm, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if strings.HasPrefix(what, "http://") || strings.HasPrefix(what, "https://") {
+		fetched, err := inspect.Fetch(ctx, what)
+		if err != nil {
+			return nil, err
+		}
+		i.Packed = fetched.Packed
+		i.Consumers = []oci.Verdict{
+			{Consumer: "plain Envoy", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
+			{Consumer: "Istio", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
+			{Consumer: "Envoy Gateway", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
+		}
+		if fetched.Packed {
+			i.Consumers[0] = oci.Verdict{Consumer: "plain Envoy", Answer: oci.Refuses, Reason: "it is served compressed or in an archive, which Envoy does not unpack; serve the raw module"}
+		}
+		return fetched.Wasm, nil
+	}
+	reference := strings.TrimPrefix(what, "oci://")
+	if !strings.ContainsAny(reference, ":@") {
+		return nil, errors.New("no such file; give a file, a URL, or a reference with a tag or digest, such as headers:1.4.0")
+	}
+	err = withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
+		i.Registry, err = oci.ReadModule(ctx, r, ref)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	i.Consumers = i.Registry.Consumers
+	return i.Registry.Wasm, nil
+}
+
+// text is the inspection for people.
+func (i *Inspection) text(w io.Writer) error {
+	fmt.Fprintln(w, i.Source)
+	table := func(rows func(row func(cells ...string))) error {
+		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		rows(func(cells ...string) { fmt.Fprintln(tw, "  "+strings.Join(cells, "\t")) })
+		return tw.Flush()
+	}
+	unknown := func(s string) string {
+		if s == "" {
+			return "it does not say"
+		}
+		return s
+	}
+	return errors.Join(
+		table(func(row func(...string)) {
+			row("size", fmt.Sprintf("%d bytes", i.Size))
+			row("wasm sha256", i.WasmSHA256)
+			row("compiler", unknown(i.Compiler))
+			row("proxy-wasm ABI", unknown(i.ABI))
+			if i.Registry != nil {
+				row("reference", i.Registry.Reference)
+				row("shape", unknown(string(i.Registry.Shape)))
+				for _, key := range slices.Sorted(maps.Keys(i.Registry.Annotations)) {
+					row(key, i.Registry.Annotations[key])
+				}
+			}
+		}),
+		section(w, "Sections"), table(func(row func(...string)) {
+			for _, s := range i.Sections {
+				row(s.Name, fmt.Sprintf("%d bytes", s.Size), fmt.Sprintf("%.1f %%", 100*float64(s.Size)/float64(i.Size)))
+			}
+		}),
+		section(w, "Imports"), table(func(row func(...string)) {
+			for _, f := range i.Imports {
+				row(f.Module+"."+f.Name, f.Signature)
+			}
+		}),
+		section(w, "Exports"), table(func(row func(...string)) {
+			for _, f := range i.Exports {
+				row(f.Name, f.Signature)
+			}
+		}),
+		section(w, "Loads in"), table(func(row func(...string)) {
+			for _, e := range i.Envoys {
+				if e.Loads {
+					row("Envoy "+e.Versions(), "yes")
+				}
+				for _, reason := range e.Reasons {
+					row("Envoy "+e.Versions(), "no", reason)
+				}
+			}
+		}),
+		section(w, "Is taken by (Istio and Envoy Gateway load it if their proxy is such an Envoy)"), table(func(row func(...string)) {
+			for _, v := range i.Consumers {
+				row(v.Consumer, string(v.Answer), v.Reason)
+			}
+		}),
+	)
+}
+
+func section(w io.Writer, title string) error {
+	_, err := fmt.Fprintf(w, "\n%s\n", title)
+	return err
+}

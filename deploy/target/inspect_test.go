@@ -1,0 +1,53 @@
+package target
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// The same module is described wherever it is.
+func TestInspect(t *testing.T) {
+	project(t)
+	run(t, func(o Output) error { return Push(t.Context(), config.Config{}, "1.0.0", o) })
+	server := httptest.NewServer(http.FileServer(http.Dir("dist")))
+	t.Cleanup(server.Close)
+	var sum string
+	for _, what := range []string{filepath.Join("dist", "headers.wasm"), server.URL + "/headers.wasm", "headers:1.0.0"} {
+		i := runJSON[Inspection](t, func(o Output) error { return Inspect(t.Context(), config.Config{}, what, o) })
+		if sum == "" {
+			sum = i.WasmSHA256
+		}
+		if i.WasmSHA256 != sum || i.ABI != "0.2.0" || len(i.Sections) == 0 || len(i.Envoys) == 0 || !i.Envoys[0].Loads {
+			t.Errorf("%s: %+v", what, i)
+		}
+		if len(i.Consumers) < 3 || (i.Registry != nil) != (what == "headers:1.0.0") {
+			t.Errorf("%s: consumers %+v, registry %+v", what, i.Consumers, i.Registry)
+		}
+		if i.Registry != nil && i.Registry.Annotations[oci.AnnotationWasmSHA256] != sum {
+			t.Errorf("%s: annotations %v", what, i.Registry.Annotations)
+		}
+		text := run(t, func(o Output) error { return Inspect(t.Context(), config.Config{}, what, o) })
+		for _, want := range []string{what + "\n", sum, "proxy-wasm ABI  0.2.0", "\nSections\n", "proxy_on_context_create", "Envoy 1.26 to 1.32    yes", "accepts"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q is missing in\n%s", what, want, text)
+			}
+		}
+	}
+	for what, want := range map[string]string{
+		"missing.wasm":            "no such file; give a file, a URL, or a reference",
+		"filter":                  "is a directory",
+		"headers:9.9.9":           "read ",
+		server.URL + "/none.wasm": "404",
+		"filter/headers/main.go":  "not a valid WebAssembly module",
+	} {
+		if err := Inspect(t.Context(), config.Config{}, what, Output{Out: &lines{act: func(string) {}}, Err: &lines{act: func(string) {}}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want %q in it", what, err, want)
+		}
+	}
+}
