@@ -114,11 +114,9 @@ func (i *Inspection) text(w io.Writer) error {
 			if i.Registry != nil {
 				row("reference", i.Registry.Reference)
 				row("shape", unknown(string(i.Registry.Shape)))
-				for _, key := range slices.Sorted(maps.Keys(i.Registry.Annotations)) {
-					row(key, i.Registry.Annotations[key])
-				}
 			}
 		}),
+		i.annotations(w, table),
 		section(w, "Sections"), table(func(row func(...string)) {
 			for _, s := range i.Sections {
 				row(s.Name, fmt.Sprintf("%d bytes", s.Size), fmt.Sprintf("%.1f %%", 100*float64(s.Size)/float64(i.Size)))
@@ -150,6 +148,17 @@ func (i *Inspection) text(w io.Writer) error {
 			}
 		}),
 	)
+}
+
+func (i *Inspection) annotations(w io.Writer, table func(func(row func(...string))) error) error {
+	if i.Registry == nil || len(i.Registry.Annotations) == 0 {
+		return nil
+	}
+	return errors.Join(section(w, "Annotations"), table(func(row func(...string)) {
+		for _, key := range slices.Sorted(maps.Keys(i.Registry.Annotations)) {
+			row(key, i.Registry.Annotations[key])
+		}
+	}))
 }
 
 func section(w io.Writer, title string) error {
