@@ -7,16 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/nested"
 )
 
 // module holds the programs that sign and verify.
-const module = "github.com/slipway-wasm/slipway/deploy/attest/sigstore"
+const module = "deploy/attest/sigstore"
 
 // run asks a program below sigstore: the one that links the KMS' SDKs if a key is
 // in a KMS, which takes minutes to compile, and the other one otherwise.
@@ -38,7 +36,7 @@ func run(ctx context.Context, request Request) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	cmd := program(ctx, pkg)
+	cmd := nested.Command(ctx, module, pkg)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	var stderr bytes.Buffer
@@ -58,19 +56,4 @@ func run(ctx context.Context, request Request) (Response, error) {
 		return Response{}, errors.New(response.Error)
 	}
 	return response, nil
-}
-
-// program is how to run it: from its folder beside this file, if the source that
-// this was compiled from is still there, and else as the tool that the repository's
-// go.mod names, because a module's archive does not carry the modules below it.
-func program(ctx context.Context, pkg string) *exec.Cmd {
-	_, self, _, _ := runtime.Caller(0)
-	dir := filepath.Join(filepath.Dir(self), "sigstore")
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-		return exec.CommandContext(ctx, "go", "run", path.Join(module, pkg))
-	}
-	cmd := exec.CommandContext(ctx, "go", "run", pkg)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	return cmd
 }

@@ -8,11 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/nested"
 )
 
 const (
@@ -108,10 +108,7 @@ func ask(ctx context.Context, opts RenderOptions) (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	cmd, err := program(ctx)
-	if err != nil {
-		return Response{}, err
-	}
+	cmd := nested.Command(ctx, module, ".")
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
 	output, err := cmd.Output()
@@ -129,22 +126,4 @@ func ask(ctx context.Context, opts RenderOptions) (Response, error) {
 }
 
 // module is the program that makes the objects.
-const module = "github.com/slipway-wasm/slipway/deploy/manifest/render"
-
-// program is how to run it: in Slipway's own repository from its folder, elsewhere
-// as the tool that the repository's go.mod names.
-func program(ctx context.Context) (*exec.Cmd, error) {
-	output, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/slipway-wasm/slipway").Output()
-	if err != nil {
-		return nil, errors.New("find Slipway's module: run this in its repository, or in one that requires it")
-	}
-	dir := filepath.Join(strings.TrimSpace(string(output)), "deploy", "manifest", "render")
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-		cmd := exec.CommandContext(ctx, "go", "run", ".")
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOWORK=off")
-		return cmd, nil
-	}
-	// A module's archive does not carry the modules below it.
-	return exec.CommandContext(ctx, "go", "run", module), nil
-}
+const module = "deploy/manifest/render"
