@@ -43,8 +43,8 @@ type Options struct {
 	// Transfer gives a deadline to each step that reads from or writes to Stores.
 	// Default: they have none.
 	Transfer func(context.Context) (context.Context, context.CancelFunc)
-	// Test runs the tests of the repository, with the modules in a folder as they
-	// are. Required.
+	// Test runs the tests of the repository, with the modules of all its filters in a
+	// folder as they are. Required.
 	Test func(ctx context.Context, dist string, out io.Writer) error
 	// E2E plays the modules of some filters in a folder, as they are, in real
 	// Envoys. Required.

@@ -8,6 +8,9 @@ import (
 	"os"
 	"reflect"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
 // test runs the tests, unless they passed with this commit and these modules.
@@ -15,7 +18,12 @@ func (r *run) test(ctx context.Context, _ io.Writer) (note string, confirmed boo
 	if r.state.Tested {
 		return "the tests passed with this commit and these bytes", true, nil
 	}
-	if err := r.logged(StepTest, func(log io.Writer) error { return r.Test(ctx, r.Dist, log) }); err != nil {
+	if err := r.logged(StepTest, func(log io.Writer) error {
+		if err := r.buildRest(ctx, log); err != nil {
+			return err
+		}
+		return r.Test(ctx, r.Dist, log)
+	}); err != nil {
 		return "", false, err
 	}
 	if err := r.unchanged(ctx); err != nil {
@@ -23,6 +31,17 @@ func (r *run) test(ctx context.Context, _ io.Writer) (note string, confirmed boo
 	}
 	r.state.Tested = true
 	return "the tests passed", false, r.saveState()
+}
+
+// buildRest builds the filters that are not released: the repository's tests are
+// about all of them.
+func (r *run) buildRest(ctx context.Context, out io.Writer) error {
+	all, err := catalog.Load(catalog.LoadOptions{})
+	if err != nil || len(all) == len(r.filters) {
+		return err
+	}
+	_, err = r.Build(ctx, build.Options{Filters: all, Dist: r.Dist, Compiler: r.modules[0].Compiler.Name, GoToolchain: r.GoToolchain, Out: out})
+	return err
 }
 
 // e2e plays the modules in real Envoys, unless it did these.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"encoding/base64"
+	"net/url"
 	"regexp"
 	"strings"
 )
@@ -14,7 +15,9 @@ func newCleaner(username, password, token string) cleaner {
 	var pairs []string
 	for _, secret := range []string{password, token} {
 		if secret != "" {
-			pairs = append(pairs, base64.StdEncoding.EncodeToString([]byte(username+":"+secret)), hidden, secret, hidden)
+			pairs = append(pairs,
+				base64.StdEncoding.EncodeToString([]byte(username+":"+secret)), hidden,
+				secret, hidden, url.QueryEscape(secret), hidden, url.PathEscape(secret), hidden)
 		}
 	}
 	return cleaner{strings.NewReplacer(pairs...)}

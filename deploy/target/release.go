@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
-	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
@@ -68,10 +67,6 @@ func releaseOptions(c config.Config, versionOrTag string, opts ReleaseOptions, o
 			return withDeadline(ctx, c)
 		},
 		Test: func(ctx context.Context, dist string, log io.Writer) error {
-			// A release of one filter is tested with all of them.
-			if _, err := build.Build(ctx, build.Options{Dist: dist, Compiler: c.Compiler, GoToolchain: c.GoToolchain, Out: log}); err != nil {
-				return err
-			}
 			tests := tests
 			tests.Dist, tests.Out, tests.Err = dist, log, log
 			return suite.Test(ctx, tests)

@@ -1,0 +1,340 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/test/suite"
+)
+
+// canaries are secrets in the environment. None may be seen anywhere.
+var canaries = map[string]string{
+	"REGISTRY_USERNAME":              "canary-user",
+	"REGISTRY_PASSWORD":              "canary+registry/password",
+	"STORAGE_USERNAME":               "canary-storer",
+	"STORAGE_PASSWORD":               "canary+storage/password",
+	"COSIGN_PASSWORD":                "canary-cosign-password",
+	"AWS_SECRET_ACCESS_KEY":          "canary-aws-secret",
+	"AZURE_STORAGE_KEY":              "canary-azure-key",
+	"ACTIONS_ID_TOKEN_REQUEST_TOKEN": "canary-actions-token",
+	"GITHUB_TOKEN":                   "canary-github-token",
+}
+
+// leaks are the secrets that a text has, in any of the ways in which they are sent.
+func leaks(text string) []string {
+	var found []string
+	look := func(name, secret string) {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret))} {
+			if strings.Contains(text, form) && !slices.Contains(found, name) {
+				found = append(found, name)
+			}
+		}
+	}
+	for name, secret := range canaries {
+		// User names are no secrets, except as a part of the header.
+		if !strings.HasSuffix(name, "_USERNAME") {
+			look(name, secret)
+		}
+	}
+	for _, kind := range []string{"REGISTRY", "STORAGE"} {
+		look(kind+"'s Authorization", canaries[kind+"_USERNAME"]+":"+canaries[kind+"_PASSWORD"])
+	}
+	return found
+}
+
+// writeEnvironment is a test that writes down what it can know.
+const writeEnvironment = `package %[1]s
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEnvironment(t *testing.T) {
+	file := filepath.Join(os.Getenv("SLIPWAY_DIST"), "%[1]s.environment")
+	if err := os.WriteFile(file, []byte(strings.Join(os.Environ(), "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	%[2]s
+	fmt.Println("done")
+}
+`
+
+// playedReport writes what e2e of the repository writes.
+const playedReport = `report := fmt.Sprintf("{\"modules\": {\"headers\": %q}, \"envoyVersions\": [\"1.40.0\"], \"checks\": 1}", os.Getenv("EXPECTED_SUM"))
+	if err := os.WriteFile(os.Getenv("SLIPWAY_E2E_REPORT"), []byte(report), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv("FILTERS") != "headers" {
+		t.Fatal(os.Getenv("FILTERS"))
+	}`
+
+// secretProject changes to a checkout with one filter, and tests that print what
+// they know. What is built there is returned as a build.
+func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.Module, error) {
+	t.Helper()
+	sources := map[string][]byte{}
+	for _, name := range []string{"go.mod", "go.sum"} { // which name the tool that runs tests
+		content, err := os.ReadFile(filepath.Join("..", "..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources[name] = content
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("DOCKER_CONFIG", dir)
+	for name, content := range sources {
+		write(t, name, string(content))
+	}
+	write(t, "filter/headers/main.go", "package main\n\nfunc main() {}\n")
+	write(t, "filter/headers/filter.yaml", "title: T\ndescription: D.\nlicense: Apache-2.0\n")
+	write(t, "knows_test.go", fmt.Sprintf(writeEnvironment, "knows", ""))
+	write(t, "test/e2e/knows_test.go", fmt.Sprintf(writeEnvironment, "e2e", playedReport))
+	write(t, ".gitignore", "/dist/\n")
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-q", "-m", "first"}, {"tag", "v1.4.0"}} {
+		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	module := writeModule(t)
+	wasm, err := os.ReadFile(module.Path)
+	record, err2 := json.Marshal(module.Record)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EXPECTED_SUM", module.WasmSHA256)
+	return func(_ context.Context, opts build.Options) ([]build.Module, error) {
+		if err := errors.Join(
+			os.MkdirAll(opts.Dist, 0o755),
+			os.WriteFile(filepath.Join(opts.Dist, "headers.wasm"), wasm, 0o600),
+			os.WriteFile(filepath.Join(opts.Dist, "headers.json"), record, 0o600),
+		); err != nil {
+			return nil, err
+		}
+		return build.Load(opts.Dist, []string{"headers"})
+	}
+}
+
+// TestReleaseKeepsSecrets releases with secrets in the environment, to stores that
+// take them and to such that refuse them and say them back. They are not in what is
+// printed, in errors, in files, in the arguments of any process, nor known to tests.
+func TestReleaseKeepsSecrets(t *testing.T) {
+	builder := secretProject(t)
+	for name, secret := range canaries {
+		t.Setenv(name, secret)
+	}
+	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = registry.Close(), store.Close() })
+	closed := httptest.NewServer(passwordProtected(&url.URL{Scheme: "http", Host: registry.Addr()}))
+	t.Cleanup(closed.Close)
+	parrot := httptest.NewServer(http.HandlerFunc(repeatSecrets))
+	t.Cleanup(parrot.Close)
+	protected, repeats := strings.TrimPrefix(closed.URL, "http://"), strings.TrimPrefix(parrot.URL, "http://")
+
+	for _, test := range []struct {
+		name      string
+		variables map[string]string
+		wantErr   string
+	}{
+		{"storage that repeats them", map[string]string{"STORAGE_URL": parrot.URL}, "step upload: "},
+		{"registry that repeats them", map[string]string{"REGISTRY": repeats + "/acme"}, "step look: "},
+		{"registry's address with a password", map[string]string{"REGISTRY": "user:" + canaries["REGISTRY_PASSWORD"] + "@" + protected + "/acme"}, "write a host and the path"},
+		{"storage's address with a password", map[string]string{"STORAGE_URL": "https://user:" + canaries["STORAGE_PASSWORD"] + "@127.0.0.1:1/filters"}, "storage"},
+		{"both take them", map[string]string{
+			"REGISTRY": protected + "/acme", "STORAGE_URL": "file://" + t.TempDir(), "STORAGE_PUBLIC_URL": strings.TrimSuffix(store.URL(""), "/"),
+		}, "step upload: "}, // the public address serves another folder: all was sent by then
+		{"registry takes them", map[string]string{"REGISTRY": protected + "/acme"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for name, value := range test.variables {
+				t.Setenv(name, value)
+			}
+			c, err := config.FromEnv()
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.TransferTimeout = 0
+			var out bytes.Buffer
+			output := Output{Out: &out, Err: &out}
+			watched := watchArguments()
+			options, err := releaseOptions(c, "1.4.0", ReleaseOptions{Suite: suite.Options{RefuseSkips: true}}, output)
+			if err == nil {
+				options.Build = builder
+				_, err = rel.Release(t.Context(), options)
+			}
+			arguments := watched()
+			if test.wantErr == "" && err != nil {
+				t.Fatalf("%v\n%s", err, out.String())
+			}
+			if test.wantErr != "" && (err == nil || !strings.Contains(err.Error(), test.wantErr)) {
+				t.Errorf("error %v, want %q", err, test.wantErr)
+			}
+			for what, text := range map[string]string{"output": out.String(), "error": fmt.Sprint(err), "arguments": strings.Join(arguments, "\n")} {
+				if found := leaks(text); len(found) > 0 {
+					t.Errorf("the %s has %v:\n%s", what, found, text)
+				}
+			}
+			for file, text := range filesIn(t, "dist") {
+				if found := leaks(text); len(found) > 0 {
+					t.Errorf("%s has %v", file, found)
+				}
+			}
+		})
+	}
+	for _, tests := range []string{"knows", "e2e"} {
+		environment, err := os.ReadFile(filepath.Join("dist", tests+".environment"))
+		if err != nil || !bytes.Contains(environment, []byte("SLIPWAY_DIST=")) {
+			t.Fatalf("%s did not say what it knows: %v\n%s", tests, err, environment)
+		}
+		if bytes.Contains(environment, []byte("REGISTRY=")) || bytes.Contains(environment, []byte("canary")) {
+			t.Errorf("%s knows where to publish:\n%s", tests, environment)
+		}
+	}
+}
+
+// passwordProtected lets only those through to a server who know the password.
+func passwordProtected(server *url.URL) http.Handler {
+	proxy := httputil.NewSingleHostReverseProxy(server)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != canaries["REGISTRY_USERNAME"] || password != canaries["REGISTRY_PASSWORD"] {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})
+}
+
+// repeatSecrets is a server that refuses everything, and says back what it was
+// sent, decoded and not.
+func repeatSecrets(w http.ResponseWriter, r *http.Request) {
+	user, password, ok := r.BasicAuth()
+	if !ok {
+		w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	text := fmt.Sprintf("%s %s:%s %s", r.Header.Get("Authorization"), user, password, url.QueryEscape(password))
+	w.Header().Set("X-Reason", text)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, text)
+}
+
+// watchArguments looks at the arguments of this process' descendants until it is
+// asked for them. It sees none where there is no /proc.
+func watchArguments() (arguments func() []string) {
+	stop := make(chan struct{})
+	seen := map[string]bool{}
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			for _, pid := range descendants() {
+				if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil {
+					seen[strings.ReplaceAll(string(line), "\x00", " ")] = true
+				}
+			}
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
+		}
+	})
+	return func() []string {
+		close(stop)
+		done.Wait()
+		var all []string
+		for line := range seen {
+			all = append(all, line)
+		}
+		return all
+	}
+}
+
+// descendants are the processes that this one started, and theirs.
+func descendants() []int {
+	children := map[int][]int{}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue // it has ended
+		}
+		// The name in parentheses may hold anything.
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if parent, err := strconv.Atoi(fields[1]); err == nil {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	all := slices.Clone(children[os.Getpid()])
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all
+}
+
+func filesIn(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		files[path] = string(data)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
