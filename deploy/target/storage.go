@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
+
+	"oras.land/oras-go/v2/errdef"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
@@ -32,7 +36,8 @@ func Upload(ctx context.Context, c config.Config, version string, out Output) er
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
-	objects, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version, Modules: modules})
+	references := ociReferences(ctx, c, version, modules, out)
+	objects, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version, Modules: modules, OCIReferences: references})
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}
@@ -45,6 +50,49 @@ func Upload(ctx context.Context, c config.Config, version string, out Output) er
 		}
 		return nil
 	})
+}
+
+// ociReferences are the same modules where they are in the registry, pinned by
+// their manifest digests. They are for index.json only, where one can be added
+// later: what cannot be read is left out, and said.
+func ociReferences(ctx context.Context, c config.Config, version string, modules []build.Module, out Output) map[string]string {
+	_, err := os.Stat(filepath.Join(dist, "registry"))
+	switch {
+	case c.Registry == "" && (c.StorageURL != "" || err != nil), // nobody else sees the embedded one
+		strings.HasPrefix(c.Registry, oci.LayoutScheme):
+		return nil
+	}
+	references := make(map[string]string)
+	unknown := func(err error) map[string]string {
+		fmt.Fprintf(out.Err, "index.json names no manifest, because the registry cannot be read: %v\n", err)
+		return nil
+	}
+	r, done, err := openRegistry(ctx, c, "", out)
+	if err != nil {
+		return unknown(err)
+	}
+	for _, m := range modules {
+		manifests, readErr := oci.Manifests(ctx, r, m.Name, version)
+		if errors.Is(readErr, errdef.ErrNotFound) {
+			continue
+		}
+		if readErr != nil {
+			err = readErr
+			break
+		}
+		// The artifact comes first, and is always there.
+		if artifact := manifests[0]; artifact.Annotations[oci.AnnotationWasmSHA256] == m.WasmSHA256 {
+			reference := artifact.ByDigest().String()
+			if c.Registry == "" {
+				reference = moved(reference, r.Address(), embeddedRegistry)
+			}
+			references[m.Name] = reference
+		}
+	}
+	if err := errors.Join(err, done()); err != nil {
+		return unknown(err)
+	}
+	return references
 }
 
 // OpenStorage opens the configured storage; without one, the embedded storage in

@@ -1,0 +1,105 @@
+package target
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// TestUploadNamesManifests: index.json names the same module in the registry, where
+// readers of the storage can reach that, and never another module.
+func TestUploadNamesManifests(t *testing.T) {
+	project(t)
+	ctx := t.Context()
+	server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	bucket := t.TempDir()
+	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	reference := func(dir, version string) string {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, "headers", "index.json"))
+		var index storage.Index
+		if err == nil {
+			err = json.Unmarshal(data, &index)
+		}
+		entry := index.Find(version)
+		if err != nil || entry == nil {
+			t.Fatalf("%s: %v", data, err)
+		}
+		return entry.OCIReference
+	}
+	upload := func(c config.Config, version string) {
+		t.Helper()
+		run(t, func(o Output) error { return Upload(ctx, c, version, o) })
+	}
+	push := func(c config.Config, version string) oci.Published {
+		t.Helper()
+		return runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, version, o) })[0]
+	}
+
+	rehearsal := config.Config{Filters: []string{"headers"}}
+	upload(rehearsal, "1.0.0")
+	if got := reference("dist/storage", "1.0.0"); got != "" {
+		t.Errorf("before anything was pushed: %s", got)
+	}
+	pushed := push(rehearsal, "1.0.0")
+	upload(rehearsal, "1.0.0")
+	if got, want := reference("dist/storage", "1.0.0"), "127.0.0.1:5000/headers@"+pushed.ManifestDigest; got != want {
+		t.Errorf("after it was pushed: %s, want %s", got, want)
+	}
+
+	public := rehearsal
+	public.StorageURL, public.StoragePublicURL = "file://"+bucket, strings.TrimSuffix(store.URL(""), "/")
+	upload(public, "1.0.0")
+	if got := reference(bucket, "1.0.0"); got != "" {
+		t.Errorf("a storage for everybody names the embedded registry: %s", got)
+	}
+	public.Registry = server.Addr() + "/acme"
+	pushed = push(public, "1.1.0")
+	upload(public, "1.1.0")
+	if got := reference(bucket, "1.1.0"); got != pushed.Reference() {
+		t.Errorf("in both: %s, want %s", got, pushed.Reference())
+	}
+
+	push(public, "1.2.0")
+	other := writeModule(t)
+	wasm, err := os.ReadFile(other.Path)
+	record, err2 := json.Marshal(other.Record)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	write(t, "dist/headers.wasm", string(wasm))
+	write(t, "dist/headers.json", string(record))
+	upload(public, "1.2.0")
+	if got := reference(bucket, "1.2.0"); got != "" {
+		t.Errorf("another module is in the registry, and index.json names it: %s", got)
+	}
+
+	public.Registry = "127.0.0.1:1/acme" // nobody listens there
+	public.TransferTimeout = time.Second
+	var log strings.Builder
+	ctx, cancel := withDeadline(ctx, public)
+	defer cancel()
+	references := ociReferences(ctx, public, "1.3.0", []build.Module{other}, Output{Err: &log})
+	if len(references) > 0 || !strings.Contains(log.String(), "index.json names no manifest") {
+		t.Errorf("of a registry that does not answer: %v, %s", references, log.String())
+	}
+}
