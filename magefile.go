@@ -1,7 +1,10 @@
 //go:build mage
 
 // Slipway's targets. Each one reads its arguments and calls a package below
-// deploy/ or test/, where the work is done and tested.
+// deploy/ or test/, where the work is done and tested. Those that another
+// repository wants too are in deploy/targets.
+//
+//mage:multiline
 package main
 
 import (
@@ -11,62 +14,102 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"github.com/slipway-wasm/slipway/deploy/build"
-	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
-	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/scaffold"
 	"github.com/slipway-wasm/slipway/deploy/target"
+	//mage:import
+	"github.com/slipway-wasm/slipway/deploy/targets"
 	"github.com/slipway-wasm/slipway/test/suite"
 )
 
-// Build compiles every filter to dist/<filter>.wasm with a record beside it.
-func Build(ctx context.Context) error {
-	return buildFilters(ctx)
+// Doctor says what is installed, what is missing for which target, and how to get it.
+//
+// It changes nothing and asks no server. Only what every target needs decides its exit
+// code.
+//
+// Example:
+//
+//	go tool mage doctor
+//
+// Variables, with their defaults:
+//
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+func Doctor(ctx context.Context) error {
+	return suite.Doctor(ctx, suiteOptions())
 }
 
-// Tinygo downloads the pinned TinyGo release into your cache folder.
-func Tinygo(ctx context.Context) error {
-	_, err := tinygo.Install(ctx, tinygo.Options{Out: os.Stdout})
-	return err
-}
-
-func buildFilters(ctx context.Context) error {
-	c, err := config.FromEnv()
+// New starts a filter in filter/NAME that works: it builds, has tests, runs and is released as it is.
+//
+// A name becomes an OCI repository and a Kubernetes name: lowercase letters, digits and
+// hyphens, a letter first, at most 40 characters. One that breaks a rule or is taken is
+// refused.
+//
+// Example:
+//
+//	go tool mage new my-filter && go tool mage dev my-filter
+func New(name string) error {
+	files, err := scaffold.New(scaffold.NewOptions{Name: name})
 	if err != nil {
 		return err
 	}
-	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
-	if err != nil {
-		return fmt.Errorf("build: %w", err)
+	for _, file := range files {
+		fmt.Println(file)
 	}
-	_, err = build.Build(ctx, build.Options{
-		Filters:     filters,
-		Compiler:    c.Compiler,
-		GoToolchain: c.GoToolchain,
-		Out:         os.Stdout,
-	})
-	return err
+	fmt.Printf("\nNow edit it while it runs:\n\n  go tool mage dev %s\n", name)
+	return nil
 }
 
-// Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
-func Test(ctx context.Context) error {
-	if err := buildFilters(ctx); err != nil {
-		return err
-	}
-	return suite.Test(ctx, suiteOptions())
-}
-
-// E2e takes the filters from source to filtered requests in real Envoy.
-func E2e(ctx context.Context) error {
-	return suite.E2E(ctx, suiteOptions())
-}
-
-// Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.
-func Mesh(ctx context.Context) error {
-	return suite.Mesh(ctx, suiteOptions())
+// Dev runs a filter in Envoy on 127.0.0.1:8085 with httpbin behind it, and loads it anew at every save, without a restart.
+//
+// It watches the filter's sources and its filter.yaml, whose example is the plugin
+// configuration. What does not build, and what Envoy refuses, leaves Envoy with what it
+// had. What the filter logs is shown with its level and the id of its context; NO_COLOR=1
+// shows it without colors. COMPILER=go rebuilds fastest, COMPILER=tinygo loads fastest.
+// It listens on 127.0.0.1:8085, 8080 (httpbin) and 8001 (Envoy's admin interface);
+// "go run ./test/dev -h" shows how to change that. Ctrl-C ends everything.
+//
+// Example:
+//
+//	COMPILER=go go tool mage dev headers
+//
+// Variables, with their defaults:
+//
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+func Dev(ctx context.Context, filter string) error {
+	return suite.Dev(ctx, suiteOptions(), filter)
 }
 
 // Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
+//
+// The filter gets the example of its filter.yaml as plugin configuration, and Envoy
+// fetches it from a URL, as in production. Ctrl-C ends everything.
+//
+// Example:
+//
+//	go tool mage run -filter=headers
+//
+// Variables, with their defaults:
+//
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
 func Run(ctx context.Context, filter *string) error {
 	name := ""
 	if filter != nil {
@@ -75,118 +118,154 @@ func Run(ctx context.Context, filter *string) error {
 	return suite.Run(ctx, suiteOptions(), name)
 }
 
+// Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
+//
+// Where CI is set, a test that is skipped for what is missing is an error.
+//
+// Example:
+//
+//	go tool mage test
+//
+// Variables, with their defaults:
+//
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+func Test(ctx context.Context) error {
+	if err := targets.Build(ctx); err != nil {
+		return err
+	}
+	return suite.Test(ctx, suiteOptions())
+}
+
+// E2e takes the filters from source to filtered requests in real Envoy.
+//
+// It builds what is not up to date, serves it, plays scenarios through Envoy, and ends
+// with a table of what was checked.
+//
+// Example:
+//
+//	FILTERS=headers ENVOY_VERSIONS=1.36.4,1.40.0 go tool mage e2e
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+func E2e(ctx context.Context) error {
+	return suite.E2E(ctx, suiteOptions())
+}
+
+// Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.
+//
+// It needs Linux. The first run compiles Istio, which takes minutes.
+//
+// Example:
+//
+//	go tool mage mesh
+//
+// Variables, with their defaults:
+//
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+func Mesh(ctx context.Context) error {
+	return suite.Mesh(ctx, suiteOptions())
+}
+
 // Lint runs the linters over every module.
+//
+// Example:
+//
+//	go tool mage lint
 func Lint(ctx context.Context) error {
 	return suite.Lint(ctx, suiteOptions())
 }
 
-func suiteOptions() suite.Options {
-	_, ci := os.LookupEnv("CI")
-	return suite.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}
-}
-
-// Push publishes the built filters in REGISTRY under a version, such as 1.4.0.
-func Push(ctx context.Context, version string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.Push(ctx, c, version, output(json))
-}
-
-// Pull writes the module of a reference, such as headers:1.4.0, to a file.
-func Pull(ctx context.Context, reference, file string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.Pull(ctx, c, reference, file, output(json))
-}
-
-// Verify reads a reference, or a version with its sums, signatures, provenances and SBOMs, back without credentials and says what is ok, missing or wrong.
-func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.Verify(ctx, c, referenceOrVersion, output(json))
-}
-
-// List prints the published versions with their digests, sizes and dates.
-func List(ctx context.Context, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.List(ctx, c, output(json))
-}
-
-// Sbom attaches a bill of materials to each filter that was pushed under a version.
-func Sbom(ctx context.Context, version string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.SBOM(ctx, c, version, output(json))
-}
-
-// Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance.
-func Attest(ctx context.Context, version string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.Attest(ctx, c, version, output(json))
-}
-
-// Attach attaches a file to a reference; the kind is sbom, provenance, test-report or a media type.
-func Attach(ctx context.Context, reference, kind, file string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.Attach(ctx, c, reference, kind, file, output(json))
-}
-
-// Referrers prints what is attached to a reference as a tree.
-func Referrers(ctx context.Context, reference string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.Referrers(ctx, c, reference, output(json))
-}
-
-// Registry serves the embedded registry on 127.0.0.1:5000, or the given address, until Ctrl-C.
-func Registry(ctx context.Context, address *string) error {
-	if address == nil {
-		address = new(string)
-	}
-	return target.ServeRegistry(ctx, *address, output(nil))
-}
-
-// Upload stores the built filters under a version, where proxies fetch them by URL and sha256.
-func Upload(ctx context.Context, version string, json *bool) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	return target.Upload(ctx, c, version, output(json))
-}
-
-// Render writes manifests for what was published under a version to dist/manifests, or prints what would change (-diff=FOLDER or -diff=cluster).
-func Render(ctx context.Context, version string, diff *string) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	if diff == nil {
-		diff = new(string)
-	}
-	return target.Render(ctx, c, version, *diff, output(nil))
-}
-
 // Release releases a version, or that of a git tag such as v1.4.0 or headers/v1.4.0, and rehearses it where neither REGISTRY nor STORAGE_URL is set (-dryRun prints what would happen, -until=STEP stops after a step).
+//
+// It builds, tests, plays, pushes, uploads, attests, renders and verifies, in this
+// order; run again after an interruption, it goes on where it was.
+//
+// Examples:
+//
+//	go tool mage release 1.4.0
+//	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage release headers/v1.4.0
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+//	SHAPES                manifest shapes to push, separated by commas: artifact,
+//	                      compat, cncf (artifact)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	STORAGE_URL           storage for the filters: gs://, s3://, azblob:// with a
+//	                      bucket and a prefix, file:///FOLDER, or https:// for PUT
+//	                      (an embedded storage in dist/storage)
+//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
+//	                      credentials (STORAGE_URL, if that is https)
+//	STORAGE_USERNAME      user name for an https STORAGE_URL (none)
+//	STORAGE_PASSWORD      password for an https STORAGE_URL (none)
+//	STORAGE_TOKEN         bearer token for an https STORAGE_URL, in place of name
+//	                      and password (none)
+//	SIGN_KEY              private key to sign with: a file of cosign generate-key-
+//	                      pair, or a key in awskms://, gcpkms://, azurekms:// or
+//	                      hashivault:// (none: keyless in GitHub Actions, a key
+//	                      that nobody keeps in the embedded registry)
+//	COSIGN_PASSWORD       password of the file SIGN_KEY (none)
+//	FULCIO_URL            Fulcio of a private sigstore, for keyless signatures
+//	                      (the public one)
+//	REKOR_URL             transparency log of a private sigstore; with SIGN_KEY,
+//	                      the log to write to (the public one; with SIGN_KEY,
+//	                      none)
+//	TIMESTAMP_URL         timestamp authority of a private sigstore; with
+//	                      SIGN_KEY, the authority to ask (the public one; with
+//	                      SIGN_KEY, none)
+//	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
+//	                      cosign trusted-root create writes it (the public one, by
+//	                      TUF)
+//	VERIFY_KEY            public key, a file or as SIGN_KEY, whose signatures
+//	                      verify accepts (none; in the embedded registry that of
+//	                      the rehearsal)
+//	VERIFY_IDENTITY       identity whose keyless signatures verify accepts, to the
+//	                      letter, such as https://github.com/acme/filters/.github/
+//	                      workflows/release.yml@refs/tags/v1.4.0 (none)
+//	VERIFY_ISSUER         who vouches for VERIFY_IDENTITY, such as
+//	                      https://token.actions.githubusercontent.com (none)
+//	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
+//	                      with a tag, a digest or both (mccutchen/go-
+//	                      httpbin:v2.26.0)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
 func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
 	c, err := config.FromEnv()
 	if err != nil {
@@ -196,33 +275,72 @@ func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *stri
 	if until != nil {
 		opts.Until = *until
 	}
-	return target.Release(ctx, c, versionOrTag, opts, output(nil))
+	return target.Release(ctx, c, versionOrTag, opts, output())
 }
 
 // Kind is the smoke test in a whole cluster.
 type Kind mg.Namespace
 
 // Up starts a kind cluster with Istio and a registry; it needs docker.
+//
+// Example:
+//
+//	go tool mage kind:up
+//
+// Variables, with their defaults:
+//
+//	KIND_NODE_IMAGE       node image for kind:up (that of the linked release of
+//	                      kind)
+//	ISTIO_HUB             registry and path of Istio's images pilot and proxyv2
+//	                      for kind:up (docker.io/istio)
+//	ISTIO_TAG             tag of these images, and version of the charts in a Helm
+//	                      repository (1.31.1)
+//	ISTIO_CHARTS          Helm repository (https:// or oci://) or folder with
+//	                      Istio's charts base and istiod
+//	                      (https://blob.istio.io/istio-release/charts)
+//	ISTIO_VALUES          Helm values files for the chart istiod, separated by
+//	                      commas (none)
+//	REGISTRY_IMAGE        image of the registry that kind:up and kind:smoke start,
+//	                      listening on port 5000 (registry:2)
 func (Kind) Up(ctx context.Context) error {
-	return target.KindUp(ctx, output(nil))
+	return target.KindUp(ctx, output())
 }
 
 // Smoke plays a roll-out in that cluster or, where it is not up, in kubectl's current one (or -context=NAME), and leaves nothing behind.
+//
+// Example:
+//
+//	go tool mage kind:smoke -context=staging
+//
+// Variables, with their defaults:
+//
+//	REGISTRY_IMAGE        image of the registry that kind:up and kind:smoke start,
+//	                      listening on port 5000 (registry:2)
+//	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
+//	                      with a tag, a digest or both (mccutchen/go-
+//	                      httpbin:v2.26.0)
 func (Kind) Smoke(ctx context.Context, context *string) error {
 	name := ""
 	if context != nil {
 		name = *context
 	}
-	return target.KindSmoke(ctx, name, output(nil))
+	return target.KindSmoke(ctx, name, output())
 }
 
 // Down removes what kind:up started, in whatever state it is.
+//
+// Example:
+//
+//	go tool mage kind:down
 func (Kind) Down(ctx context.Context) error {
-	return target.KindDown(ctx, output(nil))
+	return target.KindDown(ctx, output())
 }
 
-// output prints results to standard output, as JSON if the flag was given, and
-// everything else to standard error.
-func output(json *bool) target.Output {
-	return target.Output{Out: os.Stdout, Err: os.Stderr, JSON: json != nil && *json}
+func suiteOptions() suite.Options {
+	_, ci := os.LookupEnv("CI")
+	return suite.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}
+}
+
+func output() target.Output {
+	return target.Output{Out: os.Stdout, Err: os.Stderr}
 }

@@ -110,6 +110,27 @@ func Find(ctx context.Context, o FindOptions) (Binary, error) {
 	return Binary{}, fmt.Errorf("find Envoy %s: %w; set ENVOY_PATH to a binary of that version:\n%w", f.Version, ErrNotFound, errors.Join(errs...))
 }
 
+// Installed returns what the first three steps of [Find] find, without the network.
+// The error is an [ErrNotFound] unless Path is set.
+func Installed(ctx context.Context, o FindOptions) (Binary, error) {
+	f, err := newFinder(o)
+	if err != nil {
+		return Binary{}, fmt.Errorf("find Envoy: %w", err)
+	}
+	if f.Path != "" {
+		return f.given(ctx)
+	}
+	bin, err := f.funcEHas(ctx)
+	if err == nil {
+		return bin, nil
+	}
+	bin, cacheErr := f.cached(ctx)
+	if cacheErr == nil {
+		return bin, nil
+	}
+	return Binary{}, fmt.Errorf("%w: func-e: %w; cache: %w", ErrNotFound, err, cacheErr)
+}
+
 // finder is FindOptions with every default filled in.
 type finder struct{ FindOptions }
 

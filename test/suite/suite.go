@@ -181,6 +181,20 @@ func Run(ctx context.Context, opts Options, filter string) error {
 	return nil
 }
 
+// Dev runs one filter in real Envoy and loads it anew at every save, until it is
+// interrupted, which is no error: command test/dev.
+func Dev(ctx context.Context, opts Options, filter string) error {
+	if err := whole(ctx, opts, "dev", ".", "run", "./test/dev", filter); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// Doctor says what is installed and what is missing: command test/doctor.
+func Doctor(ctx context.Context, opts Options) error {
+	return whole(ctx, opts, "doctor", ".", "run", "./test/doctor")
+}
+
 // whole runs the go command for a whole system, which has proxies to stop when it
 // is interrupted: killed, it could not.
 func whole(ctx context.Context, opts Options, step, folder string, args ...string) error {

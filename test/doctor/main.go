@@ -1,0 +1,37 @@
+// Doctor says what is installed of what Slipway's targets use, in which version,
+// and how to get what is missing:
+//
+//	go run ./test/doctor
+//
+// It fails only if something is missing without which nothing works. It changes
+// nothing and asks no server. The environment variables are those of package
+// deploy/config, and NO_COLOR.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/fatih/color"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+)
+
+func main() {
+	if err := command(); err != nil {
+		fmt.Fprintln(os.Stderr, "doctor:", err)
+		os.Exit(1)
+	}
+}
+
+func command() error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return examine(ctx, checks(c), os.Stdout, !color.NoColor)
+}
