@@ -237,10 +237,11 @@ func Lint(ctx context.Context) error {
 //	STORAGE_PASSWORD      password for an https STORAGE_URL (none)
 //	STORAGE_TOKEN         bearer token for an https STORAGE_URL, in place of name
 //	                      and password (none)
-//	SIGN_KEY              private key to sign with: a file of cosign generate-key-
-//	                      pair, or a key in awskms://, gcpkms://, azurekms:// or
-//	                      hashivault:// (none: keyless in GitHub Actions, a key
-//	                      that nobody keeps in the embedded registry)
+//	SIGN_KEY              private key to sign with: a file of cosign
+//	                      generate-key-pair, or a key in awskms://, gcpkms://,
+//	                      azurekms:// or hashivault:// (none: keyless in GitHub
+//	                      Actions, a key that nobody keeps in the embedded
+//	                      registry)
 //	COSIGN_PASSWORD       password of the file SIGN_KEY (none)
 //	FULCIO_URL            Fulcio of a private sigstore, for keyless signatures
 //	                      (the public one)
@@ -257,13 +258,17 @@ func Lint(ctx context.Context) error {
 //	                      verify accepts (none; in the embedded registry that of
 //	                      the rehearsal)
 //	VERIFY_IDENTITY       identity whose keyless signatures verify accepts, to the
-//	                      letter, such as https://github.com/acme/filters/.github/
-//	                      workflows/release.yml@refs/tags/v1.4.0 (none)
+//	                      letter, such as
+//	                      https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0
+//	                      (none)
 //	VERIFY_ISSUER         who vouches for VERIFY_IDENTITY, such as
 //	                      https://token.actions.githubusercontent.com (none)
+//	VERIFY_REPOSITORY     repository whose workflow has to have signed, where
+//	                      others call the same reusable workflow, such as
+//	                      https://github.com/acme/filters (any)
 //	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
-//	                      with a tag, a digest or both (mccutchen/go-
-//	                      httpbin:v2.26.0)
+//	                      with a tag, a digest or both
+//	                      (mccutchen/go-httpbin:v2.26.0)
 //	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
 //	                      retries, for example 10m (30m)
 func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
@@ -317,8 +322,8 @@ func (Kind) Up(ctx context.Context) error {
 //	REGISTRY_IMAGE        image of the registry that kind:up and kind:smoke start,
 //	                      listening on port 5000 (registry:2)
 //	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
-//	                      with a tag, a digest or both (mccutchen/go-
-//	                      httpbin:v2.26.0)
+//	                      with a tag, a digest or both
+//	                      (mccutchen/go-httpbin:v2.26.0)
 func (Kind) Smoke(ctx context.Context, context *string) error {
 	name := ""
 	if context != nil {

@@ -186,10 +186,14 @@ func Pull(ctx context.Context, reference, file string, json *bool) error {
 //	                      verify accepts (none; in the embedded registry that of
 //	                      the rehearsal)
 //	VERIFY_IDENTITY       identity whose keyless signatures verify accepts, to the
-//	                      letter, such as https://github.com/acme/filters/.github/
-//	                      workflows/release.yml@refs/tags/v1.4.0 (none)
+//	                      letter, such as
+//	                      https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0
+//	                      (none)
 //	VERIFY_ISSUER         who vouches for VERIFY_IDENTITY, such as
 //	                      https://token.actions.githubusercontent.com (none)
+//	VERIFY_REPOSITORY     repository whose workflow has to have signed, where
+//	                      others call the same reusable workflow, such as
+//	                      https://github.com/acme/filters (any)
 //	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
 //	                      cosign trusted-root create writes it (the public one, by
 //	                      TUF)
@@ -264,10 +268,11 @@ func Sbom(ctx context.Context, version string, json *bool) error {
 // Variables, with their defaults:
 //
 //	FILTERS               filters to work on, separated by commas (all)
-//	SIGN_KEY              private key to sign with: a file of cosign generate-key-
-//	                      pair, or a key in awskms://, gcpkms://, azurekms:// or
-//	                      hashivault:// (none: keyless in GitHub Actions, a key
-//	                      that nobody keeps in the embedded registry)
+//	SIGN_KEY              private key to sign with: a file of cosign
+//	                      generate-key-pair, or a key in awskms://, gcpkms://,
+//	                      azurekms:// or hashivault:// (none: keyless in GitHub
+//	                      Actions, a key that nobody keeps in the embedded
+//	                      registry)
 //	COSIGN_PASSWORD       password of the file SIGN_KEY (none)
 //	FULCIO_URL            Fulcio of a private sigstore, for keyless signatures
 //	                      (the public one)
@@ -424,8 +429,8 @@ func Upload(ctx context.Context, version string, json *bool) error {
 //	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
 //	                      credentials (STORAGE_URL, if that is https)
 //	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
-//	                      with a tag, a digest or both (mccutchen/go-
-//	                      httpbin:v2.26.0)
+//	                      with a tag, a digest or both
+//	                      (mccutchen/go-httpbin:v2.26.0)
 //	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
 //	                      retries, for example 10m (30m)
 func Render(ctx context.Context, version string, diff *string) error {
