@@ -91,3 +91,34 @@ func TestTest(t *testing.T) {
 		})
 	}
 }
+
+// E2EBuilt hands over the modules as they are, and returns what ran by its own word.
+func TestE2EBuilt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ body, wantErr string }{
+		"plays": {body: `os.WriteFile(os.Getenv("SLIPWAY_E2E_REPORT"), []byte("{\"modules\": {\"headers\": \"" + os.Getenv("SLIPWAY_DIST") + "\"}, \"envoyVersions\": [\"1.40.0\"], \"checks\": 3}"), 0o600)
+			if os.Getenv("GIVEN") != "yes" { t.Fatal("another environment") }`},
+		"fails":        {body: `t.Fatal("this is why")`, wantErr: "exit status 1"},
+		"says nothing": {body: ``, wantErr: "played.json: no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root, dist := repository(t, "package inner\n"), t.TempDir()
+			test.body = "package e2e\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nvar _ = os.Getenv\n\nfunc TestWhole(t *testing.T) {\n" + test.body + "\n}\n"
+			if err := os.WriteFile(filepath.Join(root, "test", "e2e", "e2e_test.go"), []byte(test.body), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			played, err := suite.E2EBuilt(t.Context(), suite.Options{Root: root, Dist: dist, Env: append(os.Environ(), "GIVEN=yes"), Out: &out, Err: &out})
+			if test.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
+					t.Errorf("error is %v, want %q in it; output:\n%s", err, test.wantErr, out.String())
+				}
+				return
+			}
+			if err != nil || played.Modules["headers"] != dist || played.Checks != 3 || !slices.Equal(played.EnvoyVersions, []string{"1.40.0"}) {
+				t.Errorf("%+v, %v; output:\n%s", played, err, out.String())
+			}
+		})
+	}
+}
