@@ -1,0 +1,101 @@
+package filters
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+)
+
+// The magefile's release, in a copy of this repository elsewhere: the filter is built,
+// published in both embedded stores, and its manifests name what was published.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	slipway, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum", "magefile.go", "filter"} {
+		run(t, ".", "cp", "-R", name, dir)
+	}
+	run(t, dir, "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway="+slipway)
+	run(t, filepath.Join(dir, "filter"), "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway/filter="+filepath.Join(slipway, "filter"))
+	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
+	run(t, dir, "git", "init", "--quiet")
+	run(t, dir, "git", "add", ".")
+	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "First")
+
+	if list := run(t, dir, "go", "tool", "mage", "-l"); !strings.Contains(list, "release") || !strings.Contains(list, "push") {
+		t.Errorf("its targets are\n%s", list)
+	}
+	run(t, dir, "go", "tool", "mage", "release", "1.0.0")
+
+	modules, err := build.Load(filepath.Join(dir, "dist"), []string{"greeting"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := filepath.Join(dir, "dist", "storage", "greeting", "1.0.0", "greeting.wasm")
+	if content, err := os.ReadFile(stored + ".sha256"); err != nil || !strings.HasPrefix(string(content), modules[0].WasmSHA256) {
+		t.Errorf("the storage has %q, %v; the module is %s", content, err, modules[0].WasmSHA256)
+	}
+	var published []struct{ Version, ManifestDigest string }
+	list := run(t, dir, "go", "tool", "mage", "list", "-json")
+	if err := json.Unmarshal([]byte(list), &published); err != nil || len(published) == 0 || published[0].Version != "1.0.0" {
+		t.Fatalf("%v, the registry has\n%s", err, list)
+	}
+	for name, want := range map[string]string{
+		"wasmplugin":      published[0].ManifestDigest,
+		"wasmplugin-http": modules[0].WasmSHA256,
+	} {
+		if got := manifests(t, filepath.Join(dir, "dist", "manifests", "greeting", name)); !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s:\n%s", name, want, got)
+		}
+	}
+	run(t, dir, "go", "tool", "mage", "inspect", "greeting:1.0.0")
+}
+
+// manifests is everything in a folder.
+func manifests(t *testing.T, folder string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(content)
+	}
+	return all.String()
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run returns what a command printed to standard output.
+func run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	// What is configured on this machine is not this repository's.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, output, stderr.String())
+	}
+	return string(output)
+}
