@@ -50,8 +50,9 @@ func openDataDir(ctx context.Context, path string) (*dataDir, error) {
 }
 
 func (d *dataDir) open(ctx context.Context) error {
-	made := missing(d.path)
+	var made []string
 	for d.journal == nil {
+		made = append(made, missing(d.path)...)
 		if err := os.MkdirAll(d.path, 0o755); err != nil {
 			return err
 		}
@@ -67,7 +68,8 @@ func (d *dataDir) open(ctx context.Context) error {
 	if err := d.clear(); err != nil {
 		return err
 	}
-	for _, dir := range made {
+	slices.Sort(made) // the highest first
+	for _, dir := range slices.Compact(made) {
 		if err := d.add(dir); err != nil {
 			return err
 		}
@@ -75,7 +77,7 @@ func (d *dataDir) open(ctx context.Context) error {
 	return nil
 }
 
-// missing lists the folders that have to be made for path, the highest first.
+// missing lists the folders that have to be made for path.
 func missing(path string) []string {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -132,22 +134,30 @@ func (d *dataDir) add(path string) error {
 	return err
 }
 
-// moduleURL finds the modules that manifests name, as far as the agent takes it for
-// the module's name: https://github.com/istio/istio/blob/1.31.1/pkg/wasm/cache.go
-var moduleURL = regexp.MustCompile(`oci://[^@\s"']+|https?://\S+\.wasm`)
-
 // expect notes the folders into which agents will put the modules of manifests.
 func (d *dataDir) expect(manifests string) error {
-	for _, name := range moduleURL.FindAllString(manifests, -1) {
-		if slash, colon := strings.LastIndex(name, "/"), strings.LastIndex(name, ":"); colon > slash {
-			name = name[:colon] // a tag
-		}
+	for _, name := range moduleNames(manifests) {
 		sum := sha256.Sum256([]byte(name))
 		if err := d.add(filepath.Join(d.path, hex.EncodeToString(sum[:]))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+var moduleURL = regexp.MustCompile(`oci://[^@\s"']+|https?://\S+\.wasm`)
+
+// moduleNames returns the URLs of modules, an image's without tag and digest: that
+// is what the agent names a module's folder after.
+// https://github.com/istio/istio/blob/1.31.1/pkg/wasm/cache.go
+func moduleNames(manifests string) []string {
+	names := moduleURL.FindAllString(manifests, -1)
+	for i, name := range names {
+		if slash, colon := strings.LastIndex(name, "/"), strings.LastIndex(name, ":"); colon > slash {
+			names[i] = name[:colon]
+		}
+	}
+	return names
 }
 
 // clear removes the modules that the journal names, and leaves in it the folders
@@ -176,10 +186,7 @@ func (d *dataDir) close() error {
 	err := d.clear()
 	err = errors.Join(err, os.Remove(d.journal.Name()))
 	for _, dir := range slices.Backward(d.paths) {
-		// Somebody else may have come to use it.
-		if e := os.Remove(dir); e != nil && !errors.Is(e, syscall.ENOTEMPTY) && !errors.Is(e, fs.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
+		err = errors.Join(err, os.Remove(dir)) // fails if there is still something in it
 	}
 	return errors.Join(err, d.journal.Close())
 }

@@ -117,19 +117,35 @@ func (m *mesh) Workload(ctx context.Context, name string) (_ rollout.Workload, e
 func (w *workload) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("not up after %v", upTimeout))
 	defer cancel()
+	return poll(ctx, func() error {
+		select {
+		case <-w.agent.done:
+			cancel()
+			return errors.New("the agent has exited")
+		default:
+		}
+		res, err := w.Get(ctx, "/status/200", nil)
+		if err == nil && res.Status != http.StatusOK {
+			err = fmt.Errorf("status %d: %s", res.Status, res.Body)
+		}
+		return err
+	})
+}
+
+// poll calls see until it returns nil. When ctx ends it returns what see returned
+// last.
+func poll(ctx context.Context, see func() error) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		res, err := w.Get(ctx, "/status/200", nil)
-		if err == nil && res.Status == http.StatusOK {
+		err := see()
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-ticker.C:
-		case <-w.agent.done:
-			return errors.New("the agent has exited")
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
 		}
 	}
 }

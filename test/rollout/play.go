@@ -113,7 +113,10 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 			return nil
 		}
 		// What could not be fetched is not tried again before something changes.
-		if said, logErr := s.agentRefusals(ctx); logErr == nil && len(said) > 0 && step.why == "" {
+		// (But what a step before got wrong on purpose is tried again with each
+		// change, be it of another filter.)
+		said, logErr := s.agentRefusals(ctx)
+		if logErr == nil && slices.ContainsFunc(said, func(line string) bool { return !strings.Contains(line, nowhere) }) {
 			return fmt.Errorf("%w: the agent cannot fetch a module", err)
 		}
 		select {

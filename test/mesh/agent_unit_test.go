@@ -1,0 +1,121 @@
+//go:build linux
+
+package mesh
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+)
+
+// Even kill -9 of the test leaves no agent and no Envoy behind.
+func TestAgentEndsWithKilledParent(t *testing.T) {
+	const helper = "MESH_TEST_HELPER_DIR"
+	if dir := os.Getenv(helper); dir != "" {
+		admin, pid, err := startLonely(context.Background(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("started %d %d\n", pid, admin)
+		io.Copy(io.Discard, os.Stdin) //nolint:errcheck // until killed, or until the parent has gone
+		return
+	}
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAgentEndsWithKilledParent$")
+	cmd.Env = append(os.Environ(), helper+"="+t.TempDir())
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var printed []string
+	var pid, admin int
+	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
+		printed = append(printed, lines.Text())
+		fmt.Sscanf(lines.Text(), "started %d %d", &pid, &admin) //nolint:errcheck // other lines
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	cmd.Wait() //nolint:errcheck // it was killed
+	if pid == 0 {
+		t.Fatalf("the helper started no agent:\n%s", strings.Join(printed, "\n"))
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = poll(ctx, func() error {
+		if err := syscall.Kill(pid, 0); err == nil {
+			return errors.New("the agent still runs")
+		}
+		if err := answers(ctx, admin); err == nil {
+			return errors.New("Envoy still runs")
+		}
+		return nil
+	})
+	if err != nil {
+		syscall.Kill(-pid, syscall.SIGKILL) //nolint:errcheck // it may have ended since
+		t.Error(err)
+	}
+}
+
+// startLonely starts an agent that finds no control plane, and waits for its Envoy.
+func startLonely(ctx context.Context, dir string) (admin, pid int, err error) {
+	ports, err := freePorts(5)
+	if err != nil {
+		return 0, 0, err
+	}
+	envoy, err := findEnvoy(ctx, config.Config{EnvoyPath: os.Getenv("ENVOY_PATH")})
+	if err != nil {
+		return 0, 0, err
+	}
+	binary, err := buildAgent(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	bootstrap, err := bootstrapTemplate(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	a, err := startAgent(agentOptions{
+		binary: binary, envoy: envoy.Path, bootstrap: bootstrap,
+		istiod: fmt.Sprintf("127.0.0.1:%d", ports[0]), registry: "127.0.0.1:1",
+		dir: dir, namespace: "lonely",
+		admin: ports[1], status: ports[2], ready: ports[3], metrics: ports[4],
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, upTimeout)
+	defer cancel()
+	if err := poll(ctx, func() error { return answers(ctx, ports[1]) }); err != nil {
+		return 0, 0, fmt.Errorf("%w\n  %s", err, a.lastWords())
+	}
+	return ports[1], a.process.Pid, nil
+}
+
+// answers returns nil if Envoy's admin interface does.
+func answers(ctx context.Context, port int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/server_info", port), http.NoBody)
+	if err != nil {
+		return err
+	}
+	_, err = do(req)
+	return err
+}

@@ -1,0 +1,177 @@
+//go:build linux
+
+package mesh
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"istio.io/istio/pkg/wasm"
+)
+
+func openForTest(t *testing.T, path string) *dataDir {
+	t.Helper()
+	d, err := openDataDir(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// fetch has Istio's own cache fetch a module into the folder.
+func fetch(t *testing.T, d *dataDir) (url string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte("\x00asm\x01\x00\x00\x00")) //nolint:errcheck // the client notices
+	}))
+	defer server.Close()
+	url = server.URL + "/headers.wasm"
+	if err := d.expect(`url: "` + url + `"`); err != nil {
+		t.Fatal(err)
+	}
+	cache := wasm.NewLocalFileCache(d.path, wasm.Options{HTTPRequestTimeout: time.Minute, HTTPRequestMaxRetries: 1})
+	defer cache.Cleanup()
+	file, err := cache.Get(url, wasm.GetOptions{RequestTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(file, d.path) {
+		t.Fatalf("the module is in %s", file)
+	}
+	return url
+}
+
+func exists(t *testing.T, path string) bool {
+	t.Helper()
+	_, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
+
+// What was not there is not there afterwards, whether it was closed or killed in
+// between; what was there stays.
+func TestDataDirLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string][]string{
+		"no folder":          nil,
+		"a folder":           {"istio/data/"},
+		"an agent's modules": {"istio/data/0123/4567.wasm"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			for _, path := range before {
+				if err := os.MkdirAll(filepath.Join(root, filepath.Dir(path)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasSuffix(path, ".wasm") {
+					if err := os.WriteFile(filepath.Join(root, path), nil, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			want := tree(t, root)
+			data := filepath.Join(root, "istio", "data")
+
+			killed := openForTest(t, data)
+			fetch(t, killed)
+			if err := killed.journal.Close(); err != nil { // as the kernel does
+				t.Fatal(err)
+			}
+			if slices.Equal(tree(t, root), want) {
+				t.Fatal("nothing was put there, so nothing is tested")
+			}
+
+			d := openForTest(t, data)
+			fetch(t, d)
+			if err := d.close(); err != nil {
+				t.Error(err)
+			}
+			if got := tree(t, root); !slices.Equal(got, want) {
+				t.Errorf("afterwards there is %q, before there was %q", got, want)
+			}
+		})
+	}
+}
+
+func tree(t *testing.T, root string) []string {
+	t.Helper()
+	var paths []string
+	err := fs.WalkDir(os.DirFS(root), ".", func(path string, _ fs.DirEntry, err error) error {
+		paths = append(paths, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+// One mesh at a time: the next one gets the folder when the first one lets go of it,
+// although that removes it.
+func TestDataDirIsLocked(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data")
+	first := openForTest(t, path)
+
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("tired of waiting"))
+	defer cancel()
+	if _, err := openDataDir(ctx, path); err == nil || !strings.Contains(err.Error(), "tired of waiting") {
+		t.Errorf("the second one got %v", err)
+	}
+
+	opened := make(chan error, 1)
+	go func() {
+		second, err := openDataDir(t.Context(), path)
+		if err == nil {
+			err = second.close()
+		}
+		opened <- err
+	}()
+	if err := first.close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+	if exists(t, path) {
+		t.Error("the folder is still there")
+	}
+}
+
+func TestDataDirSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(file, "data")
+	_, err := openDataDir(t.Context(), path)
+	if err == nil || !strings.Contains(err.Error(), `sudo install -d -o "$USER" `+path) {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestModuleNames(t *testing.T) {
+	t.Parallel()
+	for manifest, want := range map[string]string{
+		"url: oci://127.0.0.1:5000/oci/headers@sha256:0123":      "oci://127.0.0.1:5000/oci/headers",
+		`url: "oci://127.0.0.1:5000/oci/headers:1.0.0"`:          "oci://127.0.0.1:5000/oci/headers",
+		"uri: http://127.0.0.1:80/ecds/h/1.0.0/h.wasm\ntimeout:": "http://127.0.0.1:80/ecds/h/1.0.0/h.wasm",
+	} {
+		if got := moduleNames(manifest); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q, want %q", manifest, got, want)
+		}
+	}
+}
