@@ -18,6 +18,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/magefile/mage/mg"
+
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
@@ -437,6 +439,30 @@ func Render(ctx context.Context, version string, diff *string) error {
 	return do(nil, func(c config.Config, out target.Output) error {
 		return target.Render(ctx, c, version, value(diff), out)
 	})
+}
+
+// Github makes the GitHub release of a git tag, with gh.
+type Github mg.Namespace
+
+// Draft makes a draft of the GitHub release of a git tag, from dist/release.md, dist/release.json and the modules.
+//
+// A draft that is there is brought up to date, and what is published stays as it is. gh
+// has to be installed, and gets in as "gh auth login" or GH_TOKEN say.
+//
+// Example:
+//
+//	go tool mage github:draft v1.4.0
+func (Github) Draft(ctx context.Context, tag string) error {
+	return target.GitHubDraft(ctx, tag, output(nil))
+}
+
+// Publish shows the drafted GitHub release of a git tag to everybody.
+//
+// Example:
+//
+//	go tool mage github:publish v1.4.0
+func (Github) Publish(ctx context.Context, tag string) error {
+	return target.GitHubPublish(ctx, tag, output(nil))
 }
 
 // do calls work with the environment's configuration.

@@ -206,11 +206,12 @@ func whole(ctx context.Context, opts Options, step, folder string, args ...strin
 	return nil
 }
 
-// Lint runs golangci-lint over every module.
+// Lint runs golangci-lint over every module, and actionlint and zizmor over the
+// workflows.
 func Lint(ctx context.Context, opts Options) error {
-	return eachModule(ctx, opts, "lint", func(module string) error {
+	return errors.Join(lintWorkflows(ctx, opts), eachModule(ctx, opts, "lint", func(module string) error {
 		return command(ctx, opts, module, "run", GolangciLint, "run", "./...").Run()
-	})
+	}))
 }
 
 // Modules returns the folders of the repository that hold a Go module, as seen

@@ -1,0 +1,148 @@
+package target
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+)
+
+// GitHubDraft makes a draft of the GitHub release of a git tag, with the record and
+// the modules as its files and the notes as its text, or brings the draft that is
+// there up to date. A release that is published already stays as it is.
+//
+// It runs gh, which knows how to get in: GH_TOKEN, or "gh auth login".
+func GitHubDraft(ctx context.Context, tag string, out Output) error {
+	if err := gitHubDraft(ctx, tag, out); err != nil {
+		return fmt.Errorf("draft the GitHub release %s: %w", tag, err)
+	}
+	return nil
+}
+
+func gitHubDraft(ctx context.Context, tag string, out Output) error {
+	filter, version, err := versions.ParseTag(tag)
+	if err != nil {
+		return err
+	}
+	record, err := rel.ReadRecord(filepath.Join(dist, rel.RecordFile))
+	if err != nil {
+		return err
+	}
+	if record.Tag != tag || record.Rehearsal {
+		return fmt.Errorf(`the record in %s is that of %s; run "go tool mage release %s" first`, dist, record.Tag, tag)
+	}
+	files := []string{filepath.Join(dist, rel.RecordFile)}
+	for _, f := range record.Filters {
+		files = append(files, filepath.Join(dist, f.Name+".wasm"))
+	}
+	state, err := gitHubState(ctx, tag)
+	if err != nil {
+		return err
+	}
+	notes := "--notes-file=" + filepath.Join(dist, rel.NotesFile)
+	switch state {
+	case statePublished:
+		_, err = fmt.Fprintf(out.Out, "%s is published already.\n", tag)
+		return err
+	case stateDraft:
+		if err := gh(ctx, out, "release", "edit", tag, "--draft", "--title="+tag, notes); err != nil {
+			return err
+		}
+		return gh(ctx, out, append([]string{"release", "upload", tag, "--clobber"}, files...)...)
+	}
+	args := []string{"release", "create", tag, "--draft", "--verify-tag", "--title=" + tag, notes}
+	if version.Prerelease() != "" {
+		args = append(args, "--prerelease")
+	}
+	if filter != "" {
+		// The newest release of the repository is one of all filters.
+		args = append(args, "--latest=false")
+	}
+	return gh(ctx, out, append(args, files...)...)
+}
+
+// GitHubPublish publishes the draft of a git tag's GitHub release. One that is
+// published already is a success.
+func GitHubPublish(ctx context.Context, tag string, out Output) error {
+	state, err := gitHubState(ctx, tag)
+	if err == nil {
+		switch state {
+		case statePublished:
+			_, err = fmt.Fprintf(out.Out, "%s is published already.\n", tag)
+		case stateDraft:
+			err = gh(ctx, out, "release", "edit", tag, "--draft=false")
+		default:
+			err = fmt.Errorf(`there is no draft; run "go tool mage github:draft %s" first`, tag)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("publish the GitHub release %s: %w", tag, err)
+	}
+	return nil
+}
+
+// The states of a GitHub release.
+const (
+	stateNone = iota
+	stateDraft
+	statePublished
+)
+
+// gitHubState asks whether there is a release, and whether everybody sees it.
+func gitHubState(ctx context.Context, tag string) (int, error) {
+	cmd, err := ghCommand(ctx, "release", "view", tag, "--json=isDraft")
+	if err != nil {
+		return stateNone, err
+	}
+	var said strings.Builder
+	cmd.Stderr = &said
+	data, err := cmd.Output()
+	if err != nil {
+		// gh has one exit code for all failures.
+		if strings.Contains(said.String(), "release not found") {
+			return stateNone, nil
+		}
+		return stateNone, fmt.Errorf("gh release view: %w: %s", err, strings.TrimSpace(said.String()))
+	}
+	var release struct {
+		IsDraft *bool `json:"isDraft"`
+	}
+	switch err := json.Unmarshal(data, &release); {
+	case err != nil || release.IsDraft == nil:
+		return stateNone, errors.New("gh release view does not say whether it is a draft; update gh")
+	case *release.IsDraft:
+		return stateDraft, nil
+	}
+	return statePublished, nil
+}
+
+func gh(ctx context.Context, out Output, args ...string) error {
+	cmd, err := ghCommand(ctx, args...)
+	if err != nil {
+		return err
+	}
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = out.Out, io.MultiWriter(out.Err, &said)
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("gh %s: %w: %s", strings.Join(args[:2], " "), err, strings.TrimSpace(said.String()))
+	}
+	return nil
+}
+
+func ghCommand(ctx context.Context, args ...string) (*exec.Cmd, error) {
+	path, err := exec.LookPath("gh")
+	if err != nil {
+		return nil, errors.New("gh is not on PATH; install it from https://cli.github.com")
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), "GH_PROMPT_DISABLED=1")
+	return cmd, nil
+}

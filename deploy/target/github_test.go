@@ -1,0 +1,124 @@
+package target
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+)
+
+// recorder is a program in the place of gh, because GitHub cannot be asked in a
+// test: it writes down what it is asked, answers that a release is in the state that
+// the file state names, and knows no more of gh than that.
+const recorder = `#!/bin/sh
+echo "$@" >> "$GH_DIR/asked"
+state=$(cat "$GH_DIR/state")
+case "$1 $2 $state" in
+*" none") if [ "$2" = view ]; then echo "release not found" >&2; exit 1; fi;;
+"release view down") echo "HTTP 502" >&2; exit 1;;
+"release view draft") echo '{"isDraft":true}';;
+"release view published") echo '{"isDraft":false}';;
+esac
+`
+
+// withRecorder puts the recorder on PATH and returns what it was asked since.
+func withRecorder(t *testing.T, state string) (asked func() string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"gh": recorder, "state": state} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("GH_DIR", dir)
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return func() string {
+		data, err := os.ReadFile(filepath.Join(dir, "asked"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(data))
+	}
+}
+
+func writeRecord(t *testing.T, change func(*rel.Record)) {
+	t.Helper()
+	record := rel.Record{RecordVersion: rel.RecordVersion, Version: "1.4.0", Tag: "v1.4.0", Filters: []rel.Filter{{Name: "authtoken"}, {Name: "headers"}}}
+	change(&record)
+	data, err := json.Marshal(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dist, rel.RecordFile), string(data))
+}
+
+func TestGitHubDraft(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const files = " dist/release.json dist/authtoken.wasm dist/headers.wasm"
+	for name, c := range map[string]struct {
+		state, tag string
+		want       string // what gh is asked after "view"
+	}{
+		"new":         {"none", "v1.4.0", "release create v1.4.0 --draft --verify-tag --title=v1.4.0 --notes-file=dist/release.md" + files},
+		"pre-release": {"none", "v1.4.0-rc.1", "release create v1.4.0-rc.1 --draft --verify-tag --title=v1.4.0-rc.1 --notes-file=dist/release.md --prerelease" + files},
+		"one filter":  {"none", "headers/v1.4.0", "release create headers/v1.4.0 --draft --verify-tag --title=headers/v1.4.0 --notes-file=dist/release.md --latest=false" + files},
+		"draft":       {"draft", "v1.4.0", "release edit v1.4.0 --draft --title=v1.4.0 --notes-file=dist/release.md\nrelease upload v1.4.0 --clobber" + files},
+		"published":   {"published", "v1.4.0", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := withRecorder(t, c.state)
+			writeRecord(t, func(r *rel.Record) { r.Tag = c.tag })
+			run(t, func(o Output) error { return GitHubDraft(t.Context(), c.tag, o) })
+			want := strings.TrimSpace("release view " + c.tag + " --json=isDraft\n" + c.want)
+			if got := asked(); got != want {
+				t.Errorf("gh was asked\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestGitHubPublish(t *testing.T) {
+	for state, want := range map[string]string{
+		"draft":     "release edit v1.4.0 --draft=false",
+		"published": "",
+	} {
+		asked := withRecorder(t, state)
+		run(t, func(o Output) error { return GitHubPublish(t.Context(), "v1.4.0", o) })
+		if got := asked(); got != strings.TrimSpace("release view v1.4.0 --json=isDraft\n"+want) {
+			t.Errorf("%s: gh was asked\n%s", state, got)
+		}
+	}
+}
+
+func TestGitHubRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	out := Output{Out: &strings.Builder{}, Err: &strings.Builder{}}
+	writeRecord(t, func(*rel.Record) {})
+	for name, c := range map[string]struct {
+		state string
+		do    func() error
+		want  string
+	}{
+		"no tag":         {"none", func() error { return GitHubDraft(t.Context(), "1.4.0", out) }, "a release's tag is v1.4.0"},
+		"other tag":      {"none", func() error { return GitHubDraft(t.Context(), "v1.5.0", out) }, "go tool mage release v1.5.0"},
+		"no draft":       {"none", func() error { return GitHubPublish(t.Context(), "v1.4.0", out) }, "go tool mage github:draft v1.4.0"},
+		"GitHub is down": {"down", func() error { return GitHubDraft(t.Context(), "v1.4.0", out) }, "HTTP 502"},
+	} {
+		withRecorder(t, c.state)
+		if err := c.do(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	writeRecord(t, func(r *rel.Record) { r.Rehearsal = true })
+	withRecorder(t, "none")
+	if err := GitHubDraft(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "go tool mage release v1.4.0") {
+		t.Errorf("a rehearsal: %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if err := GitHubPublish(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "https://cli.github.com") {
+		t.Errorf("without gh: %v", err)
+	}
+}

@@ -1,0 +1,106 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// Actionlint is the pinned linter of workflows:
+// https://github.com/rhysd/actionlint/blob/main/CHANGELOG.md
+const Actionlint = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
+
+// zizmorVersion is the pinned auditor of workflows, and zizmorSums are the sha256 of
+// its wheels by platform (as in runtime.GOOS and GOARCH):
+// https://pypi.org/project/zizmor/1.32.0/#files
+const zizmorVersion = "1.32.0"
+
+var zizmorSums = map[string]string{
+	"linux/amd64":  "84a6acb975accc13408786a2bd274b572537ca19c933ebbc13e78f3988562071",
+	"linux/arm64":  "0cdd38fca6eb34ceb567548548d706332e3535ea66894b9168c048e03207b68c",
+	"darwin/amd64": "aa4b4e216321dd5cf202cd79fc83296468f0eed79d850cd65ac8187a6bbc5496",
+	"darwin/arm64": "0a999c98015becd9f69919ce01febadfb1c2be9b8ec2ce9ef7eb13ff23ba8eba",
+}
+
+// lintWorkflows runs actionlint and zizmor over .github: what GitHub would not run,
+// and what others could abuse. Neither asks the network about it.
+func lintWorkflows(ctx context.Context, opts Options) error {
+	workflows, err := filepath.Glob(filepath.Join(opts.Root, ".github", "workflows", "*.yml"))
+	if err != nil || len(workflows) == 0 {
+		return err
+	}
+	if opts.Out != nil {
+		fmt.Fprintln(opts.Out, "lint: workflows")
+	}
+	// Without the linters for scripts, which lint what is installed by chance.
+	actionlint := command(ctx, opts, ".", "run", Actionlint, "-shellcheck=", "-pyflakes=")
+	if err := actionlint.Run(); err != nil {
+		return fmt.Errorf("lint workflows with actionlint: %w", err)
+	}
+	zizmor, err := installZizmor(ctx)
+	if err != nil {
+		return fmt.Errorf("lint workflows with zizmor %s: %w", zizmorVersion, err)
+	}
+	cmd := exec.CommandContext(ctx, zizmor, "--offline", "--pedantic", "--no-progress", "--quiet", "--strict-collection", ".github")
+	cmd.Dir = opts.Root
+	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("lint workflows with zizmor: %w", err)
+	}
+	return nil
+}
+
+// installZizmor has pip, which knows the user's index, proxy and certificates, put
+// zizmor into the user's cache folder, and returns its path.
+func installZizmor(ctx context.Context) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "slipway", "zizmor-"+zizmorVersion)
+	binary := filepath.Join(dir, "bin", "zizmor")
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
+	sum, ok := zizmorSums[runtime.GOOS+"/"+runtime.GOARCH]
+	if !ok {
+		return "", fmt.Errorf("there is no wheel of it for %s/%s", runtime.GOOS, runtime.GOARCH)
+	}
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return "", errors.New("python3 is not on PATH; install Python 3.10 or newer with pip")
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", err
+	}
+	stage, err := os.MkdirTemp(filepath.Dir(dir), ".zizmor-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(stage) }()
+	requirements := filepath.Join(stage, "requirements.txt")
+	if err := os.WriteFile(requirements, fmt.Appendf(nil, "zizmor==%s --hash=sha256:%s\n", zizmorVersion, sum), 0o644); err != nil {
+		return "", err
+	}
+	target := filepath.Join(stage, "target")
+	cmd := exec.CommandContext(ctx, python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
+		"--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", requirements, "--target", target)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("pip install: %w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	// Another process may have been faster, with the same files.
+	if err := os.Rename(target, dir); err != nil {
+		if _, there := os.Stat(binary); there != nil {
+			return "", err
+		}
+	}
+	return binary, nil
+}

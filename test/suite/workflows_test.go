@@ -1,0 +1,267 @@
+package suite
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+// workflow is what is tested of a workflow.
+//
+// Reference: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
+type workflow struct {
+	Permissions *map[string]string
+	Jobs        map[string]struct {
+		Uses        string
+		Permissions *map[string]string
+		Secrets     any
+		Steps       []struct {
+			Name, Uses, Run, Shell string
+			With                   map[string]any
+		}
+	}
+}
+
+func readWorkflows(t *testing.T) map[string]workflow {
+	t.Helper()
+	files, err := filepath.Glob("../../.github/workflows/*.yml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d workflows, error %v", len(files), err)
+	}
+	all := map[string]workflow{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var w workflow
+		if err := yaml.Unmarshal(data, &w); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all[filepath.Base(file)] = w
+	}
+	return all
+}
+
+// TestWorkflowTargets: a workflow holds no logic. Each of its commands is a target
+// of the magefile, which takes those arguments, or a script of .ci.
+func TestWorkflowTargets(t *testing.T) {
+	t.Parallel()
+	targets := readTargets(t)
+	commands := 0
+	for file, w := range readWorkflows(t) {
+		for name, job := range w.Jobs {
+			for _, step := range job.Steps {
+				if step.Run == "" {
+					continue
+				}
+				commands++
+				if err := checkCommand(step.Run, targets); err != nil {
+					t.Errorf("%s: job %s: %q: %v", file, name, step.Run, err)
+				}
+			}
+		}
+	}
+	if commands < 10 {
+		t.Errorf("only %d commands in all workflows", commands)
+	}
+}
+
+// target is what a target takes.
+type target struct {
+	arguments []string // the names of those that are required
+	flags     []string // the names of those that are not
+}
+
+// What "mage -h TARGET" says at its end, with more than one flag and with one:
+//
+//	mage verify <referenceOrVersion> [-json=<bool>]
+//	mage release <versionOrTag> [<flags>]
+//
+//	Flags:
+//
+//		-until=<string>
+var (
+	usageLine     = regexp.MustCompile(`(?m)^\s+mage (\S+)((?: <\w+>)*)(?: \[(?:<flags>|-(\w+)=<\w+>)\])?$`)
+	usageArgument = regexp.MustCompile(`<(\w+)>`)
+	usageFlag     = regexp.MustCompile(`(?m)^\s+-(\w+)=<\w+>`)
+)
+
+// readTargets asks mage for all targets and for what each takes.
+func readTargets(t *testing.T) map[string]target {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "mage")
+	run(t, "go", "tool", "mage", "-compile", binary)
+	list := run(t, binary, "-l")
+	targets := map[string]target{}
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		if !strings.HasPrefix(line, "  ") || len(fields) == 0 {
+			continue
+		}
+		name := strings.TrimSuffix(fields[0], "*")
+		help := run(t, binary, "-h", name)
+		match := usageLine.FindStringSubmatch(help)
+		if match == nil {
+			t.Fatalf("the help of %s has no usage:\n%s", name, help)
+		}
+		var takes target
+		for _, argument := range usageArgument.FindAllStringSubmatch(match[2], -1) {
+			takes.arguments = append(takes.arguments, argument[1])
+		}
+		if match[3] != "" {
+			takes.flags = append(takes.flags, match[3])
+		}
+		for _, flag := range usageFlag.FindAllStringSubmatch(help, -1) {
+			takes.flags = append(takes.flags, flag[1])
+		}
+		targets[strings.ToLower(name)] = takes
+	}
+	return targets
+}
+
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = filepath.Join("..", "..")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, stderr.String())
+	}
+	return string(out)
+}
+
+// checkCommand says what is wrong with a step's command.
+func checkCommand(command string, targets map[string]target) error {
+	if strings.ContainsAny(command, "\n;|&<>`(){}") {
+		return fmt.Errorf("it is more than one command, or takes something from an expression")
+	}
+	fields := strings.Fields(command)
+	if len(fields) == 1 && strings.HasPrefix(fields[0], ".ci/") {
+		info, err := os.Stat(filepath.Join("../..", fields[0]))
+		if err == nil && info.Mode()&0o111 == 0 {
+			err = fmt.Errorf("it cannot be executed")
+		}
+		return err
+	}
+	rest, ok := strings.CutPrefix(command, "go tool mage ")
+	if !ok {
+		return fmt.Errorf("it is neither a target of the magefile nor a script of .ci")
+	}
+	rest = strings.TrimPrefix(rest, `-w "$SOURCE" `)
+	fields = strings.Fields(rest)
+	takes, ok := targets[strings.ToLower(fields[0])]
+	if !ok {
+		return fmt.Errorf("there is no target %s", fields[0])
+	}
+	arguments := 0
+	for _, field := range fields[1:] {
+		flag, isFlag := strings.CutPrefix(field, "-")
+		if !isFlag {
+			arguments++
+			continue
+		}
+		flag, _, _ = strings.Cut(flag, "=")
+		if !slices.Contains(takes.flags, flag) {
+			return fmt.Errorf("target %s has no -%s; it has %v", fields[0], flag, takes.flags)
+		}
+	}
+	if arguments != len(takes.arguments) {
+		return fmt.Errorf("target %s takes %d arguments %v, not %d", fields[0], len(takes.arguments), takes.arguments, arguments)
+	}
+	return nil
+}
+
+// The check can fail.
+func TestCheckCommand(t *testing.T) {
+	t.Parallel()
+	targets := map[string]target{"lint": {}, "release": {arguments: []string{"versionOrTag"}, flags: []string{"until"}}}
+	for _, command := range []string{"go tool mage lint", `go tool mage release "$TAG"`, `go tool mage -w "$SOURCE" release "$TAG" -until=e2e`, ".ci/run"} {
+		if err := checkCommand(command, targets); err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	for _, command := range []string{
+		"go tool mage lnt", "go tool mage release", "go tool mage lint all", `go tool mage release "$TAG" -till=e2e`,
+		"go tool mage lint && go tool mage lint", "go tool mage release ${{ github.ref_name }}", "npm install", ".ci/missing", "go tool mage lint\ngo tool mage lint",
+	} {
+		if checkCommand(command, targets) == nil {
+			t.Errorf("%q is accepted", command)
+		}
+	}
+}
+
+// TestWorkflowRights: nothing is allowed by default, every job says what it may,
+// and the jobs that build and that verify may write nothing and know no secret.
+func TestWorkflowRights(t *testing.T) {
+	t.Parallel()
+	all := readWorkflows(t)
+	for file, w := range all {
+		if w.Permissions == nil || len(*w.Permissions) > 0 {
+			t.Errorf("%s does not begin with permissions: {}", file)
+		}
+		for name, job := range w.Jobs {
+			if job.Permissions == nil {
+				t.Errorf("%s: job %s does not say what it may", file, name)
+			}
+			if job.Secrets == "inherit" {
+				t.Errorf("%s: job %s hands on every secret", file, name)
+			}
+		}
+	}
+	for _, job := range []struct{ file, name string }{{"build.yml", "build"}, {"filters.yml", "build"}, {"filters.yml", "verify"}, {"ci.yml", "test"}} {
+		rights := all[job.file].Jobs[job.name].Permissions
+		if rights == nil || len(*rights) != 1 || (*rights)["contents"] != "read" {
+			t.Errorf("%s: job %s may %v, and should only read contents", job.file, job.name, rights)
+		}
+	}
+	for _, file := range []string{"build.yml", "filters.yml", "release.yml"} {
+		for name, job := range all[file].Jobs {
+			for _, step := range job.Steps {
+				if strings.HasPrefix(step.Uses, "actions/cache") || (strings.HasPrefix(step.Uses, "actions/setup-go") && step.With["cache"] != false) {
+					t.Errorf("%s: job %s: %s uses a cache, which other workflows may have written", file, name, step.Name)
+				}
+			}
+		}
+	}
+}
+
+// TestLintWorkflows: both linters run, and each finds what only it looks for.
+func TestLintWorkflows(t *testing.T) {
+	t.Parallel()
+	const good = "name: good\non: pull_request\npermissions: {}\nconcurrency:\n  group: good\n  cancel-in-progress: true\njobs:\n  a:\n    name: a\n    runs-on: ubuntu-24.04\n    steps:\n      - name: Say\n        run: echo hello\n"
+	for name, c := range map[string]struct{ workflow, want string }{
+		"good":      {good, ""},
+		"syntax":    {strings.Replace(good, "steps:", "stepps:", 1), "actionlint"},
+		"injection": {strings.Replace(good, "echo hello", "echo ${{ github.event.repository.description }}", 1), "zizmor"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := t.TempDir()
+			folder := filepath.Join(root, ".github", "workflows")
+			for _, dir := range []string{folder, filepath.Join(root, ".git")} {
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(filepath.Join(folder, "a.yml"), []byte(c.workflow), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			err := lintWorkflows(t.Context(), Options{Root: root, Out: &out, Err: &out})
+			if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%v, want %q\n%s", err, c.want, out.String())
+			}
+		})
+	}
+}
