@@ -17,9 +17,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
 	"github.com/slipway-wasm/slipway/deploy/target"
+	"github.com/slipway-wasm/slipway/test/suite"
+
 	//mage:import
 	"github.com/slipway-wasm/slipway/deploy/targets"
-	"github.com/slipway-wasm/slipway/test/suite"
 )
 
 // Doctor says what is installed, what is missing for which target, and how to get it.

@@ -65,7 +65,7 @@ var envoyLine = regexp.MustCompile(`^\[\S+ (\S+)\]\[(\d+)\]\[(\w+)\]\[\w+\] \[[^
 var (
 	calls   = regexp.MustCompile(`^\[host->vm\] (\w+)\((\d*)`)
 	returns = regexp.MustCompile(`^\[host<-vm\] `)
-	switchs = regexp.MustCompile(`^\[vm->host\] env\.proxy_set_effective_context\((\d+)`)
+	switches = regexp.MustCompile(`^\[vm->host\] env\.proxy_set_effective_context\((\d+)`)
 )
 
 // envoy shows a line of Envoy's log if it is for a filter's author: what the filter
@@ -113,7 +113,7 @@ func (v *view) follow(thread, text string) bool {
 		v.contexts[thread] = stack[:max(0, len(stack)-1)]
 		return true
 	}
-	if match := switchs.FindStringSubmatch(text); match != nil && len(stack) > 0 {
+	if match := switches.FindStringSubmatch(text); match != nil && len(stack) > 0 {
 		stack[len(stack)-1] = match[1]
 	}
 	return strings.HasPrefix(text, "[vm->host] ") || strings.HasPrefix(text, "[vm<-host] ")

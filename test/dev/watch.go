@@ -69,7 +69,10 @@ func (w *watcher) run(ctx context.Context) {
 				first = time.Now()
 			}
 			finished = time.After(quiet)
-		case <-w.notify.Errors:
+		case _, ok := <-w.notify.Errors:
+			if !ok {
+				return
+			}
 			// Events were lost: look at everything again.
 			if finished == nil {
 				first = time.Now()
