@@ -63,8 +63,8 @@ var envoyLine = regexp.MustCompile(`^\[\S+ (\S+)\]\[(\d+)\]\[(\w+)\]\[\w+\] \[[^
 //
 // Reference: https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/v8/v8.cc
 var (
-	calls   = regexp.MustCompile(`^\[host->vm\] (\w+)\((\d*)`)
-	returns = regexp.MustCompile(`^\[host<-vm\] `)
+	calls    = regexp.MustCompile(`^\[host->vm\] (\w+)\((\d*)`)
+	returns  = regexp.MustCompile(`^\[host<-vm\] `)
 	switches = regexp.MustCompile(`^\[vm->host\] env\.proxy_set_effective_context\((\d+)`)
 )
 
