@@ -94,6 +94,11 @@ func TestKilled(t *testing.T) {
 			if exit := new(exec.ExitError); planned && (!errors.As(err, &exit) || exit.ExitCode() != -1) {
 				t.Fatalf("it was not killed: %v\n%s", err, out)
 			}
+			// A moving tag is the last that appears.
+			_, err = os.Stat(filepath.Join(p.dir, "dist", "registry", "manifests", "headers", "latest"))
+			if published := err == nil; kill.KillAt != "" && published != (kill.KillAt == release.StepRecord+" ...") {
+				t.Errorf("headers:latest is there: %t", published)
+			}
 			job{Dir: p.dir, Version: "1.4.0"}.must(t)
 			if diff := cmp.Diff(want, p.outcome(t)); diff != "" {
 				t.Errorf("undisturbed (-), killed and run again (+):\n%s", diff)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
@@ -131,7 +132,7 @@ type job struct {
 	Public    string // its public address
 	KillAt    string // kill the process after a line with this prefix was printed
 	KillHTTP  int    // kill it at this request, counted from 1
-	Broken    string // a step of ours that fails: "test", "e2e"; or "build": different bytes each time
+	Broken    string // what fails: "test", "e2e"; "build" makes other bytes each time, and "checkout" and "dist" are changed by tests
 	Different string // content for the modules besides that of their sources
 	Forget    bool   // let e2e run other modules than those that are released
 }
@@ -227,10 +228,20 @@ func (j job) options() release.Options {
 		Shapes:    []oci.Shape{oci.Artifact, oci.Compat},
 		Build:     j.build,
 		Stores:    j.stores,
-		Test: func(_ context.Context, _ string, out io.Writer) error {
+		Test: func(ctx context.Context, dist string, out io.Writer) error {
 			fmt.Fprintln(out, "a line of a test")
-			if j.Broken == "test" {
+			switch j.Broken {
+			case "test":
 				return errors.New("a test failed")
+			case "checkout":
+				return os.WriteFile("filter/headers/main.go", nil, 0o600)
+			case "dist":
+				j.Different = "by the way"
+				filters, err := catalog.Load(catalog.LoadOptions{})
+				if err == nil {
+					_, err = j.build(ctx, build.Options{Filters: filters, Dist: dist})
+				}
+				return err
 			}
 			return nil
 		},

@@ -74,10 +74,7 @@ func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed b
 		wanted += len(r.modules)
 		there += stored
 	}
-	history, err := r.history(ctx, out)
-	if err != nil {
-		return "", false, err
-	}
+	history := r.history(ctx, out)
 	switch there {
 	case 0:
 		return "nothing is published under this version" + history, false, nil
@@ -113,7 +110,7 @@ func (r *run) taken(err error) error {
 
 // history looks up the version before this one of each filter, and says which are
 // ahead of it.
-func (r *run) history(ctx context.Context, out io.Writer) (note string, err error) {
+func (r *run) history(ctx context.Context, out io.Writer) (note string) {
 	r.previous = make(map[string]Previous)
 	var ahead []string
 	for _, f := range r.filters {
@@ -134,7 +131,7 @@ func (r *run) history(ctx context.Context, out io.Writer) (note string, err erro
 	if len(ahead) > 0 {
 		note = fmt.Sprintf("; a back-port, because %s is there: latest stays", strings.Join(ahead, ", "))
 	}
-	return note, nil
+	return note
 }
 
 // before returns a filter's highest version below this one, and its highest of

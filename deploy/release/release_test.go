@@ -156,6 +156,8 @@ func TestRefuses(t *testing.T) {
 		"no tag of one":    {job: places.job(project{}, "headers/v1.4.0"), want: "there is no git tag headers/v1.4.0"},
 		"test fails":       {job: job{Version: "1.4.0", Broken: "test"}, want: "step test: a test failed; all of its output is in dist/release/test.log", visible: "    a line of a test"},
 		"e2e fails":        {job: job{Version: "1.4.0", Broken: "e2e"}, want: "step e2e: a scenario failed"},
+		"test edits":       {job: job{Version: "1.4.0", Broken: "checkout"}, want: "step test: the checkout was changed while the release ran"},
+		"test builds":      {job: job{Version: "1.4.0", Broken: "dist"}, want: "the modules in dist became others while the release ran"},
 		"e2e runs others":  {job: job{Version: "1.4.0", Forget: true}, want: "it ran other modules than those that are released"},
 		"not reproducible": {job: job{Version: "1.4.0", Broken: "build"}, want: "differ", visible: "the compiler makes other bytes of the same sources"},
 		"ignored source":   {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/extra.ignored": "x"}) }, want: "headers: two builds of commit", visible: "look for a file that git ignores"},
@@ -363,11 +365,10 @@ func TestTwoAtOnce(t *testing.T) {
 			var jobs []job
 			for _, p := range []project{ours, theirs} {
 				p.git(t, "tag", "v1.4.0")
-				there.job(p, "1.4.0") // the same for both
-				jobs = append(jobs, there.job(p, "1.4.0"))
-				jobs[len(jobs)-1].Different = p.git(t, "rev-parse", "HEAD")
+				j := there.job(p, "1.4.0")
+				j.Different = p.git(t, "rev-parse", "HEAD")
+				jobs = append(jobs, j)
 				// They meet where they publish.
-				j := jobs[len(jobs)-1]
 				j.Until = "e2e"
 				j.must(t)
 			}
