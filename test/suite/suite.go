@@ -89,7 +89,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	defer func() { _ = os.Remove(report.Name()) }()
 
 	gotestsum := []string{
-		"tool", "-modfile=" + filepath.Join(absolute(opts.Root), "go.mod"), "gotestsum",
+		"tool", "-modfile=" + filepath.Join(slipway(), "go.mod"), "gotestsum",
 		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on",
 	}
 	cmd := command(ctx, opts, module, slices.Concat(gotestsum, arguments)...)
@@ -146,7 +146,7 @@ func e2eBuilt(ctx context.Context, opts Options) (Played, error) {
 	}
 	report := filepath.Join(dir, "played.json")
 	opts.Env = append(opts.environment(), "SLIPWAY_DIST="+dist, "SLIPWAY_E2E_REPORT="+report)
-	if err := E2E(ctx, opts); err != nil {
+	if err := e2eOrLoad(ctx, opts); err != nil {
 		return Played{}, err
 	}
 	data, err := os.ReadFile(report)
@@ -156,6 +156,24 @@ func e2eBuilt(ctx context.Context, opts Options) (Played, error) {
 	var played Played
 	err = json.Unmarshal(data, &played)
 	return played, err
+}
+
+// e2eOrLoad plays the repository's scenarios or, in one that has none, loads each
+// filter: command test/load.
+func e2eOrLoad(ctx context.Context, opts Options) error {
+	if _, err := os.Stat(filepath.Join(opts.Root, "test", "e2e")); err == nil {
+		return E2E(ctx, opts)
+	}
+	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
+	opts.Root = slipway()
+	return whole(ctx, opts, "load", ".", "run", "./test/load")
+}
+
+// slipway is the folder of Slipway's source, which this was compiled from. The
+// repository in Options.Root may be another one, with filters of its own.
+func slipway() string {
+	_, self, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(self), "..", "..")
 }
 
 // Mesh rolls two releases of the filters out in a mesh of plain processes: package
