@@ -1,0 +1,56 @@
+package attest_test
+
+import (
+	"context"
+	"log"
+	"os"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// Sign signs what was pushed, as it was built, with a key of cosign's.
+func ExampleSign() {
+	ctx := context.Background()
+	registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	builder, err := attest.FindBuilder(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var built []attest.Filter // as build.Load and catalog.Load have them
+	if _, err := attest.Sign(ctx, attest.SignOptions{
+		Registry: registry,
+		Filters:  built,
+		Release:  oci.Release{Version: "1.4.0"},
+		Builder:  builder,
+		Signer:   attest.Signer{Key: "cosign.key"},
+	}); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Verify checks what was attached against one key, and Failed tells what is wrong.
+func ExampleVerify() {
+	registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	checks, err := attest.Verify(context.Background(), attest.VerifyOptions{
+		Registry: registry,
+		Filters:  []string{"headers"},
+		Version:  "1.4.0",
+		Policy:   attest.Policy{Key: "cosign.pub"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := attest.WriteChecks(os.Stdout, checks); err != nil {
+		log.Fatal(err)
+	}
+	if err := attest.Failed(checks); err != nil {
+		log.Fatal(err)
+	}
+}

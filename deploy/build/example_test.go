@@ -1,0 +1,45 @@
+package build_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+// Build compiles the filters of a repository to its dist/.
+func ExampleBuild() {
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: "filter", Names: []string{"headers"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	modules, err := build.Build(context.Background(), build.Options{Filters: filters, Out: os.Stdout})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range modules {
+		fmt.Println(m.Path, m.Size, m.WasmSHA256)
+	}
+}
+
+// Load reads back what an earlier Build left, and makes sure that it is still that.
+func ExampleLoad() {
+	modules, err := build.Load("dist", []string{"headers"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(modules[0].Compiler.Name, modules[0].EnvoyMin)
+}
+
+// Find takes TinyGo where it is installed, and Go elsewhere, unless it is told.
+func ExampleFind() {
+	if _, err := build.Find(build.Go, ""); err != nil {
+		log.Fatal(err)
+	}
+	_, err := build.Find("gccgo", "")
+	fmt.Println(err)
+	// Output: compiler "gccgo" is not known; COMPILER is go, tinygo or not set
+}

@@ -1,0 +1,305 @@
+package oci_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
+)
+
+// place makes what the examples work with: a folder, a registry, and a filter as
+// package build leaves it. done removes all of it.
+func place() (dir string, registry *oci.Registry, filter oci.Filter, done func()) {
+	dir, err := os.MkdirTemp("", "slipway-example-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	wasm := wasmtest.Encode(wasmtest.Filter())
+	path := filepath.Join(dir, "headers.wasm")
+	if err := os.WriteFile(path, wasm, 0o600); err != nil {
+		log.Fatal(err)
+	}
+	filter = oci.Filter{
+		Module: build.Module{Path: path, Record: build.Record{
+			Name:       "headers",
+			WasmSHA256: fmt.Sprintf("%x", sha256.Sum256(wasm)),
+			Size:       int64(len(wasm)),
+			Compiler:   build.Toolchain{Name: build.TinyGo, Version: "0.33.0", GoVersion: "go1.22.12"},
+		}},
+		Metadata: catalog.Metadata{Title: "Headers", Description: "Changes headers.", License: "Apache-2.0"},
+	}
+	server, err := embedded.Start(context.Background(), embedded.Options{Dir: filepath.Join(dir, "registry")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	registry, err = oci.Open(oci.RegistryOptions{Address: server.Addr() + "/acme/filters"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return dir, registry, filter, func() {
+		_ = server.Close()
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// release is the version of a commit.
+func release(version string) oci.Release {
+	return oci.Release{
+		Version:     version,
+		Revision:    "0123456789abcdef0123456789abcdef01234567",
+		Source:      "https://github.com/acme/filters",
+		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
+		EnvoyTested: "1.36.4",
+	}
+}
+
+// published pushes the filter as 1.4.0.
+func published(registry *oci.Registry, filter oci.Filter) oci.Reference {
+	if _, err := oci.Push(context.Background(), registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0")}); err != nil {
+		log.Fatal(err)
+	}
+	ref, err := registry.ParseReference("headers:1.4.0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return ref
+}
+
+// A registry is opened once; nothing is sent before it is used. Credentials are those
+// of docker login unless they are given.
+func ExampleOpen() {
+	registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ref, err := registry.ParseReference("headers:1.4.0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ref)
+	// Output: ghcr.io/acme/filters/headers:1.4.0
+}
+
+// The first push sends, the second finds that everything is there.
+func ExamplePush() {
+	ctx := context.Background()
+	_, registry, filter, done := place()
+	defer done()
+	opts := oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0")}
+	for range 2 {
+		published, err := oci.Push(ctx, registry, opts)
+		if err != nil {
+			log.Fatal(err)
+		}
+		p := published[0]
+		fmt.Println(p.Tag, p.Moved, p.ManifestDigest[:19], p.Unchanged)
+	}
+	// Output:
+	// 1.4.0 [1.4 1 latest] sha256:32b60002eca1 false
+	// 1.4.0 [] sha256:32b60002eca1 true
+}
+
+// Look says what Push would do, and changes nothing.
+func ExampleLook() {
+	_, registry, filter, done := place()
+	defer done()
+	published, err := oci.Look(context.Background(), registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(published[0].Tag, "is there:", published[0].Unchanged)
+	// Output: 1.4.0 is there: false
+}
+
+// A release that checks more before everybody gets it holds the moving tags back.
+func ExampleMove() {
+	ctx := context.Background()
+	_, registry, filter, done := place()
+	defer done()
+	published, err := oci.Push(ctx, registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0"), HoldTags: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("held:", published[0].Moved)
+	if published, err = oci.Move(ctx, registry, published); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("moved:", published[0].Moved)
+	// Output:
+	// held: []
+	// moved: [1.4 1 latest]
+}
+
+// The module is written to a file once all of it has arrived with its digest.
+func ExamplePull() {
+	dir, registry, filter, done := place()
+	defer done()
+	pulled, err := oci.Pull(context.Background(), registry, published(registry, filter), filepath.Join(dir, "pulled.wasm"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(pulled.WasmSize, pulled.WasmSHA256 == filter.Module.WasmSHA256)
+	// Output: 164 true
+}
+
+// ReadModule reads anybody's module, and says who would take the manifest.
+func ExampleReadModule() {
+	_, registry, filter, done := place()
+	defer done()
+	module, err := oci.ReadModule(context.Background(), registry, published(registry, filter))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(module.Shape, len(module.Wasm))
+	for _, verdict := range module.Consumers {
+		fmt.Println(verdict.Consumer, verdict.Answer)
+	}
+	// Output:
+	// artifact 164
+	// Istio accepts
+	// Envoy Gateway accepts
+	// wkg refuses
+	// plain Envoy n/a
+}
+
+// Verify reads everything back; Err names what is wrong.
+func ExampleVerify() {
+	_, registry, filter, done := place()
+	defer done()
+	verification, err := oci.Verify(context.Background(), registry, published(registry, filter))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(verification.Err(), verification.ABI, verification.EnvoyMin)
+	// Output: <nil> 0.2.0 1.26
+}
+
+// VerifyVersion verifies a version in every shape that was pushed.
+func ExampleVerifyVersion() {
+	ctx := context.Background()
+	_, registry, filter, done := place()
+	defer done()
+	if _, err := oci.Push(ctx, registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0"), Shapes: oci.Shapes}); err != nil {
+		log.Fatal(err)
+	}
+	all, err := oci.VerifyVersion(ctx, registry, "headers", "1.4.0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, verification := range all {
+		fmt.Println(verification.Shape, verification.Err())
+	}
+	// Output:
+	// artifact <nil>
+	// compat <nil>
+	// cncf <nil>
+}
+
+func ExampleList() {
+	_, registry, filter, done := place()
+	defer done()
+	published(registry, filter)
+	list, err := oci.List(context.Background(), registry, []string{"headers"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, listed := range list {
+		fmt.Println(listed.Filter, listed.Version, listed.Moving, listed.Created)
+	}
+	// Output: headers 1.4.0 [1 1.4 latest] 2026-03-29T01:30:00Z
+}
+
+// Versions are sorted, the newest first.
+func ExampleVersions() {
+	ctx := context.Background()
+	_, registry, filter, done := place()
+	defer done()
+	for _, version := range []string{"1.4.0", "1.10.0", "1.9.0-rc.1"} {
+		if _, err := oci.Push(ctx, registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release(version)}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	versions, err := oci.Versions(ctx, registry, "headers")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(versions)
+	// Output: [1.10.0 1.9.0-rc.1 1.4.0]
+}
+
+// What is attached is found again by the manifest that it belongs to.
+func ExampleAttach() {
+	ctx := context.Background()
+	_, registry, filter, done := place()
+	defer done()
+	ref := published(registry, filter)
+	if _, err := oci.Attach(ctx, registry, ref, oci.Attachment{
+		ArtifactType: oci.TypeTestReport,
+		MediaType:    "application/json",
+		Name:         "report.json",
+		Content:      []byte(`{"passed": 56}`),
+	}); err != nil {
+		log.Fatal(err)
+	}
+	nodes, err := oci.Discover(ctx, registry, ref)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, node := range nodes {
+		fmt.Println(node.ArtifactType, node.Files)
+	}
+	// Output: application/vnd.slipway.test-report.v1+json [report.json]
+}
+
+func ExampleAttachSBOMs() {
+	ctx := context.Background()
+	_, registry, filter, done := place()
+	defer done()
+	ref := published(registry, filter)
+	if _, err := oci.AttachSBOMs(ctx, registry, []oci.Filter{filter}, release("1.4.0")); err != nil {
+		log.Fatal(err)
+	}
+	sboms, err := oci.Attached(ctx, registry, ref, oci.TypeSBOM)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(sboms), sboms[0].Name)
+	// Output: 1 headers.cdx.json
+}
+
+// Discover finds what is attached, and what is attached to that.
+func ExampleDiscover() {
+	ctx := context.Background()
+	_, registry, filter, done := place()
+	defer done()
+	ref := published(registry, filter)
+	nodes, err := oci.Discover(ctx, registry, ref)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(nodes))
+	// Output: 0
+}
+
+// Judge tells why a manifest that a registry takes may still be no use.
+func ExampleJudge() {
+	verdicts, err := oci.Judge("application/vnd.oci.image.manifest.v1+json", []byte(`{
+		"layers": [{"mediaType": "application/vnd.module.wasm.content.layer.v1+wasm"}]
+	}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	reason, _, _ := strings.Cut(verdicts[0].Reason, ";")
+	fmt.Println(verdicts[0].Consumer, verdicts[0].Answer+":", reason)
+	// Output: Istio refuses: an artifact has to have two layers, config and module, and this one has 1
+}

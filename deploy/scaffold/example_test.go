@@ -1,0 +1,14 @@
+package scaffold_test
+
+import (
+	"fmt"
+
+	"github.com/slipway-wasm/slipway/deploy/scaffold"
+)
+
+// A name that cannot be used is refused before anything is written.
+func ExampleNew() {
+	_, err := scaffold.New(scaffold.NewOptions{Name: "My_Filter", Dir: "../../filter"})
+	fmt.Println(err)
+	// Output: new filter "My_Filter": filter name "My_Filter": it has capital letters, which an OCI repository and a Kubernetes name may not have; write my_filter
+}
