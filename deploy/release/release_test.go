@@ -205,6 +205,21 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestChangedMeanwhile lets somebody else overwrite what was just published. It is
+// found before anything but the exact version leads there.
+func TestChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	out := job{Dir: p.dir, Version: "1.4.0", Broken: "tag"}.fail(t, "step verify: ")
+	if !strings.Contains(out, "127.0.0.1:5000/headers:1.4.0 has manifest digest") {
+		t.Error(out)
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "dist", "registry", "manifests", "headers", "latest")); err == nil {
+		t.Error("headers:latest is there")
+	}
+	job{Dir: p.dir, Version: "1.4.0"}.fail(t, "choose a new version")
+}
+
 // TestReleases goes through the life of filters in a registry and a storage that
 // are configured: a release, one of a single filter, a back-port, a pre-release.
 func TestReleases(t *testing.T) {
