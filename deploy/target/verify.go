@@ -99,23 +99,19 @@ func findVersion(ctx context.Context, c config.Config, version string, out Outpu
 	if found, err = verify.Version(ctx, opts); err != nil {
 		return nil, err
 	}
-	check, err := checkRecord(filepath.Join(dist, "release.json"), version, opts.Filters, found)
-	if check != nil {
+	if check := checkRecord(filepath.Join(dist, rel.RecordFile), version, opts.Filters, found); check != nil {
 		found.Checks = append(found.Checks, *check)
 	}
-	return found, err
+	return found, nil
 }
 
 // checkRecord compares a release's record with what was found. It is nil if there
 // is none of this version.
-func checkRecord(path, version string, filters []string, found *verify.Release) (*attest.Check, error) {
+func checkRecord(path, version string, filters []string, found *verify.Release) *attest.Check {
 	check := &attest.Check{Subject: path, What: "record", State: attest.OK}
 	record, err := rel.ReadRecord(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err == nil && record.Version != version {
-		return nil, nil
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && record.Version != version) {
+		return nil
 	}
 	var problems []string
 	if err != nil {
@@ -126,7 +122,7 @@ func checkRecord(path, version string, filters []string, found *verify.Release) 
 	if len(problems) > 0 {
 		check.State, check.Detail = attest.Wrong, strings.Join(problems, "; ")
 	}
-	return check, nil
+	return check
 }
 
 // recordProblems names what the record says otherwise than what was found.

@@ -12,6 +12,10 @@ import (
 	"sync"
 	"testing"
 
+	provenance "github.com/in-toto/attestation/go/predicates/provenance/v1"
+	intoto "github.com/in-toto/attestation/go/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -162,8 +166,49 @@ func checkStatement(t *testing.T, envelope, predicateType, manifestDigest, wasmS
 	for _, subject := range s.Subject {
 		sums = append(sums, "sha256:"+subject.Digest["sha256"])
 	}
+	validate(t, e.Payload)
 	if want := []string{manifestDigest, "sha256:" + wasmSHA256}; s.PredicateType != predicateType || !slices.Equal(sums, want) {
 		t.Errorf("statement %s about %v, want %s about %v", s.PredicateType, sums, predicateType, want)
+	}
+}
+
+// validate asks in-toto's own library whether a statement has the form that its
+// specification asks for.
+func validate(t *testing.T, payload []byte) {
+	t.Helper()
+	var statement intoto.Statement
+	if err := protojson.Unmarshal(payload, &statement); err != nil {
+		t.Fatal(err)
+	}
+	if err := statement.Validate(); err != nil {
+		t.Error(err)
+	}
+	if statement.GetPredicateType() != attest.PredicateProvenance {
+		return
+	}
+	data, err := protojson.Marshal(statement.GetPredicate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Strictly: a field that SLSA does not know is an error.
+	var predicate provenance.Provenance
+	if err := protojson.Unmarshal(data, &predicate); err != nil {
+		t.Fatalf("%v in\n%s", err, data)
+	}
+	if err := predicate.Validate(); err != nil {
+		t.Error(err)
+	}
+	named := map[string]string{}
+	for _, dependency := range predicate.GetBuildDefinition().GetResolvedDependencies() {
+		for algorithm, digest := range dependency.GetDigest() {
+			named[algorithm] = digest
+		}
+		if strings.HasPrefix(dependency.GetUri(), "pkg:golang/github.com/tetratelabs/") {
+			named["sdk"] = dependency.GetUri()
+		}
+	}
+	if named["gitCommit"] != published.Release("1.4.0").Revision || named["sdk"] == "" {
+		t.Errorf("it does not name what was built from what: %v", named)
 	}
 }
 

@@ -2,11 +2,18 @@ package signing
 
 import (
 	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 )
@@ -203,6 +210,33 @@ func TestServeRefuses(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if got := ask(t, attest.Request{}); !strings.Contains(got.Error, "asks for nothing") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestKMS signs and verifies with a key that only a KMS has: sigstore's own fake of
+// one, because a real one has an account.
+func TestKMS(t *testing.T) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	ctx := context.WithValue(t.Context(), fake.KmsCtxKey{}, crypto.PrivateKey(private))
+	const key = fake.ReferenceScheme + "filters"
+	signed, err := Sign(ctx, attest.SignRequest{Signer: attest.Signer{Key: key}, Items: signItems(t)})
+	must(t, err)
+	items := []attest.VerifyItem{{ManifestDigest: digest, Bundle: signed.Bundles[0]}}
+	results, err := Verify(ctx, attest.VerifyRequest{Policy: attest.Policy{Key: key}, Items: items})
+	must(t, err)
+	if results[0].Problem != "" {
+		t.Error(results[0].Problem)
+	}
+	// A context without the key is a KMS with another one.
+	results, err = Verify(t.Context(), attest.VerifyRequest{Policy: attest.Policy{Key: key}, Items: items})
+	must(t, err)
+	if results[0].Problem == "" {
+		t.Error("another key is accepted")
+	}
+	got := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: attest.Signer{Key: "nokms://filters"}, Items: signItems(t)}})
+	if !strings.Contains(got.Error, "open key nokms://filters") {
 		t.Errorf("%+v", got)
 	}
 }
