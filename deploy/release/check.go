@@ -71,16 +71,15 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 // taggedCommit is the commit that a git tag stands for; empty if there is no such
 // tag.
 func taggedCommit(ctx context.Context, tag string) (string, error) {
-	list, err := git(ctx, "for-each-ref", "--format=%(objectname) %(*objectname)", "refs/tags/"+tag)
+	// An annotated tag is an object of its own.
+	commit, err := git(ctx, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return "", nil
+	}
 	if err != nil {
 		return "", fmt.Errorf("look for tag %s: %w", tag, err)
 	}
-	// An annotated tag is an object of its own, and the second is its commit.
-	fields := strings.Fields(list)
-	if len(fields) == 0 {
-		return "", nil
-	}
-	return fields[len(fields)-1], nil
+	return strings.TrimSpace(commit), nil
 }
 
 func git(ctx context.Context, args ...string) (string, error) {
@@ -95,7 +94,7 @@ func gitWith(ctx context.Context, env []string, args ...string) (string, error) 
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return "", fmt.Errorf("git %s: %s", args[0], strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
 	}
 	return string(out), err
 }

@@ -102,14 +102,14 @@ func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bo
 func (r *run) summarize(out io.Writer) error {
 	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FILTER\tSIZE\tBEFORE\tWHERE\tDIGEST")
+	fmt.Fprintln(table, "FILTER\tSIZE\tCHANGE\tWHERE\tDIGEST")
 	for _, f := range r.record.Filters {
-		size, before := fmt.Sprint(f.WasmSize), f.change()
+		size, change := fmt.Sprint(f.WasmSize), f.change()
 		for _, m := range f.Manifests {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s:%s\t%s\n", f.Name, size, before, m.Repository, m.Tag, m.ManifestDigest)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s:%s\t%s\n", f.Name, size, change, m.Repository, m.Tag, m.ManifestDigest)
 		}
 		if f.URL != "" {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\twasm sha256 %s\n", f.Name, size, before, f.URL, f.WasmSHA256)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\twasm sha256 %s\n", f.Name, size, change, f.URL, f.WasmSHA256)
 		}
 	}
 	if err := table.Flush(); err != nil {

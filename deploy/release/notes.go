@@ -19,7 +19,7 @@ func (r Record) Notes() string {
 	}
 	fmt.Fprintf(&b, " %s, twice, with the same bytes. Tested in Envoy %s.\n", r.Compiler.GoVersion, strings.Join(r.EnvoyVersions, ", "))
 
-	b.WriteString("\n## Size\n\n| filter | bytes | before |\n|---|--:|--:|\n")
+	b.WriteString("\n## Size\n\n| filter | bytes | change |\n|---|--:|--:|\n")
 	for _, f := range r.Filters {
 		fmt.Fprintf(&b, "| %s | %d | %s |\n", f.Name, f.WasmSize, f.change())
 	}
