@@ -84,13 +84,16 @@ func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed b
 	return fmt.Sprintf("%d of %d objects of this version are published; the rest follows%s", there, wanted, history), false, nil
 }
 
-// lookInStorage counts the modules that are in the storage already. What readers do
-// not see is for the upload to find.
+// lookInStorage counts the modules that are in the storage already. What readers may
+// not see is for the upload to find: a bucket may answer 403 for what is not there.
 func (r *run) lookInStorage(ctx context.Context) (there int, err error) {
 	for _, m := range r.modules {
 		objects, err := storage.Verify(ctx, r.stores.Storage, storage.VerifyOptions{Version: r.version.Original(), Filters: []string{m.Name}})
-		if err != nil {
+		if refusal := new(storage.Refusal); errors.Is(err, storage.ErrNotFound) || errors.As(err, &refusal) {
 			continue
+		}
+		if err != nil {
+			return 0, err
 		}
 		if sum := objects[0].WasmSHA256; sum != m.WasmSHA256 {
 			return 0, &immutable.Conflict{Name: objects[0].URL, Kind: "wasm sha256", Published: sum, Ours: m.WasmSHA256}

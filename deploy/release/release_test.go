@@ -295,6 +295,32 @@ func TestReleases(t *testing.T) {
 	}
 }
 
+// TestLookEarly: what would end a release in the storage is found before anything is
+// pushed.
+func TestLookEarly(t *testing.T) {
+	t.Parallel()
+	p, there := newProject(t), newPlaces(t)
+	p.git(t, "tag", "v1.4.0")
+	j := there.job(p, "1.4.0")
+	j.Public = "http://127.0.0.1:1" // nobody listens there
+	j.fail(t, "step look: verify 1.4.0 at http://127.0.0.1:1")
+
+	// Others released to the storage only.
+	theirs := there.job(p.clone(t), "1.4.0")
+	theirs.Registry, theirs.Different = "", "theirs"
+	theirs.must(t)
+	j.Public = there.public
+	j.fail(t, "step look: "+there.public+"/authtoken/1.4.0/authtoken.wasm exists with wasm sha256")
+	if tags := there.tags(t, "headers"); len(tags) > 0 {
+		t.Errorf("pushed: %v", tags)
+	}
+	// Or their module was changed since.
+	if err := os.WriteFile(filepath.Join(there.storage, "authtoken", "1.4.0", "authtoken.wasm"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j.fail(t, "step look: ")
+}
+
 // TestPlaces releases to a registry alone and to a storage alone.
 func TestPlaces(t *testing.T) {
 	t.Parallel()

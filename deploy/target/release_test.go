@@ -74,7 +74,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestEnvironment(t *testing.T) {
