@@ -7,6 +7,8 @@ import (
 
 	_ "github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm" // holds the callbacks below
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	"github.com/slipway-wasm/slipway/filter/internal/abi"
 )
 
 // The SDK keeps its callbacks unexported in an internal package, because
@@ -74,4 +76,4 @@ func proxyOnResponseTrailers(contextID uint32, numTrailers int) types.Action
 func proxyOnHttpCallResponse(pluginContextID, calloutID uint32, numHeaders, bodySize, numTrailers int)
 
 //go:linkname registerHost github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/internal.RegisterMockWasmHost
-func registerHost(h host) (release func())
+func registerHost(h abi.Host) (release func())
