@@ -25,6 +25,8 @@ type Description struct {
 	Sections []Section `json:"sections"`
 	// Envoys says for every Envoy version whether it loads the module.
 	Envoys []Envoys `json:"envoys"`
+	// Defects are why the module cannot work, although Envoy would load it.
+	Defects []string `json:"defects,omitempty"`
 }
 
 // Envoys is what a run of Envoy versions does with a module.
@@ -68,21 +70,25 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 		Report:     *report,
 		Sections:   list,
 		Envoys:     report.envoys(),
+		Defects:    slices.Clone(report.defects),
 	}
 	d.Compiler = report.compiler(producers(list, contents))
 	return d, nil
 }
 
-// envoys asks each run of versions between which the tables do not differ.
+// envoys asks each run of versions between which the tables do not differ, and
+// joins those that answer alike.
 func (r *Report) envoys() []Envoys {
-	starts := []string{envoyBaseline, envoyGoWASI, envoyFullWASI}
-	runs := make([]Envoys, len(starts))
-	for i, from := range starts {
+	var runs []Envoys
+	for _, from := range []string{envoyBaseline, envoyGoWASI, envoyFullWASI} {
 		reasons := slices.Concat(r.problems, r.lacks(from))
-		runs[i] = Envoys{From: from, Loads: len(reasons) == 0, Reasons: reasons}
-		if i+1 < len(starts) {
-			runs[i].To = before(starts[i+1])
+		if last := len(runs) - 1; last >= 0 {
+			if slices.Equal(runs[last].Reasons, reasons) {
+				continue
+			}
+			runs[last].To = before(from)
 		}
+		runs = append(runs, Envoys{From: from, Loads: len(reasons) == 0, Reasons: reasons})
 	}
 	return runs
 }
@@ -122,8 +128,9 @@ func (r *Report) compiler(made map[string][]string) string {
 	switch {
 	case len(by) > 0:
 		return strings.Join(by, ", ")
-	case r.imports("env", "abort"), r.Exported("__new"), r.Exported("__pin"):
-		// https://www.assemblyscript.org/runtime.html
+	case r.imports("env", "abort"), r.Exported("__new"), r.Exported("__retain"):
+		// https://www.assemblyscript.org/runtime.html and, up to 0.17, its
+		// reference counting
 		return "AssemblyScript"
 	case r.imports("env", "emscripten_notify_memory_growth"), r.Exported("emscripten_stack_get_current"):
 		return "Emscripten"

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"slices"
@@ -55,13 +56,12 @@ func TestDescribe(t *testing.T) {
 	}
 	want := []Envoys{
 		{From: "1.26", To: "1.32", Reasons: []string{"missing import: wasi_snapshot_preview1.sched_yield: Envoy offers it from 1.33 on"}},
-		{From: "1.33", To: "1.38", Loads: true},
-		{From: "1.39", Loads: true},
+		{From: "1.33", Loads: true},
 	}
 	if diff := cmp.Diff(want, d.Envoys); diff != "" {
 		t.Errorf("Envoys (-want +got):\n%s", diff)
 	}
-	if got := d.Envoys[0].Versions() + ", " + d.Envoys[2].Versions(); got != "1.26 to 1.32, 1.39 and later" {
+	if got := d.Envoys[0].Versions() + ", " + d.Envoys[1].Versions(); got != "1.26 to 1.32, 1.33 and later" {
 		t.Errorf("versions are %q", got)
 	}
 
@@ -94,13 +94,40 @@ func TestDescribeAgreesWithCheck(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		report, checkErr := Check(context.Background(), wasm)
-		if last := d.Envoys[len(d.Envoys)-1]; last.Loads != (checkErr == nil) {
-			t.Errorf("%s: %+v, Check says %v", name, last, checkErr)
+		if last := d.Envoys[len(d.Envoys)-1]; (last.Loads && len(d.Defects) == 0) != (checkErr == nil) {
+			t.Errorf("%s: %+v, defects %q, Check says %v", name, last, d.Defects, checkErr)
 		}
 		first := d.Envoys[slices.IndexFunc(append(d.Envoys, Envoys{Loads: true}), func(e Envoys) bool { return e.Loads })%len(d.Envoys)]
 		if checkErr == nil && first.From != report.EnvoyMin {
 			t.Errorf("%s: loads from %s, Check says %s", name, first.From, report.EnvoyMin)
 		}
+	}
+}
+
+// Envoy loads what lacks these exports; AssemblyScript's modules start by
+// themselves.
+func TestDefects(t *testing.T) {
+	t.Parallel()
+	options := wasmtest.Filter()
+	options.Exports = options.Exports[1:] // without _initialize
+	wasm := wasmtest.Encode(options)
+	d, err := Describe(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Envoys) != 1 || !d.Envoys[0].Loads || !slices.Equal(d.Defects, []string{"no export _initialize or _start: the host would not initialize the module"}) {
+		t.Errorf("Envoys %+v, defects %q", d.Envoys, d.Defects)
+	}
+	// The start section, with the function that has no parameters, goes between the
+	// exports and the code.
+	code := bytes.LastIndex(wasm, []byte("proxy_on_context_create"))
+	code += bytes.IndexByte(wasm[code:], sectionCode)
+	started := slices.Concat(wasm[:code], []byte{sectionStart, 1, 0}, wasm[code:])
+	if d, err = Describe(t.Context(), started); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Defects) > 0 {
+		t.Errorf("with a start function: defects %q", d.Defects)
 	}
 }
 

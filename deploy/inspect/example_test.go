@@ -60,8 +60,7 @@ func ExampleDescribe() {
 	}
 	// Output:
 	// 1.26 to 1.32 false [missing import: wasi_snapshot_preview1.sched_yield: Envoy offers it from 1.33 on]
-	// 1.33 to 1.38 true []
-	// 1.39 and later true []
+	// 1.33 and later true []
 }
 
 // File looks at a module that was checked before, without holding it in memory.

@@ -42,7 +42,8 @@ type Report struct {
 	Imports []Function `json:"imports"`
 	Exports []Function `json:"exports"`
 
-	problems []string
+	problems []string // why Envoy would not load it
+	defects  []string // why it could not work, although Envoy would load it
 }
 
 // Exported reports whether the module exports a function of that name.
@@ -50,23 +51,23 @@ func (r *Report) Exported(name string) bool {
 	return slices.ContainsFunc(r.Exports, func(f Function) bool { return f.Name == name })
 }
 
-// Problems lists why Envoy would not load the module, one line each; it is empty
-// for a module that loads.
-func (r *Report) Problems() []string { return slices.Clone(r.problems) }
+// Problems lists why Envoy would not load the module, or would have no use for it,
+// one line each; it is empty for a module that loads and can work.
+func (r *Report) Problems() []string { return slices.Concat(r.problems, r.defects) }
 
 // ErrWouldNotLoad is in the chain of every error that Check returns for a valid
-// module that Envoy would refuse.
+// module that Envoy would refuse, or could make no use of.
 var ErrWouldNotLoad = errors.New("envoy would not load the module")
 
 // Check inspects a module and returns an error that names every import or export
-// at fault if Envoy would not load it.
+// at fault if Envoy would not load it, or could make no use of it.
 func Check(ctx context.Context, wasm []byte) (*Report, error) {
 	report, err := Module(ctx, wasm)
 	if err != nil {
 		return nil, err
 	}
-	if len(report.problems) > 0 {
-		return report, fmt.Errorf("%w: %s", ErrWouldNotLoad, strings.Join(report.problems, "; "))
+	if problems := report.Problems(); len(problems) > 0 {
+		return report, fmt.Errorf("%w: %s", ErrWouldNotLoad, strings.Join(problems, "; "))
 	}
 	return report, nil
 }
@@ -88,9 +89,14 @@ func Module(ctx context.Context, wasm []byte) (*Report, error) {
 	r.Imports, r.Exports = listed(imports), listed(exports)
 	r.checkABI()
 	r.checkImports(imports)
-	r.checkExports(exports)
+	list, _, err := sections(wasm)
+	if err != nil {
+		return nil, fmt.Errorf("inspect module: %w", err)
+	}
+	starts := slices.ContainsFunc(list, func(s Section) bool { return s.Name == sectionNames[sectionStart] })
+	r.checkExports(exports, starts)
 	if _, ok := module.ExportedMemories()["memory"]; !ok {
-		r.problem(`no export "memory": the host cannot reach the module's memory`)
+		r.defects = append(r.defects, `no export "memory": the host cannot reach the module's memory`)
 	}
 	return r, nil
 }
@@ -212,7 +218,9 @@ func (r *Report) checkImports(imports []function) {
 	}
 }
 
-func (r *Report) checkExports(exports []function) {
+// checkExports looks for what Envoy calls. starts says that the module has a start
+// function, which runs by itself.
+func (r *Report) checkExports(exports []function, starts bool) {
 	for _, f := range exports {
 		want, known := callbacks[f.name]
 		if other, ok := callbacksABI01[f.name]; ok && r.ABI == "0.1.0" {
@@ -222,17 +230,14 @@ func (r *Report) checkExports(exports []function) {
 			r.problem("export %s has type %s, Envoy calls it as %s", f.name, f.text(), textOf(want))
 		}
 	}
-	for _, required := range []struct {
-		anyOf []string
-		why   string
-	}{
-		{[]string{"_initialize", "_start"}, "the host would not initialize the module"},
-		{[]string{"proxy_on_memory_allocate", "malloc"}, "the host cannot hand data to the module"},
-		{[]string{"proxy_on_context_create"}, "the host could create no context"},
-	} {
-		if !slices.ContainsFunc(required.anyOf, r.Exported) {
-			r.problem("no export %s: %s", strings.Join(required.anyOf, " or "), required.why)
-		}
+	if !r.Exported("proxy_on_memory_allocate") && !r.Exported("malloc") {
+		r.problem("no export proxy_on_memory_allocate or malloc: the host cannot hand data to the module")
+	}
+	if !r.Exported("_initialize") && !r.Exported("_start") && !starts {
+		r.defects = append(r.defects, "no export _initialize or _start: the host would not initialize the module")
+	}
+	if !r.Exported("proxy_on_context_create") {
+		r.defects = append(r.defects, "no export proxy_on_context_create: the host could create no context")
 	}
 }
 

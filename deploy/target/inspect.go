@@ -141,6 +141,9 @@ func (i *Inspection) text(w io.Writer) error {
 					row("Envoy "+e.Versions(), "no", reason)
 				}
 			}
+			for _, defect := range i.Defects {
+				row("but cannot work", "", defect)
+			}
 		}),
 		section(w, "Is taken by (Istio and Envoy Gateway load it if their proxy is such an Envoy)"), table(func(row func(...string)) {
 			for _, v := range i.Consumers {

@@ -33,7 +33,7 @@ func TestInspect(t *testing.T) {
 			t.Errorf("%s: annotations %v", what, i.Registry.Annotations)
 		}
 		text := run(t, func(o Output) error { return Inspect(t.Context(), config.Config{}, what, o) })
-		for _, want := range []string{what + "\n", sum, "proxy-wasm ABI  0.2.0", "\nSections\n", "proxy_on_context_create", "Envoy 1.26 to 1.32    yes", "accepts"} {
+		for _, want := range []string{what + "\n", sum, "proxy-wasm ABI  0.2.0", "\nSections\n", "proxy_on_context_create", "Envoy 1.26 and later  yes", "accepts"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is missing in\n%s", what, want, text)
 			}
