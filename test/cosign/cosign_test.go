@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/sigstore/virtual"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/test/distribution"
@@ -209,6 +210,47 @@ func validate(t *testing.T, payload []byte) {
 	}
 	if named["gitCommit"] != published.Release("1.4.0").Revision || named["sdk"] == "" {
 		t.Errorf("it does not name what was built from what: %v", named)
+	}
+}
+
+// TestCosignAcceptsKeyless runs the README's other commands on what a job of GitHub
+// Actions signs, with a virtual sigstore in the place of the public one.
+func TestCosignAcceptsKeyless(t *testing.T) {
+	v := virtual.Start(t)
+	filter := published.Filter(t, "headers", "hello")
+	for name, address := range map[string]string{
+		"distribution, without the referrers API": distribution.Start(t, distribution.Options{}),
+		"go-containerregistry, with it":           startEmbedded(t),
+	} {
+		r := published.Push(t, address, "1.4.0", nil, filter)
+		opts := options(r, "", filter)
+		opts.Signer = v.Signer
+		if _, err := attest.Sign(t.Context(), opts); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		accepts := func(command, identity, repository string, more ...string) bool {
+			args := append([]string{
+				command, "--trusted-root=" + v.TrustedRoot, "--certificate-identity=" + identity,
+				"--certificate-oidc-issuer=" + virtual.Issuer, "--certificate-github-workflow-repository=" + repository,
+				"--insecure-ignore-sct", // the virtual sigstore has no log of certificates
+			}, more...)
+			_, err := cosign(t, append(args, address+"/acme/headers:1.4.0")...)
+			return err == nil
+		}
+		if !accepts("verify", virtual.Identity, "acme/filters") {
+			t.Errorf("%s: cosign refuses what a job signed", name)
+		}
+		if !accepts("verify-attestation", virtual.Identity, "acme/filters", "--type=slsaprovenance1") {
+			t.Errorf("%s: cosign refuses its provenance", name)
+		}
+		if accepts("verify", virtual.Identity+"x", "acme/filters") || accepts("verify", virtual.Identity, "evil/filters") {
+			t.Errorf("%s: cosign accepts another identity or repository", name)
+		}
+		policy := attest.Policy{Identity: virtual.Identity, Issuer: virtual.Issuer, Repository: virtual.Repository, TrustedRoot: v.TrustedRoot}
+		checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: "1.4.0", Policy: policy})
+		if err != nil || attest.Failed(checks) != nil {
+			t.Errorf("%s: %v, %v", name, err, attest.Failed(checks))
+		}
 	}
 }
 

@@ -2,13 +2,17 @@ module github.com/slipway-wasm/slipway/test/cosign
 
 go 1.26.2
 
-replace github.com/slipway-wasm/slipway => ../..
+replace (
+	github.com/slipway-wasm/slipway => ../..
+	github.com/slipway-wasm/slipway/deploy/attest/sigstore => ../../deploy/attest/sigstore
+)
 
 tool github.com/sigstore/cosign/v3/cmd/cosign
 
 require (
 	github.com/in-toto/attestation v1.2.0
 	github.com/slipway-wasm/slipway v0.0.0-00010101000000-000000000000
+	github.com/slipway-wasm/slipway/deploy/attest/sigstore v0.0.0-00010101000000-000000000000
 	google.golang.org/protobuf v1.36.12
 )
 

@@ -16,6 +16,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/sigstore/virtual"
 )
 
 const digest = "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
@@ -41,7 +42,7 @@ func ask(t *testing.T, request attest.Request) attest.Response {
 	must(t, err)
 	var output bytes.Buffer
 	must(t, Serve(t.Context(), bytes.NewReader(input), &output))
-	for _, secret := range []string{requestSecret, idToken} {
+	for _, secret := range []string{virtual.RequestSecret, virtual.IDToken} {
 		if strings.Contains(output.String(), secret) {
 			t.Errorf("the answer holds a secret: %s", output.String())
 		}
@@ -72,21 +73,21 @@ func verifyOne(t *testing.T, policy attest.Policy, digest string, bundle json.Ra
 // TestKeyless signs as a job of GitHub Actions does, from the request for an
 // identity to the entry in the log, and accepts exactly that identity.
 func TestKeyless(t *testing.T) {
-	v := startVirtual(t)
-	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.signer, Items: signItems(t)}})
+	v := virtual.Start(t)
+	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Items: signItems(t)}})
 	if signed.Error != "" || len(signed.Bundles) != 2 || signed.PublicKey != "" {
 		t.Fatalf("%+v", signed)
 	}
-	if v.certificates != 1 || v.entries != 2 {
-		t.Errorf("%d certificates and %d entries for two statements", v.certificates, v.entries)
+	if v.Certificates != 1 || v.Entries != 2 {
+		t.Errorf("%d certificates and %d entries for two statements", v.Certificates, v.Entries)
 	}
-	good := attest.Policy{Identity: identity, Issuer: issuer, Repository: repository, TrustedRoot: v.trusted}
+	good := attest.Policy{Identity: virtual.Identity, Issuer: virtual.Issuer, Repository: virtual.Repository, TrustedRoot: v.TrustedRoot}
 	with := func(change func(*attest.Policy)) attest.Policy {
 		p := good
 		change(&p)
 		return p
 	}
-	other := startVirtual(t)
+	other := virtual.Start(t)
 	for name, c := range map[string]struct {
 		policy attest.Policy
 		digest string
@@ -94,19 +95,19 @@ func TestKeyless(t *testing.T) {
 	}{
 		"good":               {good, digest, ""},
 		"any repository":     {with(func(p *attest.Policy) { p.Repository = "" }), digest, ""},
-		"other identity":     {with(func(p *attest.Policy) { p.Identity = strings.Replace(identity, "v2", "v3", 1) }), digest, "no matching CertificateIdentity"},
-		"identity's prefix":  {with(func(p *attest.Policy) { p.Identity = identity[:len(identity)-1] }), digest, "no matching CertificateIdentity"},
+		"other identity":     {with(func(p *attest.Policy) { p.Identity = strings.Replace(virtual.Identity, "v2", "v3", 1) }), digest, "no matching CertificateIdentity"},
+		"identity's prefix":  {with(func(p *attest.Policy) { p.Identity = virtual.Identity[:len(virtual.Identity)-1] }), digest, "no matching CertificateIdentity"},
 		"other issuer":       {with(func(p *attest.Policy) { p.Issuer = "https://gitlab.com" }), digest, "no matching CertificateIdentity"},
 		"other repository":   {with(func(p *attest.Policy) { p.Repository = "https://github.com/evil/filters" }), digest, "no matching CertificateIdentity"},
-		"other sigstore":     {with(func(p *attest.Policy) { p.TrustedRoot = other.trusted }), digest, "verif"},
-		"no certificate log": {with(func(p *attest.Policy) { p.TrustedRoot = v.withCT }), digest, "SCT"},
+		"other sigstore":     {with(func(p *attest.Policy) { p.TrustedRoot = other.TrustedRoot }), digest, "verif"},
+		"no certificate log": {with(func(p *attest.Policy) { p.TrustedRoot = v.TrustedRootWithCT }), digest, "SCT"},
 		"other manifest":     {good, "sha256:" + strings.Repeat("0", 64), "digest"},
 		"no issuer":          {with(func(p *attest.Policy) { p.Issuer = "" }), digest, "VERIFY_IDENTITY and VERIFY_ISSUER"},
 		"key and identity":   {with(func(p *attest.Policy) { p.Key = "cosign.pub" }), digest, "VERIFY_KEY is for"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := verifyOne(t, c.policy, c.digest, signed.Bundles[0])
-			if c.want == "" && (got.Problem != "" || !strings.Contains(got.Signer, identity) || len(got.Statement) == 0) {
+			if c.want == "" && (got.Problem != "" || !strings.Contains(got.Signer, virtual.Identity) || len(got.Statement) == 0) {
 				t.Errorf("%+v", got)
 			}
 			if c.want != "" && (!strings.Contains(got.Problem, c.want) || got.Statement != nil) {
@@ -118,14 +119,14 @@ func TestKeyless(t *testing.T) {
 
 // TestKeylessTwice signs again only what nobody signed whom the policy accepts.
 func TestKeylessTwice(t *testing.T) {
-	v := startVirtual(t)
+	v := virtual.Start(t)
 	items := signItems(t)
-	first := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.signer, Items: items[:1]}})
+	first := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Items: items[:1]}})
 	for i := range items {
 		items[i].Existing = first.Bundles
 	}
-	policy := attest.Policy{Identity: identity, Issuer: issuer, TrustedRoot: v.trusted}
-	again := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.signer, Policy: policy, Items: items}})
+	policy := attest.Policy{Identity: virtual.Identity, Issuer: virtual.Issuer, TrustedRoot: v.TrustedRoot}
+	again := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Policy: policy, Items: items}})
 	if again.Error != "" || string(again.Bundles[0]) != "null" || string(again.Bundles[1]) == "null" {
 		t.Errorf("%s %.100s %.100s", again.Error, again.Bundles[0], again.Bundles[1])
 	}
@@ -133,7 +134,7 @@ func TestKeylessTwice(t *testing.T) {
 
 // TestKeylessRefusals: each error says what to do.
 func TestKeylessRefusals(t *testing.T) {
-	v := startVirtual(t)
+	v := virtual.Start(t)
 	for name, c := range map[string]struct {
 		change func(t *testing.T, s *attest.Signer)
 		want   string
@@ -147,7 +148,7 @@ func TestKeylessRefusals(t *testing.T) {
 		"refused by Fulcio": {func(_ *testing.T, s *attest.Signer) { s.FulcioURL += "/elsewhere" }, "get a certificate from Fulcio"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			signer := v.signer
+			signer := v.Signer
 			c.change(t, &signer)
 			got := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: signer, Items: signItems(t)}})
 			if !strings.Contains(got.Error, c.want) || len(got.Bundles) > 0 {
@@ -238,5 +239,12 @@ func TestKMS(t *testing.T) {
 	got := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: attest.Signer{Key: "nokms://filters"}, Items: signItems(t)}})
 	if !strings.Contains(got.Error, "open key nokms://filters") {
 		t.Errorf("%+v", got)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

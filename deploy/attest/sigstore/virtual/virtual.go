@@ -1,4 +1,7 @@
-package signing
+// Package virtual is GitHub Actions' identity service, Fulcio and Rekor as servers in
+// a test: with the APIs of the real ones, and sigstore-go's virtual certificate
+// authority and log behind them.
+package virtual
 
 import (
 	"context"
@@ -32,32 +35,36 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 )
 
-// What the virtual GitHub Actions says about the job that runs.
+// What the identity service says about the job that runs.
 const (
 	workflowRef = "acme/pipeline/.github/workflows/release.yml@refs/tags/v2"
-	identity    = "https://github.com/" + workflowRef
-	repository  = "https://github.com/acme/filters"
-	issuer      = "https://token.actions.githubusercontent.com"
+	// Identity is the workflow's, and Issuer who vouches for it.
+	Identity = "https://github.com/" + workflowRef
+	Issuer   = "https://token.actions.githubusercontent.com"
+	// Repository is the one whose run calls the workflow.
+	Repository = "https://github.com/acme/filters"
 )
 
-// The secrets of a job: none of them may be seen anywhere.
-const requestSecret = "request-s3cret"
+// RequestSecret and IDToken are the secrets of a job: neither may be seen anywhere.
+const RequestSecret = "request-s3cret"
 
-var idToken = "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+issuer+`","sub":"repo:acme/filters:ref:refs/tags/v1.4.0","aud":"sigstore","job_workflow_ref":"`+workflowRef+`"}`)) + ".c2lnbmF0dXJl"
+// IDToken is what the identity service hands out.
+var IDToken = "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+Issuer+`","sub":"repo:acme/filters:ref:refs/tags/v1.4.0","aud":"sigstore","job_workflow_ref":"`+workflowRef+`"}`)) + ".c2lnbmF0dXJl"
 
-// virtualSigstore is Fulcio, Rekor and GitHub's identity service as servers: with
-// the APIs of the real ones, and sigstore-go's virtual certificate authority and
-// log behind them.
-type virtualSigstore struct {
-	signer attest.Signer
-	// trusted and withCT are files with trusted roots: of it, and of it with a log
-	// of certificates that knows nothing of them.
-	trusted, withCT string
-	certificates    int // how many Fulcio has handed out
-	entries         int // how many are in Rekor
+// Sigstore is what was started.
+type Sigstore struct {
+	// Signer signs there.
+	Signer attest.Signer
+	// TrustedRoot is the file that trusts it. TrustedRootWithCT also wants
+	// certificates to be in a log, which they are not.
+	TrustedRoot, TrustedRootWithCT string
+	// Certificates counts what Fulcio handed out, and Entries what is in Rekor.
+	Certificates, Entries int
 }
 
-func startVirtual(t *testing.T) *virtualSigstore {
+// Start starts it until the test ends, and sets the environment of a job of GitHub
+// Actions with the permission to ask for an identity.
+func Start(t *testing.T) *Sigstore {
 	t.Helper()
 	sigstore, err := ca.NewVirtualSigstore()
 	must(t, err)
@@ -65,7 +72,7 @@ func startVirtual(t *testing.T) *virtualSigstore {
 	must(t, err)
 	intermediate, intermediateKey, err := ca.GenerateFulcioIntermediate(rootCert, rootKey)
 	must(t, err)
-	v := &virtualSigstore{}
+	v := &Sigstore{}
 
 	fulcio := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var request struct {
@@ -74,7 +81,7 @@ func startVirtual(t *testing.T) *virtualSigstore {
 				ProofOfPossession []byte
 			}
 		}
-		if r.URL.Path != "/api/v2/signingCert" || r.Header.Get("Authorization") != "Bearer "+idToken || json.NewDecoder(r.Body).Decode(&request) != nil {
+		if r.URL.Path != "/api/v2/signingCert" || r.Header.Get("Authorization") != "Bearer "+IDToken || json.NewDecoder(r.Body).Decode(&request) != nil {
 			http.Error(w, "refused", http.StatusUnauthorized)
 			return
 		}
@@ -85,7 +92,7 @@ func startVirtual(t *testing.T) *virtualSigstore {
 			http.Error(w, "no proof of possession", http.StatusBadRequest)
 			return
 		}
-		v.certificates++
+		v.Certificates++
 		chain := []string{leaf(t, public, intermediate, intermediateKey), certificatePEM(intermediate.Raw), certificatePEM(rootCert.Raw)}
 		answer := map[string]any{"signedCertificateEmbeddedSct": map[string]any{"chain": map[string]any{"certificates": chain}}}
 		_ = json.NewEncoder(w).Encode(answer)
@@ -107,7 +114,7 @@ func startVirtual(t *testing.T) *virtualSigstore {
 		must(t, err)
 		proof, err := sigstore.GetInclusionProof(body)
 		must(t, err)
-		v.entries++
+		v.Entries++
 		sum := sha256.Sum256(body)
 		uuid := hex.EncodeToString(sum[:])
 		w.Header().Set("Content-Type", "application/json")
@@ -122,15 +129,15 @@ func startVirtual(t *testing.T) *virtualSigstore {
 	t.Cleanup(rekor.Close)
 
 	actions := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "bearer "+requestSecret || r.URL.Query().Get("audience") != "sigstore" || r.URL.Query().Get("run") != "7" {
+		if r.Header.Get("Authorization") != "bearer "+RequestSecret || r.URL.Query().Get("audience") != "sigstore" || r.URL.Query().Get("run") != "7" {
 			http.Error(w, "refused", http.StatusForbidden)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"value": idToken})
+		_ = json.NewEncoder(w).Encode(map[string]string{"value": IDToken})
 	}))
 	t.Cleanup(actions.Close)
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", actions.URL+"/token?run=7")
-	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", requestSecret)
+	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", RequestSecret)
 
 	authority := &root.FulcioCertificateAuthority{
 		Root: rootCert, Intermediates: []*x509.Certificate{intermediate}, URI: fulcio.URL,
@@ -145,9 +152,9 @@ func startVirtual(t *testing.T) *virtualSigstore {
 		must(t, os.WriteFile(path, data, 0o600))
 		return path
 	}
-	v.trusted = write("trusted_root.json", nil)
-	v.withCT = write("trusted_root_ct.json", logs(t, sigstore.CTLogs()))
-	v.signer = attest.Signer{FulcioURL: fulcio.URL, RekorURL: rekor.URL, TrustedRoot: v.trusted}
+	v.TrustedRoot = write("trusted_root.json", nil)
+	v.TrustedRootWithCT = write("trusted_root_ct.json", logs(t, sigstore.CTLogs()))
+	v.Signer = attest.Signer{FulcioURL: fulcio.URL, RekorURL: rekor.URL, TrustedRoot: v.TrustedRoot}
 	return v
 }
 
@@ -167,13 +174,15 @@ func logs(t *testing.T, all map[string]*root.TransparencyLog) map[string]*root.T
 // Reference: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
 func leaf(t *testing.T, public crypto.PublicKey, parent *x509.Certificate, key crypto.Signer) string {
 	t.Helper()
-	san, err := url.Parse(identity)
+	san, err := url.Parse(Identity)
 	must(t, err)
 	extension := func(arc int, value string) pkix.Extension {
 		der, err := asn1.MarshalWithParams(value, "utf8")
 		must(t, err)
 		return pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, arc}, Value: der}
 	}
+	// Its first extensions are not DER.
+	workflowRepository := pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, 5}, Value: []byte("acme/filters")}
 	template := &x509.Certificate{
 		SerialNumber:    big.NewInt(7),
 		URIs:            []*url.URL{san},
@@ -181,7 +190,7 @@ func leaf(t *testing.T, public crypto.PublicKey, parent *x509.Certificate, key c
 		NotAfter:        time.Now().Add(10 * time.Minute),
 		KeyUsage:        x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
-		ExtraExtensions: []pkix.Extension{extension(8, issuer), extension(12, repository)},
+		ExtraExtensions: []pkix.Extension{extension(8, Issuer), extension(12, Repository), workflowRepository},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	must(t, err)
