@@ -117,6 +117,23 @@ func TestKeyless(t *testing.T) {
 	}
 }
 
+// TestKeylessWithoutLog: a certificate lasts minutes, and without a log nobody knows
+// when it signed.
+func TestKeylessWithoutLog(t *testing.T) {
+	v := virtual.Start(t)
+	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Items: signItems(t)[:1]}})
+	var bundle map[string]any
+	must(t, json.Unmarshal(signed.Bundles[0], &bundle))
+	material := bundle["verificationMaterial"].(map[string]any)
+	delete(material, "tlogEntries")
+	data, err := json.Marshal(bundle)
+	must(t, err)
+	policy := attest.Policy{Identity: virtual.Identity, Issuer: virtual.Issuer, TrustedRoot: v.TrustedRoot}
+	if got := verifyOne(t, policy, digest, data); !strings.Contains(got.Problem, "log") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestKeylessTwice signs again only what nobody signed whom the policy accepts.
 func TestKeylessTwice(t *testing.T) {
 	v := virtual.Start(t)

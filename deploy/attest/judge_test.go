@@ -1,0 +1,129 @@
+package attest
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+const (
+	manifestDigest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	wasmSHA256     = "2222222222222222222222222222222222222222222222222222222222222222"
+	revision       = "0123456789abcdef0123456789abcdef01234567"
+)
+
+// signedFacts are a manifest and what was said about it, for tests of what a
+// signature cannot tell: that the signer says something else than the manifest.
+type signedFacts struct {
+	evidence   evidence
+	statements []SignItem // in the order of predicates
+}
+
+func newFacts(t *testing.T) signedFacts {
+	t.Helper()
+	record := build.Record{
+		Name: "headers", WasmSHA256: wasmSHA256,
+		Compiler: build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
+		Modules:  []build.GoModule{{Path: "github.com/acme/filters"}, {Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"}},
+	}
+	m := oci.Manifest{
+		Reference:      oci.Reference{Repository: "ghcr.io/acme/filters/headers", Tag: "1.4.0"},
+		ManifestDigest: manifestDigest,
+		Annotations:    map[string]string{oci.AnnotationWasmSHA256: wasmSHA256, ocispec.AnnotationRevision: revision},
+	}
+	items, err := statements(Filter{Filter: oci.Filter{Module: build.Module{Record: record}}}, m, SignOptions{
+		Release: oci.Release{Version: "1.4.0", Revision: revision, Source: "https://github.com/acme/filters"},
+		Builder: Builder{ID: LocalBuilder},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signedFacts{evidence{filter: "headers", version: "1.4.0", manifest: m}, items}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	f := newFacts(t)
+	for i, item := range f.statements {
+		if err := f.evidence.judge(VerifyResult{Statement: item.Statement}); err != nil {
+			t.Errorf("%s: %v", predicates[i].name, err)
+		}
+	}
+	// All of these are signed, as far as judge knows.
+	for name, c := range map[string]struct {
+		predicate int
+		old, new  string
+		want      string
+	}{
+		"no statement":           {0, `"_type":"https://in-toto.io/Statement/v1"`, `"_type":"https://in-toto.io/Statement/v0.1"`, "a statement of type"},
+		"signature's subject":    {0, manifestDigest[7:], strings.Repeat("0", 64), "about another manifest"},
+		"provenance's subject":   {1, manifestDigest[7:], strings.Repeat("0", 64), "about another manifest"},
+		"provenance's module":    {1, wasmSHA256, strings.Repeat("0", 64), "not about the module"},
+		"provenance's commit":    {1, revision, strings.Repeat("0", 40), "does not name the commit " + revision},
+		"provenance's version":   {1, `"version":"1.4.0"`, `"version":"1.3.0"`, "it is of headers 1.3.0"},
+		"provenance's filter":    {1, `"filter":"headers"`, `"filter":"authtoken"`, "it is of authtoken 1.4.0"},
+		"provenance's type":      {1, BuildType, "https://example.com/build", "its build type"},
+		"provenance's builder":   {1, LocalBuilder, "", "no builder"},
+		"bill's subject":         {2, manifestDigest[7:], strings.Repeat("0", 64), "about another manifest"},
+		"bill's version":         {2, `"name":"headers","version":"1.4.0"`, `"name":"headers","version":"1.3.0"`, `it is of "headers" "1.3.0"`},
+		"bill's module":          {2, `"content":"` + wasmSHA256, `"content":"` + strings.Repeat("0", 64), "not of the module"},
+		"no bill":                {2, `"metadata":{`, `"metadata":[],"other":{`, "read the bill of materials"},
+		"a predicate of no kind": {1, `"buildDefinition":{`, `"buildDefinition":[],"other":{`, "read the provenance"},
+	} {
+		statement := string(f.statements[c.predicate].Statement)
+		if !strings.Contains(statement, c.old) {
+			t.Fatalf("%s: %s is not in\n%s", name, c.old, statement)
+		}
+		err := f.evidence.judge(VerifyResult{Statement: []byte(strings.ReplaceAll(statement, c.old, c.new))})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestProvenance: it names everything that decided the module's bytes, and a
+// checkout that was changed has no commit to name.
+func TestProvenance(t *testing.T) {
+	t.Parallel()
+	var s Statement
+	var p provenance
+	if err := json.Unmarshal(newFacts(t).statements[1].Statement, &s); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(s.Predicate, &p); err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		named = append(named, d.URI+" "+d.Digest["gitCommit"])
+	}
+	want := "git+https://github.com/acme/filters " + revision + ",pkg:generic/tinygo@0.33.0 ,pkg:golang/std@1.22.12 ,pkg:golang/github.com/tetratelabs/proxy-wasm-go-sdk@v0.24.0 "
+	if got := strings.Join(named, ","); got != want {
+		t.Errorf("it names %s\nwant %s", got, want)
+	}
+	changed := commit(oci.Release{Revision: revision + "-dirty", Source: "https://github.com/acme/filters"})
+	if len(changed.Digest) > 0 || changed.Annotations["revision"] != revision+"-dirty" {
+		t.Errorf("a changed checkout is %+v", changed)
+	}
+}
+
+// TestGoSum reads the sums of the repository's own filters.
+func TestGoSum(t *testing.T) {
+	t.Parallel()
+	sums, err := goSum("../../filter/headers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// h1:Xuwzknb4+OHBSYFXif0aBdV0F4MShL8L5YYFda9uUIs= in go.sum.
+	if got := sums["github.com/tetratelabs/proxy-wasm-go-sdk v0.24.0"]; got != "5eec339276f8f8e1c149815789fd1a05d57417831284bf0be5860575af6e508b" {
+		t.Errorf("the SDK's sum is %q", got)
+	}
+	if none, err := goSum(""); len(none) > 0 || err != nil {
+		t.Errorf("%v, %v", none, err)
+	}
+}
