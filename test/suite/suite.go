@@ -28,7 +28,7 @@ type Options struct {
 	// Root is the repository's folder. Default: ".".
 	Root string
 	// Dist is the folder with the built filters, for the tests that run compiled
-	// modules. Required for Test.
+	// modules. Required for Test and Mesh.
 	Dist string
 	// RefuseSkips makes a skipped test an error, as continuous integration wants.
 	RefuseSkips bool
@@ -182,7 +182,20 @@ func Mesh(ctx context.Context, opts Options) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("mesh: Istio's agent is made for Linux, and this is %s; run it in a Linux container or virtual machine", runtime.GOOS)
 	}
-	return whole(ctx, opts, "mesh", "test/mesh", "test", "-count=1", "-timeout=30m")
+	dist, err := filepath.Abs(opts.Dist)
+	if err != nil {
+		return fmt.Errorf("mesh: %w", err)
+	}
+	// The binary is kept: to link Istio takes longer than to play, and "go test"
+	// would do it each time.
+	binary := filepath.Join(dist, "mesh.test")
+	const folder = "test/mesh"
+	if err := whole(ctx, opts, "mesh", folder, "test", "-c", "-ldflags=-s -w", "-o", binary); err != nil {
+		return err
+	}
+	cmd := command(ctx, opts, folder)
+	cmd.Path, cmd.Args = binary, []string{binary, "-test.timeout=30m"}
+	return wait(cmd, "mesh")
 }
 
 // Run runs one filter in real Envoy in front of a small backend, until it is
@@ -213,10 +226,14 @@ func Doctor(ctx context.Context, opts Options) error {
 	return whole(ctx, opts, "doctor", ".", "run", "./test/doctor")
 }
 
-// whole runs the go command for a whole system, which has proxies to stop when it
-// is interrupted: killed, it could not.
+// whole runs the go command for a whole system.
 func whole(ctx context.Context, opts Options, step, folder string, args ...string) error {
-	cmd := command(ctx, opts, folder, args...)
+	return wait(command(ctx, opts, folder, args...), step)
+}
+
+// wait runs a command that has proxies to stop when it is interrupted: killed, it
+// could not.
+func wait(cmd *exec.Cmd, step string) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
