@@ -10,5 +10,5 @@ import (
 func ExampleNew() {
 	_, err := scaffold.New(scaffold.NewOptions{Name: "My_Filter", Dir: "../../filter"})
 	fmt.Println(err)
-	// Output: new filter "My_Filter": filter name "My_Filter": it has capital letters, which an OCI repository and a Kubernetes name may not have; write my_filter
+	// Output: new filter: filter name "My_Filter": it has capital letters, which an OCI repository and a Kubernetes name may not have; write my_filter
 }

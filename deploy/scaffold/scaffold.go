@@ -52,7 +52,7 @@ var ErrExists = errors.New("exists already")
 func New(opts NewOptions) ([]string, error) {
 	files, err := write(opts)
 	if err != nil {
-		return nil, fmt.Errorf("new filter %q: %w", opts.Name, err)
+		return nil, fmt.Errorf("new filter: %w", err)
 	}
 	return files, nil
 }
@@ -62,7 +62,7 @@ func write(opts NewOptions) ([]string, error) {
 		return nil, err
 	}
 	if why, ok := taken[opts.Name]; ok {
-		return nil, fmt.Errorf("the name is taken: %s; choose another one", why)
+		return nil, fmt.Errorf("filter name %q: it is taken: %s; choose another one", opts.Name, why)
 	}
 	if opts.Dir == "" {
 		opts.Dir = "filter"

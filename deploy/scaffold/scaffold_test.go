@@ -104,7 +104,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"":                      `new filter "": filter name "": it is empty`,
+		"":                      `new filter: filter name "": it is empty`,
 		"Hello":                 "capital letters, which an OCI repository and a Kubernetes name may not have; write hello",
 		"2fa":                   "does not start with a letter, as a Kubernetes name must (RFC 1035)",
 		"-a":                    "does not start with a letter",
@@ -112,9 +112,9 @@ func TestNewRefuses(t *testing.T) {
 		"my_filter":             "other characters than a-z, 0-9 and hyphens, which are all that a Kubernetes name may have",
 		"../evil":               "other characters",
 		strings.Repeat("a", 41): "has 41 characters; use at most 40",
-		"internal":              "the name is taken: Go keeps folders of that name",
-		"gohost":                "the name is taken: it is the bridge",
-		"testdata":              "the name is taken: the go command passes over",
+		"internal":              `"internal": it is taken: Go keeps folders of that name`,
+		"gohost":                "it is taken: it is the bridge",
+		"testdata":              "it is taken: the go command passes over",
 		"afile":                 "afile exists already; choose another name",
 	} {
 		if _, err := scaffold.New(scaffold.NewOptions{Name: name, Dir: dir}); err == nil || !strings.Contains(err.Error(), want) {

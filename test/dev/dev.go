@@ -306,7 +306,7 @@ func (s *session) build(ctx context.Context, began time.Time) (time.Time, error)
 		return time.Time{}, err
 	}
 	built := time.Now()
-	s.view.say(color.FgGreen, "built", "in %s by %s %s, %d bytes", seconds(built.Sub(began)), module.Compiler.Name, module.Compiler.Version, module.Size)
+	s.view.say(color.FgGreen, "built", "in %s by %s %s, %d bytes; Envoy loads it", seconds(built.Sub(began)), module.Compiler.Name, module.Compiler.Version, module.Size)
 	if err := os.MkdirAll(filepath.Dir(s.discoveryFile()), 0o755); err != nil {
 		return time.Time{}, err
 	}

@@ -90,6 +90,9 @@ func (v *view) envoy(line string) {
 		fmt.Fprintf(v.out, "%s %s %s %s\n", at, v.level(level), v.paint(fmt.Sprintf("%-5s", v.context(thread)), color.FgCyan), message)
 		return
 	}
+	if strings.HasPrefix(text, "caught SIG") { // Ctrl-C reaches Envoy too
+		return
+	}
 	if v.serving && (level == "warning" || level == "error" || level == "critical") {
 		fmt.Fprintf(v.out, "%s %s %s %s\n", at, v.level(level), v.paint("envoy", color.Faint), text)
 	}

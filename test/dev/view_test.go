@@ -37,6 +37,7 @@ func TestView(t *testing.T) {
 	}
 	v.serve()
 	v.envoy("[2026-01-02 10:00:00.007][1][warning][config] [source/x.cc:81] rejected")
+	v.envoy("[2026-01-02 10:00:00.008][1][warning][main] [source/server/server.cc:1] caught SIGINT")
 	v.envoy("Caught Segmentation fault")
 	want := `10:00:00.002 info     #3    a: b
 10:00:00.003 error          other thread

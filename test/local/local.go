@@ -43,12 +43,17 @@ func CheckFree(addresses ...Address) error {
 	return errors.Join(errs...)
 }
 
-// FindEnvoy finds the configured Envoy, the first version of the matrix. log is told
-// where it was looked for, a line each.
+// FindEnvoy finds the configured Envoy, the first version of the matrix. Where it has
+// to be downloaded, log is told what is tried, a line each.
 func FindEnvoy(ctx context.Context, c config.Config, log io.Writer) (envoy.Binary, error) {
 	version := ""
 	if len(c.EnvoyVersions) > 0 {
 		version = c.EnvoyVersions[0]
 	}
-	return envoy.Find(ctx, envoy.FindOptions{Version: version, Path: c.EnvoyPath, Log: log})
+	o := envoy.FindOptions{Version: version, Path: c.EnvoyPath}
+	if bin, err := envoy.Installed(ctx, o); err == nil {
+		return bin, nil
+	}
+	o.Log = log
+	return envoy.Find(ctx, o)
 }
