@@ -191,13 +191,16 @@ func TestReleaseKeepsSecrets(t *testing.T) {
 			c.TransferTimeout = 0
 			var out bytes.Buffer
 			output := Output{Out: &out, Err: &out}
-			watched := watchArguments()
+			recorded, watched := recordArguments(t), watchArguments()
 			options, err := releaseOptions(c, "1.4.0", ReleaseOptions{Suite: suite.Options{RefuseSkips: true}}, output)
 			if err == nil {
 				options.Build = builder
 				_, err = rel.Release(t.Context(), options)
 			}
-			arguments := watched()
+			arguments := append(watched(), recorded())
+			if test.wantErr == "" && !strings.Contains(recorded(), "rev-parse --verify") {
+				t.Errorf("the arguments were not recorded: %s", recorded())
+			}
 			if test.wantErr == "" && err != nil {
 				t.Fatalf("%v\n%s", err, out.String())
 			}
@@ -256,8 +259,35 @@ func repeatSecrets(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, text)
 }
 
-// watchArguments looks at the arguments of this process' descendants until it is
-// asked for them. It sees none where there is no /proc.
+// recordArguments puts scripts before the programs that a release runs, which write
+// down their arguments and then run the program. It returns what reads them.
+func recordArguments(t *testing.T) (arguments func() string) {
+	t.Helper()
+	dir := t.TempDir()
+	log := filepath.Join(dir, "arguments")
+	for _, program := range []string{"git", "go"} {
+		path, err := exec.LookPath(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' \"$*\" >> '%s'\nexec '%s' \"$@\"\n", log, path)
+		if err := os.WriteFile(filepath.Join(dir, program), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return func() string {
+		data, err := os.ReadFile(log)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+}
+
+// watchArguments looks at the arguments of this process' descendants, of those that
+// live long enough, until it is asked for them. It sees none where there is no
+// /proc.
 func watchArguments() (arguments func() []string) {
 	stop := make(chan struct{})
 	seen := map[string]bool{}
