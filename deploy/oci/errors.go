@@ -53,6 +53,9 @@ func (r *Registry) explain(err error) error {
 
 // advice is what a person can do about an answer that stays as it is.
 func (r *Registry) advice(status int) string {
+	if r.anonymous && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
+		return "; it was asked without a password, as proxies do: let everybody read it (on GHCR a new package is private), or set REGISTRY_USERNAME and REGISTRY_PASSWORD to those of a reader"
+	}
 	switch status {
 	case http.StatusUnauthorized:
 		if r.static {

@@ -56,13 +56,14 @@ type RegistryOptions struct {
 // Registry is a place for filters. Its methods and the functions that take it may
 // be used by several goroutines.
 type Registry struct {
-	base   string // host and path prefix, or oci-layout:DIR
-	host   string
-	static bool // the credentials came from Username and Password
-	plain  bool
-	client *auth.Client
-	policy retry.Policy
-	report *progress.Reporter
+	base      string // host and path prefix, or oci-layout:DIR
+	host      string
+	static    bool // the credentials came from Username and Password
+	anonymous bool // there are none, as was asked for
+	plain     bool
+	client    *auth.Client
+	policy    retry.Policy
+	report    *progress.Reporter
 
 	mu    sync.Mutex
 	repos map[string]repository
@@ -127,6 +128,7 @@ func Open(opts RegistryOptions) (*Registry, error) {
 		return r, nil
 	}
 	if opts.Anonymous {
+		r.anonymous = true
 		return r, nil
 	}
 	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
+	"github.com/slipway-wasm/slipway/test/distribution"
 )
 
 // TestVerifyRecord tampers with the record of a release, one fact at a time.
@@ -74,5 +76,26 @@ func TestVerifyRecord(t *testing.T) {
 		})
 	}
 	write(t, func(r *rel.Record) { r.Version = "1.3.0" })
+	run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) })
+}
+
+// TestVerifyAnonymously: what only its publisher can pull is not released, so the
+// passwords that docker keeps do not help, and those that are given do.
+func TestVerifyAnonymously(t *testing.T) {
+	project(t)
+	address := distribution.Start(t, distribution.Options{Auth: true})
+	login := base64.StdEncoding.EncodeToString([]byte(distribution.Username + ":" + distribution.Password))
+	write(t, filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), `{"auths":{"`+address+`":{"auth":"`+login+`"}}}`)
+	ctx, c := t.Context(), config.Config{Registry: address + "/acme", Filters: []string{"headers"}}
+	run(t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	out := Output{Out: &strings.Builder{}, Err: &strings.Builder{}}
+	err := Verify(ctx, c, "1.4.0", out)
+	if err == nil || !strings.Contains(err.Error(), "the manifest is wrong") || !strings.Contains(err.Error(), "let everybody read it") {
+		t.Errorf("without a password: %v", err)
+	}
+	if err != nil && strings.Contains(err.Error(), distribution.Password) {
+		t.Errorf("the password is in %v", err)
+	}
+	c.RegistryUsername, c.RegistryPassword = distribution.Username, distribution.Password
 	run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) })
 }
