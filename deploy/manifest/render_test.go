@@ -163,7 +163,7 @@ func TestRenderRefuses(t *testing.T) {
 		"missing release":     {func(o *manifest.RenderOptions) { o.Releases = o.Releases[1:] }, "render: filter everywhere: no release was given; publish it first"},
 		"release twice":       {func(o *manifest.RenderOptions) { o.Releases = append(o.Releases, o.Releases[0]) }, "render: release everywhere was given twice"},
 		"release of no one":   {func(o *manifest.RenderOptions) { o.Releases = append(o.Releases, release("other")) }, "render: release other 1.4.0: no filter of that name was given"},
-		"escaping name":       {func(o *manifest.RenderOptions) { o.Filters[0].Name, o.Releases[0].Filter = "../x", "../x" }, `render: release: filter name "../x": a name starts with a lowercase letter`},
+		"escaping name":       {func(o *manifest.RenderOptions) { o.Filters[0].Name, o.Releases[0].Filter = "../x", "../x" }, `render: release: filter name "../x": it has other characters than a-z, 0-9 and hyphens`},
 		"escaping version":    {first(func(r *manifest.Release) { r.Version = "../../1.4.0" }), `render: release everywhere ../../1.4.0: version "../../1.4.0" is not a semantic version`},
 		"version with v":      {first(func(r *manifest.Release) { r.Version = "v1.4.0" }), `version "v1.4.0": write it without the v: 1.4.0`},
 		"build metadata":      {first(func(r *manifest.Release) { r.Version = "1.4.0+1" }), `leave +1 out`},
