@@ -94,8 +94,6 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 
 // play makes one step and waits for what must follow.
 func (s *stage) play(ctx context.Context, step step, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("gave up after %v", timeout))
-	defer cancel()
 	lines, err := s.workload.Log(ctx)
 	if err != nil {
 		return err
@@ -105,6 +103,8 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 	if err := step.change(ctx, s); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("gave up after %v", timeout))
+	defer cancel()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {

@@ -49,7 +49,8 @@ type Options struct {
 	HTTPBinImage string
 	// Parallel is how many scenarios are played side by side. Default: 4.
 	Parallel int
-	// StepTimeout bounds each step. Default: 5 minutes.
+	// StepTimeout bounds the time from a step's change to what must be seen. Default:
+	// 5 minutes.
 	StepTimeout time.Duration
 	// Out is told what is built and what was seen. Default: nothing is told.
 	Out io.Writer
