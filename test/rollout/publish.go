@@ -3,16 +3,13 @@ package rollout
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/registry/remote"
 
-	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -22,7 +19,6 @@ import (
 // stores are a scenario's places in the registry and the storage.
 type stores struct {
 	rollout  *Rollout
-	path     string
 	registry *oci.Registry
 	storage  *storage.Storage
 }
@@ -31,7 +27,7 @@ func (r *Rollout) openStores(path string) (*stores, error) {
 	registry := r.options.Registry
 	registry.Address += "/" + path
 	registry.PlainHTTP = true
-	s := &stores{rollout: r, path: path}
+	s := &stores{rollout: r}
 	var err error
 	if s.registry, err = oci.Open(registry); err != nil {
 		return nil, err
@@ -113,76 +109,13 @@ func (s *stores) forceTag(ctx context.Context, filter, tag, other string) error 
 		return err
 	}
 	repository.PlainHTTP = true
-	if _, err := oras.Tag(ctx, repository, other, tag); err != nil {
+	want, err := oras.Tag(ctx, repository, other, tag)
+	if err != nil {
 		return fmt.Errorf("move the tag %s by force: %w", tag, err)
 	}
-	return nil
-}
-
-// variant is how the manifests of a release differ from what the filters' own
-// filter.yaml and the published facts give.
-type variant struct {
-	release string
-	// failStrategy replaces that of all filters. Empty: each keeps its own.
-	failStrategy string
-	// header is the value that headers is configured to show to httpbin. Empty:
-	// hello.
-	header string
-	// fault makes the facts wrong. Nil: they are right.
-	fault func(*manifest.Release)
-}
-
-// render writes the filters' manifests as "mage render" does, to folders that are
-// then those of the stage.
-func (s *stage) render(ctx context.Context, v variant, filters []string) error {
-	if v.header == "" {
-		v.header = hello
+	got, err := repository.Resolve(ctx, tag)
+	if err == nil && got.Digest != want.Digest {
+		err = fmt.Errorf("the tag %s does not follow force: it is %s, not %s", tag, got.Digest, want.Digest)
 	}
-	s.rendered++
-	opts := manifest.RenderOptions{Dir: filepath.Join(s.dir, strconv.Itoa(s.rendered))}
-	for _, f := range s.stores.rollout.filters {
-		if !slices.Contains(filters, f.Name) {
-			continue
-		}
-		apply := *f.Metadata.Apply
-		if v.failStrategy != "" {
-			apply.FailStrategy = v.failStrategy
-		}
-		configure(&apply, f.Name, s.workload.Namespace(), v)
-		f.Metadata.Apply = &apply
-		opts.Filters = append(opts.Filters, f)
-		s.folders[f.Name] = filepath.Join(opts.Dir, f.Name)
-	}
-	for _, release := range s.releases[v.release] {
-		if !slices.Contains(filters, release.Filter) {
-			continue
-		}
-		if v.fault != nil {
-			v.fault(&release)
-		}
-		opts.Releases = append(opts.Releases, release)
-	}
-	err := manifest.Render(ctx, opts)
-	s.start = time.Now() // what is waited for begins now
 	return err
-}
-
-// configure gives a filter a configuration whose effect can be seen.
-func configure(apply *catalog.Apply, filter, namespace string, v variant) {
-	switch filter {
-	case authtoken:
-		// httpbin itself answers with a token. The cluster is the one that istiod
-		// makes of httpbin's service.
-		host := "httpbin." + namespace + ".svc.cluster.local"
-		apply.PluginConfig = map[string]any{
-			"cluster":   "outbound|8000||" + host,
-			"authority": host,
-			"path":      "/response-headers?authorization=" + token,
-			"interval":  "1s",
-		}
-	case headers:
-		apply.PluginConfig = map[string]any{
-			"request": map[string]any{"set": map[string]any{"x-my-custom-header": v.header}},
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,7 +86,7 @@ func (s *stage) sees(ctx context.Context, want sight) error {
 			logged++
 		}
 	}
-	return firstError(
+	return cmp.Or(
 		sameStamps(res.Header.Values(ReleaseHeader), want),
 		sameValues("httpbin", httpbin.Headers, "X-My-Custom-Header", only(want.headers, want.header)...),
 		sameNumber("the counter "+counter+" rose by", counted, want.headers),
@@ -136,15 +137,6 @@ func sameNumber(what string, got uint64, release string) error {
 	}
 	if got != want {
 		return fmt.Errorf("%s %d, want %d", what, got, want)
-	}
-	return nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }
