@@ -57,6 +57,9 @@ func TestFetch(t *testing.T) {
 		"/cut":    zipped(t, wasm)[:20],
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			t.Error("gzip was asked for, which the client unpacks in silence")
+		}
 		content, ok := files[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)

@@ -15,6 +15,7 @@ var lines = []string{
 	trace + "[host->vm] proxy_on_request_headers(3, 8, 1)",
 	trace + "[vm->host] env.proxy_get_header_map_pairs(0, 2097264, 2154616)",
 	trace + "[host->vm] proxy_on_memory_allocate(253)",
+	"[2026-01-02 10:00:00.001][7][info][wasm] [source/extensions/common/wasm/context.cc:1148] wasm log headers headers: while it allocates",
 	trace + "[host<-vm] proxy_on_memory_allocate return: 2490624",
 	trace + "[vm<-host] env.proxy_get_header_map_pairs return: 0",
 	"[2026-01-02 10:00:00.002][7][info][wasm] [source/extensions/common/wasm/context.cc:1148] wasm log headers headers: a: b",
@@ -39,7 +40,8 @@ func TestView(t *testing.T) {
 	v.envoy("[2026-01-02 10:00:00.007][1][warning][config] [source/x.cc:81] rejected")
 	v.envoy("[2026-01-02 10:00:00.008][1][warning][main] [source/server/server.cc:1] caught SIGINT")
 	v.envoy("Caught Segmentation fault")
-	want := `10:00:00.002 info     #3    a: b
+	want := `10:00:00.001 info     #3    while it allocates
+10:00:00.002 info     #3    a: b
 10:00:00.003 error          other thread
 10:00:00.004 critical #5    for another
 10:00:00.005 debug          nobody's turn

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -49,7 +50,9 @@ func TestWatch(t *testing.T) {
 	if err := w.watch([]string{second}); err != nil {
 		t.Fatal(err)
 	}
-	write(first, "main.go")
+	if list := w.notify.WatchList(); !slices.Equal(list, []string{second}) {
+		t.Errorf("watched is %q", list)
+	}
 	saved(write(second, "other.go"))
 	if err := w.watch([]string{filepath.Join(second, "missing")}); err == nil {
 		t.Error("a missing folder is watched")
