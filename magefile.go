@@ -145,7 +145,7 @@ func Test(ctx context.Context) error {
 // E2e takes the filters from source to filtered requests in real Envoy.
 //
 // It builds what is not up to date, serves it, plays scenarios through Envoy, and ends
-// with a table of what was checked.
+// with a list of what was checked.
 //
 // Example:
 //
@@ -164,6 +164,36 @@ func Test(ctx context.Context) error {
 //	                      (1.40.0)
 func E2e(ctx context.Context) error {
 	return suite.E2E(ctx, suiteOptions())
+}
+
+// Bench measures what the filters cost a request in real Envoy, side by side with Envoy's own header_mutation and Lua.
+//
+// Each compiler that is installed is measured, or the one that COMPILER names, with a
+// filter that does nothing as the floor. The table is printed, and is in
+// dist/bench.json and, with plots, in dist/bench.md.
+//
+// Example:
+//
+//	BENCH_WASM=../rust/headers.wasm go tool mage bench
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+//	BENCH_WASM            wasm files for bench to measure beside the filters,
+//	                      separated by commas; one whose name begins with a
+//	                      filter's is configured like it (none)
+//	BENCH_ALL             bench with an upstream, further configurations and more
+//	                      rounds (false)
+func Bench(ctx context.Context) error {
+	return suite.Bench(ctx, suiteOptions())
 }
 
 // Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.

@@ -1,7 +1,7 @@
 // Package e2e runs the built filters in real Envoy: fetched by URL and sha256
 // from an HTTP storage, between a client and an httpbin.
 //
-// Run in this folder, "go test -count=1" prints a table of what was checked.
+// Run in this folder, "go test -count=1" prints a list of what was checked.
 // Filters are built first where they are missing or older than their sources; with
 // SLIPWAY_DIST, those in that folder are run as they are, and none is built. The
 // other environment variables are those of package deploy/config: ENVOY_VERSIONS

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
@@ -59,7 +58,8 @@ func (r *report) envoys() []string {
 	})
 }
 
-// print writes the table, scenario by scenario, the checks of each in their order.
+// print writes what was checked, scenario by scenario, the checks of each in their
+// order. It fits a narrow terminal.
 func (r *report) print(w io.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,17 +69,19 @@ func (r *report) print(w io.Writer) {
 	slices.SortStableFunc(r.rows, func(a, b row) int {
 		return cmp.Or(strings.Compare(a.filters, b.filters), strings.Compare(a.scenario, b.scenario), strings.Compare(a.envoy, b.envoy))
 	})
-	failed := 0
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FILTER\tSCENARIO\tCHECK\tENVOY\tTIME\t")
+	failed, last := 0, ""
 	for _, row := range r.rows {
+		heading := fmt.Sprintf("%s: %s, Envoy %s", row.filters, row.scenario, row.envoy)
+		if heading != last {
+			fmt.Fprintln(w, heading)
+			last = heading
+		}
 		result := ""
 		if row.failed {
-			result = "FAILED"
+			result = "FAILED: "
 			failed++
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%.2fs\t%s\n", row.filters, row.scenario, row.check, row.envoy, row.took.Seconds(), result)
+		fmt.Fprintf(w, "  %7.2fs  %s%s\n", row.took.Seconds(), result, row.check)
 	}
-	table.Flush() //nolint:errcheck // nobody is left to be told
 	fmt.Fprintf(w, "%d checks, %d failed\n", len(r.rows), failed)
 }

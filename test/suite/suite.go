@@ -108,7 +108,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 }
 
 // E2E runs the filters in real Envoy: package test/e2e, which builds them and ends
-// with a table of what was checked.
+// with a list of what was checked.
 func E2E(ctx context.Context, opts Options) error {
 	// Without a package's name, in its folder, the output is shown as it comes.
 	return whole(ctx, opts, "e2e", "test/e2e", "test", "-count=1", "-timeout=20m")
@@ -219,6 +219,12 @@ func Dev(ctx context.Context, opts Options, filter string) error {
 		return err
 	}
 	return nil
+}
+
+// Bench measures what the filters cost in real Envoy, and writes bench.json and
+// bench.md into dist/: module test/bench.
+func Bench(ctx context.Context, opts Options) error {
+	return whole(ctx, opts, "bench", "test/bench", "run", ".")
 }
 
 // Doctor says what is installed and what is missing: command test/doctor.
