@@ -30,6 +30,8 @@ func bootstrapTemplate(ctx context.Context) (string, error) {
 
 func goCommand(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
+	// Interrupted, it ends its compilers.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -33,6 +33,7 @@ const journalFile = ".slipway-mesh"
 // removed from it but what this test, or one that was killed, has put there.
 type dataDir struct {
 	path    string
+	out     io.Writer
 	journal *os.File // locked
 
 	mu    sync.Mutex
@@ -40,9 +41,9 @@ type dataDir struct {
 }
 
 // openDataDir makes sure that agents can write, and waits until no other mesh uses
-// the folder.
-func openDataDir(ctx context.Context, path string) (*dataDir, error) {
-	d := &dataDir{path: path}
+// the folder; out is told if it has to wait.
+func openDataDir(ctx context.Context, path string, out io.Writer) (*dataDir, error) {
+	d := &dataDir{path: path, out: out}
 	if err := d.open(ctx); err != nil {
 		return nil, fmt.Errorf("Istio's agent keeps modules in %[1]s and nowhere else: %[2]w; make the folder for the user who runs this: sudo install -d -o \"$USER\" %[1]s", path, err)
 	}
@@ -106,7 +107,7 @@ func (d *dataDir) lock(ctx context.Context) error {
 			return errors.Join(err, journal.Close())
 		}
 		if !told {
-			fmt.Printf("mesh: another one uses %s; waiting until it ends\n", d.path)
+			fmt.Fprintf(d.out, "mesh: another one uses %s; waiting until it ends\n", d.path)
 		}
 		select {
 		case <-ticker.C:

@@ -5,6 +5,7 @@ package mesh
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +21,7 @@ import (
 
 func openForTest(t *testing.T, path string) *dataDir {
 	t.Helper()
-	d, err := openDataDir(t.Context(), path)
+	d, err := openDataDir(t.Context(), path, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,13 +128,13 @@ func TestDataDirIsLocked(t *testing.T) {
 
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, errors.New("tired of waiting"))
 	defer cancel()
-	if _, err := openDataDir(ctx, path); err == nil || !strings.Contains(err.Error(), "tired of waiting") {
+	if _, err := openDataDir(ctx, path, io.Discard); err == nil || !strings.Contains(err.Error(), "tired of waiting") {
 		t.Errorf("the second one got %v", err)
 	}
 
 	opened := make(chan error, 1)
 	go func() {
-		second, err := openDataDir(t.Context(), path)
+		second, err := openDataDir(t.Context(), path, io.Discard)
 		if err == nil {
 			err = second.close()
 		}
@@ -157,7 +158,7 @@ func TestDataDirSaysWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(file, "data")
-	_, err := openDataDir(t.Context(), path)
+	_, err := openDataDir(t.Context(), path, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), `sudo install -d -o "$USER" `+path) {
 		t.Errorf("got error %v", err)
 	}

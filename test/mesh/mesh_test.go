@@ -30,8 +30,10 @@ const root = "../.."
 
 // TestRollout plays all scenarios and prints the table of their steps.
 func TestRollout(t *testing.T) {
-	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	t.Parallel()
+	// Not t's context, which ends before its clean-up looks at this one.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	t.Cleanup(stop)
 	dir, err := os.MkdirTemp("", "slipway-mesh-")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +70,7 @@ func TestRollout(t *testing.T) {
 	if m.bootstrap, err = bootstrapTemplate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if m.data, err = openDataDir(ctx, agentDataDir); err != nil {
+	if m.data, err = openDataDir(ctx, agentDataDir, os.Stdout); err != nil {
 		t.Fatal(err)
 	}
 	defer closeOf(t, m.data.close)
