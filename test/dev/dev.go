@@ -30,6 +30,9 @@ import (
 // authCluster is what the filter authtoken calls its auth service by default.
 const authCluster = "my_custom_svc"
 
+// readyTimeout is for a machine that is busy with more than this.
+const readyTimeout = 5 * time.Minute
+
 // options say what is run where. All fields but Dist and Color are required.
 type options struct {
 	Filter                   string
@@ -136,6 +139,7 @@ func (s *session) run(ctx context.Context) (err error) {
 		Config:       rendered,
 		Dir:          filepath.Join(s.dir, "envoy"),
 		WasmLogLevel: "trace", // tells the context of each line
+		ReadyTimeout: readyTimeout,
 		OnLine:       s.view.envoy,
 	})
 	if err != nil {

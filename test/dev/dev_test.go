@@ -52,7 +52,7 @@ func (d *desk) eventually(see func() error) {
 	d.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(3 * time.Minute) // V8 needs long on a busy machine
+	deadline := time.After(5 * time.Minute) // V8 needs long on a busy machine
 	for {
 		err := see()
 		if err == nil {
