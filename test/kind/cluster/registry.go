@@ -29,6 +29,20 @@ const (
 	kindNetwork = "kind"
 )
 
+// registryHosting lets other tools find the registry.
+// Reference: https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry
+const registryHosting = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: local-registry-hosting, namespace: kube-public}
+data:
+  localRegistryHosting.v1: |
+    host: %[1]q
+    hostFromContainerRuntime: %[2]q
+    hostFromClusterNetwork: %[2]q
+    help: https://kind.sigs.k8s.io/docs/user/local-registry/
+`
+
 // startRegistry is what kind's documentation has for a local registry.
 // Reference: https://kind.sigs.k8s.io/docs/user/local-registry/
 func startRegistry(ctx context.Context, all []nodes.Node, image string, k kubectl.Kubectl) error {
@@ -55,15 +69,8 @@ func startRegistry(ctx context.Context, all []nodes.Node, image string, k kubect
 			})
 		}
 	}
-	// So that other tools find it.
-	// Reference: https://github.com/kubernetes/enhancements/tree/master/keps/sig-cluster-lifecycle/generic/1755-communicating-a-local-registry
 	group.Go(func() error {
-		_, err := k.Run(ctx, strings.NewReader(fmt.Sprintf(`
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: local-registry-hosting, namespace: kube-public}
-data: {localRegistryHosting.v1: "host: %q\nhostFromContainerRuntime: %q\nhostFromClusterNetwork: %q\nhelp: \"https://kind.sigs.k8s.io/docs/user/local-registry/\"\n"}
-`, address, InCluster, InCluster)), "apply", "--filename=-")
+		_, err := k.Run(ctx, strings.NewReader(fmt.Sprintf(registryHosting, address, InCluster)), "apply", "--filename=-")
 		return err
 	})
 	return group.Wait()

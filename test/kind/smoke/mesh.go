@@ -35,12 +35,14 @@ type mesh struct {
 }
 
 // egress lets the client's sidecar listen, for what enters the pod through a tunnel,
-// and route it by its host to the scenarios' httpbins.
+// and route it by its host to the scenarios' httpbins. What it knows no route for it
+// would otherwise pass on to where it came to: itself.
 const egress = `
 apiVersion: networking.istio.io/v1
 kind: Sidecar
 metadata: {name: client}
 spec:
+  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
   egress:
   - port: {name: http, number: %d, protocol: HTTP}
     bind: 127.0.0.1

@@ -12,24 +12,27 @@ const (
 	// registryManifest is without a sidecar: agents fetch in plain HTTP and not
 	// through their Envoy. Its files go with the pod.
 	registryManifest = `
-apiVersion: v1
-kind: Pod
-metadata:
-  name: registry
-  labels: {app: registry, sidecar.istio.io/inject: "false"}
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: registry}
 spec:
-  automountServiceAccountToken: false
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: registry
-    image: %[1]s
-    imagePullPolicy: IfNotPresent
-    ports: [{name: http, containerPort: %[2]d}]
-    readinessProbe:
-      httpGet: {path: /v2/, port: http}
-      periodSeconds: 1
-    resources:
-      requests: {cpu: 10m, memory: 64Mi}
+  selector: {matchLabels: {app: registry}}
+  template:
+    metadata:
+      labels: {app: registry, sidecar.istio.io/inject: "false"}
+    spec:
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: registry
+        image: %[1]s
+        imagePullPolicy: IfNotPresent
+        ports: [{name: http, containerPort: %[2]d}]
+        readinessProbe:
+          httpGet: {path: /v2/, port: http}
+          periodSeconds: 1
+        resources:
+          requests: {cpu: 10m, memory: 64Mi}
 ---
 apiVersion: v1
 kind: Service
