@@ -158,7 +158,7 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 	t.Helper()
 	root := t.TempDir()
 	filters := filepath.Join(root, "filter")
-	for _, folder := range []string{"gohost", "internal/conf", "internal/httpheader"} {
+	for _, folder := range []string{"gohost", "internal"} {
 		if err := os.CopyFS(filepath.Join(filters, folder), os.DirFS(filepath.Join("../../filter", folder))); err != nil {
 			t.Fatal(err)
 		}
