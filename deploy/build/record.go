@@ -49,7 +49,8 @@ type Record struct {
 type GoModule struct {
 	// Path is the module's path.
 	Path string `json:"path"`
-	// Version is the module's version; empty for the filter's own module.
+	// Version is the module's version; empty for the filter's own module, and for
+	// one that a folder replaces.
 	Version string `json:"version,omitempty"`
 }
 
@@ -164,8 +165,11 @@ func goModules(sources []Package) []GoModule {
 			continue
 		}
 		m := GoModule{Path: p.Module.Path, Version: p.Module.Version}
-		if p.Module.Replace != nil {
-			m = GoModule{Path: p.Module.Replace.Path, Version: p.Module.Replace.Version}
+		if r := p.Module.Replace; r != nil && r.Version != "" {
+			m = GoModule{Path: r.Path, Version: r.Version}
+		} else if r != nil {
+			// A folder's name is this machine's, and no version stands for it.
+			m.Version = ""
 		}
 		if !slices.Contains(modules, m) {
 			modules = append(modules, m)
