@@ -53,6 +53,7 @@ type StartOptions struct {
 
 // Proxy is a running Envoy.
 type Proxy struct {
+	dir      string
 	log      *Log
 	logFile  string
 	adminURL string
@@ -123,6 +124,7 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Proxy{
+		dir:     o.Dir,
 		log:     newLog(o.OnLine),
 		logFile: filepath.Join(o.Dir, "runs", runID, "stderr.log"),
 		stop:    cancel,

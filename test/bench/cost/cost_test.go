@@ -1,0 +1,152 @@
+package cost
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+)
+
+// seen is a result of two contestants in three rounds, the machine being twice as
+// slow in the second one.
+func seen() *Result {
+	t := Traffic{Name: direct, Rows: []*Row{
+		{Name: none, Rounds: []Round{{CPU: 20, Max: 1}, {CPU: 40, Max: 7}, {CPU: 20, Max: 2}}},
+		{Name: "headers (tinygo)", Size: 54001, Errors: 3, Rounds: []Round{{CPU: 25}, {CPU: 50}, {CPU: 26, P50: 9}}},
+	}}
+	t.summarize()
+	return &Result{Envoy: "1.40.0", Traffic: []Traffic{t}}
+}
+
+func TestSummarize(t *testing.T) {
+	t.Parallel()
+	rows := seen().Traffic[0].Rows
+	if got := rows[0].Max; got != 7 {
+		t.Errorf("the longest of all rounds is %v, want 7", got)
+	}
+	filter := rows[1]
+	if filter.Added.Median != 6 || filter.Added.Low != 5 || filter.Added.High != 10 {
+		t.Errorf("added %+v, want 6 between 5 and 10: each round is compared with its own", filter.Added)
+	}
+	if math.Abs(filter.Ratio.Median-1.25) > 1e-9 {
+		t.Errorf("ratio %v, want 1.25", filter.Ratio.Median)
+	}
+	if filter.CPU.Median != 26 {
+		t.Errorf("CPU %v, want 26", filter.CPU.Median)
+	}
+}
+
+func TestSpreadOfEven(t *testing.T) {
+	t.Parallel()
+	rounds := []Round{{CPU: 4}, {CPU: 1}, {CPU: 3}, {CPU: 2}}
+	got := spread(rounds, func(_ int, r Round) float64 { return r.CPU })
+	if want := (Spread{1, 2.5, 4}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestWriteFiles(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "dist")
+	r := seen()
+	if err := r.WriteFiles(dir); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "bench.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Result
+	if err := json.Unmarshal(data, &back); err != nil || back.Traffic[0].Rows[1].Added != r.Traffic[0].Rows[1].Added {
+		t.Errorf("bench.json does not read back: %v\n%s", err, data)
+	}
+	for file, want := range map[string]string{
+		"bench.md":         "| headers (tinygo) | 55 | 6.0 | 5.0…10.0 | 26.0 | 1.25 |",
+		"bench-direct.svg": "headers (tinygo)",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %v; no %q in\n%s", file, err, want, text)
+		}
+	}
+	var table strings.Builder
+	if err := r.WriteTable(&table); err != nil || !strings.Contains(table.String(), "5.0…10.0") {
+		t.Errorf("table: %v\n%s", err, table.String())
+	}
+	if r.Errors() != 3 {
+		t.Errorf("%d errors, want 3", r.Errors())
+	}
+}
+
+func TestContestants(t *testing.T) {
+	t.Parallel()
+	built := map[string][]module{"go": {
+		{name: "noop", path: "/n.wasm", size: 1}, {name: "headers", path: "/h.wasm", size: 2},
+		{name: "authtoken", path: "/a.wasm", size: 4}, {name: "requestlog", path: "/r.wasm", size: 8},
+	}}
+	named := []module{{name: "headers-rust", path: "/rust/headers-rust.wasm"}, {name: "other", path: "/other.wasm"}}
+	found := map[string]contestant{}
+	for _, c := range contestants([]string{"go"}, built, named, true) {
+		if _, twice := found[c.name]; twice {
+			t.Errorf("%s is there twice", c.name)
+		}
+		found[c.name] = c
+		if _, err := configuration(c, 1, 2); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if c := found["chain (go)"]; len(c.filters) != 3 || c.size != 14 {
+		t.Errorf("chain: %+v", c)
+	}
+	if c := found["/rust/headers-rust.wasm"]; c.filters[0].Configuration != found["headers (go)"].filters[0].Configuration {
+		t.Errorf("a module whose name begins with headers is configured otherwise: %q", c.filters[0].Configuration)
+	}
+	if c := found["/other.wasm"]; len(c.filters) != 1 || c.filters[0].Configuration != "" {
+		t.Errorf("other module: %+v", c)
+	}
+	built["go"] = built["go"][:2]
+	for _, c := range contestants([]string{"go"}, built, nil, false) {
+		if strings.HasPrefix(c.name, "chain") {
+			t.Error("a chain without all of its filters")
+		}
+	}
+}
+
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	config, err := configuration(contestant{native: lua()}, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"direct_response:", "cluster: upstream", "envoy_on_request", "envoy.filters.http.router"} {
+		if !strings.Contains(string(config), want) {
+			t.Errorf("no %q in\n%s", want, config)
+		}
+	}
+	if strings.Count(string(config), "direct_response:") != 1 {
+		t.Errorf("not one listener answers by itself:\n%s", config)
+	}
+	_, err = configuration(contestant{filters: []envoyconf.Filter{{Name: "x", Source: envoyconf.Local{Path: "relative"}}}}, 1, 2)
+	if err == nil {
+		t.Error("a relative path is taken")
+	}
+}
+
+func TestModulesNamed(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "authtoken-rust.wasm")
+	if err := os.WriteFile(file, []byte("12345"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := modulesNamed([]string{file})
+	if err != nil || len(got) != 1 || got[0] != (module{"authtoken-rust", file, 5}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := modulesNamed([]string{file + "x"}); err == nil {
+		t.Error("a file that is not there is taken")
+	}
+}

@@ -1,0 +1,62 @@
+package cost
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"fortio.org/fortio/fhttp"
+	"fortio.org/fortio/periodic"
+	"fortio.org/log"
+)
+
+// resolution is that of fortio's histogram, in seconds: 10 µs.
+const resolution = 0.00001
+
+// headers are those of a browser; together with what the client sends itself, 15.
+var headers = [][2]string{
+	{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"},
+	{"Accept", "application/json"},
+	{"Accept-Encoding", "gzip, deflate, br"},
+	{"Accept-Language", "en-US,en;q=0.9"},
+	{"Authorization", "Bearer 0123456789abcdef0123456789abcdef"},
+	{"Cookie", "session=0123456789abcdef"},
+	{"Hello", "world"},
+	{"Referer", "https://shop.example.com/carts"},
+}
+
+// load sends count requests, as fast as they are answered, over a few connections.
+// The result is without what only the proxy knows.
+func load(ctx context.Context, url string, count int64) (Round, error) {
+	log.SetLogLevelQuiet(log.Critical)
+	options := &fhttp.HTTPRunnerOptions{
+		RunnerOptions: periodic.RunnerOptions{
+			QPS: -1, Exactly: count, NumThreads: connections,
+			Percentiles: []float64{50, 99}, Resolution: resolution, Out: io.Discard,
+		},
+		HTTPOptions:        fhttp.HTTPOptions{URL: url},
+		AllowInitialErrors: true,
+	}
+	options.Init(url)
+	for _, h := range headers {
+		if err := options.AddAndValidateExtraHeader(h[0] + ": " + h[1]); err != nil {
+			return Round{}, err
+		}
+	}
+	result, err := fhttp.RunHTTPTest(options)
+	if err != nil {
+		return Round{}, err
+	}
+	if ctx.Err() != nil {
+		return Round{}, ctx.Err()
+	}
+	const micro = 1e6
+	return Round{
+		RequestsPerSecond: result.ActualQPS,
+		P50:               result.DurationHistogram.Percentiles[0].Value * micro,
+		P99:               result.DurationHistogram.Percentiles[1].Value * micro,
+		Max:               result.DurationHistogram.Max * micro,
+		// Each connection begins with one request more.
+		Errors: max(0, count-result.RetCodes[http.StatusOK]),
+	}, nil
+}

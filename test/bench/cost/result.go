@@ -1,0 +1,183 @@
+package cost
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/shirou/gopsutil/v4/host"
+	"github.com/shirou/gopsutil/v4/mem"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+)
+
+// Result is what one run measured.
+type Result struct {
+	// Time is when, and Commit of what; "+" at its end says that files were changed.
+	Time   time.Time `json:"time"`
+	Commit string    `json:"commit,omitempty"`
+	// Machine is where.
+	Machine Machine `json:"machine"`
+	// Envoy is its version.
+	Envoy string `json:"envoy"`
+	// Compilers are those that built the filters.
+	Compilers []build.Toolchain `json:"compilers"`
+	// Rounds is how many each contestant had, with so many Requests each over so
+	// many Connections.
+	Rounds      int `json:"rounds"`
+	Requests    int `json:"requestsPerRound"`
+	Connections int `json:"connections"`
+	// Traffic holds the numbers, for each kind of traffic.
+	Traffic []Traffic `json:"traffic"`
+}
+
+// Machine describes where a run was made.
+type Machine struct {
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	CPU       string `json:"cpu"`
+	CPUs      int    `json:"cpus"`
+	MemoryMiB uint64 `json:"memoryMiB"`
+}
+
+// Traffic is one kind of requests. Name is "direct" where Envoy answers by itself,
+// and "upstream" where a httpbin behind it does.
+type Traffic struct {
+	Name string `json:"name"`
+	Rows []*Row `json:"rows"`
+}
+
+// Row is one contestant.
+type Row struct {
+	// Name is "<filter> (<compiler>)" for what was built, and a path for what was
+	// named.
+	Name string `json:"name"`
+	// Size is that of its modules, in bytes.
+	Size int64 `json:"size,omitempty"`
+	// CPU is Envoy's processor time for a request in µs, Added what of it is more
+	// than without a filter in the same round, and Ratio how many times as much.
+	CPU   Spread `json:"cpuMicroseconds"`
+	Added Spread `json:"addedCpuMicroseconds"`
+	Ratio Spread `json:"ratio"`
+	// RequestsPerSecond and the latencies in µs are medians over rounds; Max is the
+	// longest of all.
+	RequestsPerSecond float64 `json:"requestsPerSecond"`
+	P50               float64 `json:"p50Microseconds"`
+	P99               float64 `json:"p99Microseconds"`
+	Max               float64 `json:"maxMicroseconds"`
+	// Errors counts answers other than 200, and requests without one.
+	Errors int64 `json:"errors"`
+	// RSSBefore and RSSAfter are Envoy's resident memory in bytes, before the first
+	// request of a run and after the last one of this traffic.
+	RSSBefore uint64 `json:"rssBefore"`
+	RSSAfter  uint64 `json:"rssAfter"`
+	// Rounds are the single rounds, in order.
+	Rounds []Round `json:"rounds"`
+}
+
+// Round is what was seen in one round, in the units of Row.
+type Round struct {
+	CPU               float64 `json:"cpuMicroseconds"`
+	RequestsPerSecond float64 `json:"requestsPerSecond"`
+	P50               float64 `json:"p50Microseconds"`
+	P99               float64 `json:"p99Microseconds"`
+	Max               float64 `json:"maxMicroseconds"`
+	Errors            int64   `json:"errors"`
+}
+
+// Spread is a median with the quartiles round it.
+type Spread struct {
+	Low    float64 `json:"low"`
+	Median float64 `json:"median"`
+	High   float64 `json:"high"`
+}
+
+// summarize fills the rows from their rounds. The first row is that without a filter.
+func (t *Traffic) summarize() {
+	base := t.Rows[0].Rounds
+	for _, row := range t.Rows {
+		row.CPU = spread(row.Rounds, func(_ int, r Round) float64 { return r.CPU })
+		row.Added = spread(row.Rounds, func(i int, r Round) float64 { return r.CPU - base[i].CPU })
+		row.Ratio = spread(row.Rounds, func(i int, r Round) float64 { return r.CPU / base[i].CPU })
+		row.RequestsPerSecond = spread(row.Rounds, func(_ int, r Round) float64 { return r.RequestsPerSecond }).Median
+		row.P50 = spread(row.Rounds, func(_ int, r Round) float64 { return r.P50 }).Median
+		row.P99 = spread(row.Rounds, func(_ int, r Round) float64 { return r.P99 }).Median
+		row.Max = 0
+		for _, r := range row.Rounds {
+			row.Max = max(row.Max, r.Max)
+		}
+	}
+}
+
+func spread(rounds []Round, value func(i int, r Round) float64) Spread {
+	var values []float64
+	for i, r := range rounds {
+		values = append(values, value(i, r))
+	}
+	slices.Sort(values)
+	last := len(values) - 1
+	return Spread{Low: values[last/4], Median: (values[last/2] + values[(last+1)/2]) / 2, High: values[last-last/4]}
+}
+
+func (r *Result) describeMachine(ctx context.Context, root string) error {
+	r.Time = time.Now().UTC().Truncate(time.Second)
+	r.Commit = commit(ctx, root)
+	r.Machine = Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU()}
+	if infos, err := cpu.InfoWithContext(ctx); err == nil && len(infos) > 0 {
+		r.Machine.CPU = strings.TrimSpace(infos[0].ModelName)
+	}
+	if info, err := host.InfoWithContext(ctx); err == nil {
+		r.Machine.OS = strings.TrimSpace(info.Platform + " " + info.PlatformVersion + ", " + info.OS + " " + info.KernelVersion)
+	}
+	memory, err := mem.VirtualMemoryWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	r.Machine.MemoryMiB = memory.Total >> 20
+	return nil
+}
+
+// commit is "" outside of a git checkout.
+func commit(ctx context.Context, root string) string {
+	head, err := gitOutput(ctx, root, "rev-parse", "HEAD")
+	if err != nil {
+		return ""
+	}
+	if changed, err := gitOutput(ctx, root, "status", "--porcelain", "--", "filter"); err != nil || changed != "" {
+		head += "+"
+	}
+	return head
+}
+
+func gitOutput(ctx context.Context, root string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = root
+	out, err := cmd.Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+// Save writes the result as JSON.
+func (r *Result) Save(file string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(file, append(data, '\n'), 0o644)
+}
+
+// Errors is how many requests failed, of all contestants.
+func (r *Result) Errors() int64 {
+	var n int64
+	for _, t := range r.Traffic {
+		for _, row := range t.Rows {
+			n += row.Errors
+		}
+	}
+	return n
+}

@@ -1,0 +1,71 @@
+// Bench measures what Slipway's filters cost, in real Envoy: what "go tool mage bench"
+// runs.
+//
+// It is a module of its own, as the load generator and the plots are of no use to
+// anybody else. The environment variables are those of package deploy/config.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/test/bench/cost"
+	"github.com/slipway-wasm/slipway/test/envoy"
+)
+
+func main() {
+	root := flag.String("root", filepath.Join("..", ".."), "the repository's folder, which holds dist/ and which paths in variables start at")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *root)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, root string) error {
+	// Paths in variables are as seen from where mage runs.
+	if err := os.Chdir(root); err != nil {
+		return err
+	}
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	opts := envoy.FindOptions{Path: c.EnvoyPath, Log: os.Stderr}
+	if len(c.EnvoyVersions) > 0 {
+		opts.Version = c.EnvoyVersions[len(c.EnvoyVersions)-1]
+	}
+	bin, err := envoy.Find(ctx, opts)
+	if err != nil {
+		return err
+	}
+	result, err := cost.Run(ctx, cost.Options{
+		Root: ".", Dist: filepath.Join("dist", "bench"), Envoy: bin,
+		Filters: c.Filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain,
+		Modules: c.BenchWasm, All: c.BenchAll,
+		Log: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	if err := result.WriteFiles("dist"); err != nil {
+		return err
+	}
+	if err := result.WriteTable(os.Stdout); err != nil {
+		return err
+	}
+	fmt.Println("\nwritten to dist/bench.json and dist/bench.md")
+	if n := result.Errors(); n > 0 {
+		return fmt.Errorf("%d requests failed; see the column errors", n)
+	}
+	return nil
+}
