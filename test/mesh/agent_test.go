@@ -73,6 +73,7 @@ func startAgent(o agentOptions) (*agent, error) {
 
 	cmd := exec.Command(o.binary, "proxy", "sidecar",
 		"--domain", o.namespace+".svc.cluster.local",
+		"--log_output_level", "default:info,xdsproxy:debug", // tells what Envoy asks for and gets
 		"--proxyLogLevel", "warning",
 		"--proxyComponentLogLevel", "wasm:info")
 	cmd.Dir = o.dir // below which all its paths are, but for one: see dataDir

@@ -107,10 +107,14 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 	defer cancel()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
+	var last error
 	for {
 		err := s.see(ctx, step)
 		if err == nil {
 			return nil
+		}
+		if last == nil || ctx.Err() == nil { // else it only says that time is up
+			last = err
 		}
 		// What could not be fetched is not tried again before something changes.
 		// (But what a step before got wrong on purpose is tried again with each
@@ -122,7 +126,7 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
+			return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 		}
 	}
 }
@@ -141,7 +145,7 @@ func (s *stage) agentRefusals(ctx context.Context) ([]string, error) {
 }
 
 // saidLines bounds what goes into an error.
-const saidLines = 20
+const saidLines = 30
 
 // said is what the proxy's agent and Envoy said of wasm since the current step began,
 // on lines of its own, to be added to an error.
