@@ -79,6 +79,10 @@ func Test(ctx context.Context, opts Options) error {
 	})
 }
 
+// testTimeout is for a machine that has compiled nothing yet: some tests build
+// cosign, the programs that sign, or a registry first.
+const testTimeout = "-timeout=25m"
+
 // testModule runs "go test" with the arguments in a module's folder.
 func testModule(ctx context.Context, opts Options, module, dist string, arguments []string) error {
 	report, err := os.CreateTemp("", "slipway-test-*.json")
@@ -90,7 +94,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 
 	gotestsum := []string{
 		"tool", "-modfile=" + filepath.Join(slipway(), "go.mod"), "gotestsum",
-		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on",
+		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on", testTimeout,
 	}
 	cmd := command(ctx, opts, module, slices.Concat(gotestsum, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)

@@ -236,6 +236,67 @@ func TestWorkflowRights(t *testing.T) {
 	}
 }
 
+// TestREADME: the workflow that README.md gives to other teams calls ours as it wants
+// to be called.
+func TestREADME(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n## Release from GitHub Actions\n")
+	_, block, _ := strings.Cut(section, "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	var theirs struct {
+		Jobs map[string]struct {
+			Uses        string
+			Permissions map[string]string
+			With        map[string]any
+		}
+	}
+	if err := yaml.Unmarshal([]byte(block), &theirs); err != nil {
+		t.Fatal(err)
+	}
+	var ours struct {
+		On struct {
+			WorkflowCall struct {
+				Inputs map[string]struct{ Required bool }
+			} `yaml:"workflow_call"`
+		}
+		Jobs map[string]struct{ Permissions map[string]string }
+	}
+	data, err := os.ReadFile("../../.github/workflows/filters.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(data, &ours); err != nil {
+		t.Fatal(err)
+	}
+	job := theirs.Jobs["filters"]
+	if !strings.HasPrefix(job.Uses, "slipway-wasm/slipway/.github/workflows/filters.yml@") {
+		t.Fatalf("it uses %q in\n%s", job.Uses, block)
+	}
+	inputs := ours.On.WorkflowCall.Inputs
+	for name := range job.With {
+		if _, ok := inputs[name]; !ok {
+			t.Errorf("there is no input %s", name)
+		}
+	}
+	for name, input := range inputs {
+		if _, given := job.With[name]; input.Required && !given {
+			t.Errorf("the input %s is required", name)
+		}
+	}
+	// What is called may do no more than who calls.
+	for name, called := range ours.Jobs {
+		for right, level := range called.Permissions {
+			if has := job.Permissions[right]; has != level && has != "write" {
+				t.Errorf("job %s needs %s: %s, and is given %q", name, right, level, has)
+			}
+		}
+	}
+}
+
 // TestLintWorkflows: both linters run, and each finds what only it looks for.
 func TestLintWorkflows(t *testing.T) {
 	t.Parallel()
