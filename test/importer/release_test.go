@@ -1,4 +1,4 @@
-package filters
+package main
 
 import (
 	"encoding/json"
