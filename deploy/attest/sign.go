@@ -49,8 +49,6 @@ type Attached struct {
 	What string `json:"what"`
 	// Unchanged says that it was there already.
 	Unchanged bool `json:"unchanged,omitempty"`
-	// Bundle is the bundle; empty if it was there already.
-	Bundle json.RawMessage `json:"-"`
 }
 
 // String is one line for people.
@@ -115,12 +113,10 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	}
 	signed.PublicKey = response.PublicKey
 	for i, bundle := range response.Bundles {
-		a := &signed.Attached[i]
 		if isNull(bundle) {
-			a.Unchanged = true
+			signed.Attached[i].Unchanged = true
 			continue
 		}
-		a.Bundle = bundle
 		if err := attach(ctx, opts.Registry, manifests[i], i%len(predicates), bundle); err != nil {
 			return signed, err
 		}

@@ -55,8 +55,7 @@ type Resource struct {
 	Annotations map[string]any    `json:"annotations,omitempty"`
 }
 
-// newStatement says something about a manifest and about the module in it, so that
-// those who fetched the module by URL can check the same statement.
+// newStatement says something about subjects, as JSON.
 func newStatement(predicateType string, subjects []Resource, predicate any) ([]byte, error) {
 	content, err := json.Marshal(predicate)
 	if err != nil {
