@@ -189,8 +189,10 @@ func (s *stage) kept(ctx context.Context) string {
 // and of configurations that it rejects, but for what filters log of requests.
 func isAboutFilters(line string) bool {
 	lower := strings.ToLower(line)
-	about := slices.ContainsFunc([]string{"wasm", "extensionconfig", "ecds", "rejected"}, func(word string) bool {
+	if strings.Contains(line, "\tinfo\t") && strings.Contains(line, "wasm log") {
+		return false
+	}
+	return slices.ContainsFunc([]string{"wasm", "extensionconfig", "ecds", "rejected"}, func(word string) bool {
 		return strings.Contains(lower, word)
 	})
-	return about && !(strings.Contains(line, "\tinfo\t") && strings.Contains(line, "wasm log"))
 }
