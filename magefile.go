@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/magefile/mage/mg"
 
@@ -194,6 +195,30 @@ func E2e(ctx context.Context) error {
 //	                      rounds (false)
 func Bench(ctx context.Context) error {
 	return suite.Bench(ctx, suiteOptions())
+}
+
+// Soak runs all filters in real Envoy for a time, such as 2m, and fails when a VM crashes or memory grows.
+//
+// Requests with large headers and bodies, and aborted ones, come in while the filters'
+// configurations are reloaded and the auth service fails in every way it can. 30s is
+// the least that tells growth from warming up.
+//
+// Example:
+//
+//	go tool mage soak 1h
+//
+// Variables, with their defaults:
+//
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+func Soak(ctx context.Context, duration time.Duration) error {
+	return suite.Soak(ctx, suiteOptions(), duration)
 }
 
 // Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.

@@ -1,5 +1,5 @@
-// Bench measures what Slipway's filters cost, in real Envoy: what "go tool mage bench"
-// runs.
+// Bench measures Slipway's filters in real Envoy: what they cost, which is what
+// "go tool mage bench" runs, and whether they last, for "go tool mage soak".
 //
 // It is a module of its own, as the load generator and the plots are of no use to
 // anybody else. The environment variables are those of package deploy/config.
@@ -13,17 +13,22 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/test/bench/cost"
+	"github.com/slipway-wasm/slipway/test/bench/soak"
 	"github.com/slipway-wasm/slipway/test/envoy"
 )
 
 func main() {
 	root := flag.String("root", filepath.Join("..", ".."), "the repository's folder, which holds dist/ and which paths in variables start at")
+	duration := flag.Duration("soak", 0, "soak the filters for so long, for example 2m, instead of measuring them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *root)
+	err := run(ctx, *root, *duration)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -31,7 +36,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, root string) error {
+func run(ctx context.Context, root string, duration time.Duration) error {
 	// Paths in variables are as seen from where mage runs.
 	if err := os.Chdir(root); err != nil {
 		return err
@@ -48,6 +53,13 @@ func run(ctx context.Context, root string) error {
 	if err != nil {
 		return err
 	}
+	if duration != 0 {
+		return runSoak(ctx, c, bin, duration)
+	}
+	return runCost(ctx, c, bin)
+}
+
+func runCost(ctx context.Context, c config.Config, bin envoy.Binary) error {
 	result, err := cost.Run(ctx, cost.Options{
 		Root: ".", Dist: filepath.Join("dist", "bench"), Envoy: bin,
 		Filters: c.Filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain,
@@ -68,4 +80,22 @@ func run(ctx context.Context, root string) error {
 		return fmt.Errorf("%d requests failed; see the column errors", n)
 	}
 	return nil
+}
+
+func runSoak(ctx context.Context, c config.Config, bin envoy.Binary, duration time.Duration) error {
+	filters, err := catalog.Load(catalog.LoadOptions{Names: soak.Filters})
+	if err != nil {
+		return err
+	}
+	modules, err := build.Build(ctx, build.Options{
+		Filters: filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain, Out: os.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	report, err := soak.Run(ctx, soak.Options{Envoy: bin, Modules: modules, Duration: duration, Log: os.Stderr})
+	if report != nil {
+		fmt.Print(report)
+	}
+	return err
 }

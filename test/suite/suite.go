@@ -18,6 +18,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 )
 
 // GolangciLint is the pinned linter: https://golangci-lint.run/docs/product/changelog
@@ -229,6 +230,12 @@ func Dev(ctx context.Context, opts Options, filter string) error {
 // bench.md into dist/: module test/bench.
 func Bench(ctx context.Context, opts Options) error {
 	return whole(ctx, opts, "bench", "test/bench", "run", ".")
+}
+
+// Soak runs all filters in one real Envoy for a time, under everything that wears them
+// out, and fails when a VM does or memory grows: module test/bench.
+func Soak(ctx context.Context, opts Options, duration time.Duration) error {
+	return whole(ctx, opts, "soak", "test/bench", "run", ".", "-soak="+duration.String())
 }
 
 // Doctor says what is installed and what is missing: command test/doctor.
