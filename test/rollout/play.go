@@ -158,8 +158,10 @@ func (s *stage) said(ctx context.Context) string {
 		return fmt.Sprintf("\n  (the proxy's log cannot be read: %v)", err)
 	}
 	var said []string
+	about := false
 	for _, line := range lines[min(s.mark, len(lines)):] {
-		if isAboutFilters(line) {
+		// What is indented goes on with the line before.
+		if about = isAboutFilters(line) || about && strings.HasPrefix(line, "\t"); about {
 			said = append(said, "\n  "+line)
 		}
 	}
