@@ -58,6 +58,7 @@ func (j job) arm() (requests *atomic.Int64) {
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	origin := newProject(t)
+	origin.render(t)
 	undisturbed := origin.clone(t)
 	began := time.Now()
 	out := job{Dir: undisturbed.dir, Version: "1.4.0"}.must(t)
@@ -72,11 +73,11 @@ func TestKilled(t *testing.T) {
 	for _, step := range release.Steps {
 		kills["before "+step] = job{KillAt: step + " ..."}
 	}
-	for range 6 {
+	for range 4 {
 		n := 1 + rand.IntN(requests)
 		kills[fmt.Sprintf("at request %d of %d", n, requests)] = job{KillHTTP: n}
 	}
-	for i := range 3 {
+	for i := range 2 {
 		kills[fmt.Sprintf("at any moment %d", i)] = job{}
 	}
 	for name, kill := range kills {

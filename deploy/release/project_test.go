@@ -37,13 +37,9 @@ type project struct {
 	dir string // of the checkout
 }
 
-// metadata is a filter.yaml.
-const metadata = `title: T
-description: D.
-license: Apache-2.0
-apply:
-  failStrategy: FAIL_CLOSE
-`
+// metadata is a filter.yaml. Nothing is rendered of it, because the program that
+// does is most of what a release of such filters takes: see render.
+const metadata = "title: T\ndescription: D.\nlicense: Apache-2.0\n"
 
 func newProject(t *testing.T) project {
 	t.Helper()
@@ -70,6 +66,16 @@ func newProject(t *testing.T) project {
 	p.git(t, "init", "-q", "-b", "main")
 	p.commit(t, "first")
 	return p
+}
+
+// render lets a release render manifests.
+func (p project) render(t *testing.T) {
+	t.Helper()
+	p.write(t, map[string]string{
+		"filter/authtoken/filter.yaml": metadata + "apply: {failStrategy: FAIL_OPEN}\n",
+		"filter/headers/filter.yaml":   metadata + "apply: {failStrategy: FAIL_CLOSE}\n",
+	})
+	p.commit(t, "render")
 }
 
 func (p project) write(t *testing.T, files map[string]string) {

@@ -72,6 +72,7 @@ func (p project) record(t *testing.T) *release.Record {
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)
+	p.render(t)
 	rehearsal := job{Dir: p.dir, Version: "1.4.0"}
 	first := rehearsal.must(t)
 	if !strings.Contains(first, "Rehearsed 1.4.0 in ") || !strings.Contains(first, "headers    191   new     127.0.0.1:5000/headers:1.4.0 ") {
@@ -399,7 +400,7 @@ func TestTwoAtOnce(t *testing.T) {
 	})
 	t.Run("two commits", func(t *testing.T) {
 		t.Parallel()
-		for range 3 {
+		for range 2 {
 			there := newPlaces(t)
 			ours, theirs := newProject(t), newProject(t)
 			theirs.git(t, "commit", "-q", "--allow-empty", "-m", "another")
