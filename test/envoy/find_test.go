@@ -328,3 +328,18 @@ func TestWheelSum(t *testing.T) {
 		t.Errorf("no wheel of the default version %s is pinned", DefaultVersion)
 	}
 }
+
+// Installed looks where Find looks first, and asks no server.
+func TestInstalled(t *testing.T) {
+	t.Parallel()
+	asked := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a server was asked") }))
+	t.Cleanup(asked.Close)
+	o := FindOptions{CacheDir: t.TempDir(), FuncEDataHome: t.TempDir(), VersionsURL: asked.URL}
+	if _, err := Installed(t.Context(), o); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "does not exist yet") {
+		t.Errorf("error is %v", err)
+	}
+	o.Path = filepath.Join(t.TempDir(), "envoy")
+	if _, err := Installed(t.Context(), o); err == nil || !strings.Contains(err.Error(), "ENVOY_PATH="+o.Path) {
+		t.Errorf("error is %v", err)
+	}
+}
