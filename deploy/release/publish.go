@@ -18,7 +18,7 @@ import (
 )
 
 // pushOptions are those of looking and of pushing.
-func (r *run) pushOptions(ctx context.Context) (oci.PushOptions, error) {
+func (r *run) pushOptions() (oci.PushOptions, error) {
 	opts := oci.PushOptions{
 		Release: oci.Release{
 			Version:     r.version.Original(),
@@ -38,7 +38,7 @@ func (r *run) pushOptions(ctx context.Context) (oci.PushOptions, error) {
 	for _, f := range all {
 		opts.Siblings = append(opts.Siblings, f.Name)
 	}
-	return opts, errors.Join(err, ctx.Err())
+	return opts, err
 }
 
 // look finds out what is published already, so that a version that is taken costs
@@ -51,7 +51,7 @@ func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed b
 	defer func() { err = errors.Join(err, r.closeStores()) }()
 	there, wanted := 0, 0
 	if r.stores.Registry != nil {
-		opts, err := r.pushOptions(ctx)
+		opts, err := r.pushOptions()
 		if err != nil {
 			return "", false, err
 		}
@@ -185,7 +185,7 @@ func (r *run) push(ctx context.Context, out io.Writer) (note string, confirmed b
 	if r.stores.Registry == nil {
 		return "no registry is configured", false, nil
 	}
-	opts, err := r.pushOptions(ctx)
+	opts, err := r.pushOptions()
 	if err != nil {
 		return "", false, err
 	}
