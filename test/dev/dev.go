@@ -150,6 +150,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if stats, err := discoveryStats(ctx, proxy, s.Filter); err != nil {
 		return err
 	} else if stats.rejected > 0 {
+		s.last = loaded{}
 		s.refused()
 	}
 	s.view.print(fmt.Sprintf(`
@@ -194,7 +195,7 @@ func (s *session) first(ctx context.Context, w *watcher) error {
 }
 
 // follow loads at every save. A save that comes while an earlier one is being built
-// takes its place.
+// takes its place; what Envoy was given is waited for.
 func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy) error {
 	stop := func() {}
 	defer func() { stop() }()
@@ -206,9 +207,9 @@ func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy) er
 			return errors.New("Envoy has ended\n" + proxy.Report(nil)) //nolint:staticcheck // a name
 		case saved := <-w.saves:
 			stop()
-			stop = inBackground(ctx, func(ctx context.Context) {
-				s.load(ctx, proxy, saved)
-				if err := s.watchSources(ctx, w); err != nil && ctx.Err() == nil {
+			stop = inBackground(ctx, func(building context.Context) {
+				s.load(ctx, building, proxy, saved)
+				if err := s.watchSources(building, w); err != nil && building.Err() == nil {
 					s.failed(err, "")
 				}
 			})
@@ -227,8 +228,9 @@ func inBackground(ctx context.Context, work func(context.Context)) (stop func())
 	return func() { cancel(); <-done }
 }
 
-// load builds what was saved, hands it to Envoy, and says how that went.
-func (s *session) load(ctx context.Context, proxy *envoy.Proxy, saved time.Time) {
+// load builds what was saved, hands it to Envoy, and says how that went. building
+// ends before ctx if the build is no longer wanted.
+func (s *session) load(ctx, building context.Context, proxy *envoy.Proxy, saved time.Time) {
 	keeps := "Envoy keeps what it has."
 	before, err := discoveryStats(ctx, proxy, s.Filter)
 	if err != nil {
@@ -238,12 +240,11 @@ func (s *session) load(ctx context.Context, proxy *envoy.Proxy, saved time.Time)
 		return
 	}
 	last := s.last
-	built, err := s.build(ctx, saved)
-	if ctx.Err() != nil {
-		return
-	}
+	built, err := s.build(building, saved)
 	if err != nil {
-		s.failed(err, keeps)
+		if building.Err() == nil {
+			s.failed(err, keeps)
+		}
 		return
 	}
 	if s.last == last {
@@ -251,10 +252,8 @@ func (s *session) load(ctx context.Context, proxy *envoy.Proxy, saved time.Time)
 		return
 	}
 	after, err := awaitChange(ctx, proxy, s.Filter, before)
-	if ctx.Err() != nil {
-		return
-	}
 	switch {
+	case ctx.Err() != nil:
 	case err != nil:
 		s.failed(err, "")
 	case after.rejected > before.rejected:
