@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -200,6 +201,12 @@ func (c *child) wait() (string, error) {
 func TestMain(m *testing.M) {
 	if description := os.Getenv(inProject); description != "" {
 		os.Exit(work(description))
+	}
+	// Releases mostly wait for stores to settle, so more can run side by side than
+	// there are processors.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
