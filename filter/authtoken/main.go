@@ -33,6 +33,7 @@ type plugin struct {
 	config     *config
 	refresher  *refresher
 	tickMillis uint32 // the period the proxy was told last
+	stream     stream // the context of every stream: none holds anything of its own
 }
 
 // OnPluginStart reads the configuration and has the first tick come at once.
@@ -54,6 +55,7 @@ func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
 	}
 	p.config = c
 	p.refresher = newRefresher(c, proxy)
+	p.stream.plugin = p
 	p.setTick(1) // 0 would be never
 	return types.OnPluginStartStatusOK
 }
@@ -90,10 +92,10 @@ func (p *plugin) NewHttpContext(uint32) types.HttpContext {
 	if p.config == nil {
 		return &types.DefaultHttpContext{}
 	}
-	return &stream{plugin: p}
+	return &p.stream
 }
 
-// stream is the context of one request with its response.
+// stream is the context of each request with its response.
 type stream struct {
 	types.DefaultHttpContext
 	plugin *plugin

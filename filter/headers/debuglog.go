@@ -3,42 +3,63 @@ package main
 import (
 	"slices"
 	"strconv"
+	"unsafe"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 
+	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
 	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
 )
 
-// logHeaders logs the headers that get returns, unless the configuration says no.
-// The proxy drops the messages unless its level is debug, which the filter cannot
-// ask for: a host offers proxy_get_log_level to modules of ABI 0.2.1 only, and
-// those made with the SDK are of ABI 0.2.0.
-func (s *stream) logHeaders(direction string, get func() ([][2]string, error)) {
-	if !s.plugin.config.debugLog {
+// logHeaders logs the headers of a map in one message, unless the configuration says
+// no. The proxy drops it unless its level is debug, which the filter cannot ask for:
+// a host offers proxy_get_log_level to modules of ABI 0.2.1 only, and those made with
+// the SDK are of ABI 0.2.0. So it must be cheap: one call to the proxy for all headers.
+func (s *stream) logHeaders(direction string, m hostcall.Map) {
+	p := s.plugin
+	if !p.config.debugLog {
 		return
 	}
-	headers, err := get()
-	if err != nil {
+	p.headers = hostcall.Headers(m, p.headers[:0])
+	if len(p.headers) == 0 {
 		return
 	}
-	prefix := s.name() + direction + " header "
-	for _, h := range headers {
-		name, value := h[0], h[1]
+	line := append(append(s.begin(), direction...), " headers:"...)
+	for i := range p.headers {
+		name, value := p.headers[i][0], p.headers[i][1]
 		if slices.Contains(httpheader.Sensitive, name) {
 			value = "(redacted)"
 		}
-		proxywasm.LogDebug(prefix + name + ": " + value)
+		line = append(append(line, " ["...), name...)
+		line = append(append(line, ": "...), value...)
+		line = append(line, ']')
 	}
+	clear(p.headers) // they share the proxy's memory, which the collector may then take
+	s.log(line)
 }
 
 // logDone logs the end of the stream, unless the configuration says no.
 func (s *stream) logDone() {
 	if s.plugin.config.debugLog {
-		proxywasm.LogDebug(s.name() + "stream done")
+		s.log(append(s.begin(), "stream done"...))
 	}
 }
 
-// name is how messages call the stream.
-func (s *stream) name() string {
-	return "context " + strconv.Itoa(int(s.id)) + ": "
+// begin begins a message with what it calls the stream.
+func (s *stream) begin() []byte {
+	line := s.plugin.line[:0]
+	line = append(line, "context "...)
+	return append(strconv.AppendUint(line, uint64(s.id), 10), ": "...)
+}
+
+// maxKept bounds the memory that is kept for messages to come.
+const maxKept = 16 << 10
+
+func (s *stream) log(line []byte) {
+	// The proxy copies the message before the call returns, so that the string may
+	// share the line's memory.
+	proxywasm.LogDebug(unsafe.String(unsafe.SliceData(line), len(line)))
+	if cap(line) <= maxKept {
+		s.plugin.line = line
+	}
 }

@@ -45,10 +45,10 @@
 //
 // # Debug log
 //
-// At level debug the filter logs each header of a request and of a response as it
-// reaches the filter, and the end of each stream, with the stream's context id. The
-// values of authorization, proxy-authorization, cookie, set-cookie and x-auth show
-// as (redacted). Reading all headers costs time whatever the proxy's log level is,
-// since a filter cannot know it: some 20 µs of CPU for a request with 15 headers.
+// At level debug the filter logs the headers of a request and of a response as they
+// reach the filter, each [name: value] in one message, and the end of each stream,
+// with the stream's context id. The values of authorization, proxy-authorization,
+// cookie, set-cookie and x-auth show as (redacted). Reading all headers costs time
+// whatever the proxy's log level is, since a filter cannot know it:
 // "debug_log": false saves it.
 package main

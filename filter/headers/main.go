@@ -7,6 +7,7 @@ import (
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
 	"github.com/slipway-wasm/slipway/filter/internal/configuration"
 	"github.com/slipway-wasm/slipway/filter/internal/counter"
+	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
 )
 
 func main() {}
@@ -23,6 +24,10 @@ type plugin struct {
 	types.DefaultPluginContext
 	config  *config
 	counter counter.Counter
+
+	quiet   stream      // the context of every stream that is not logged: none holds anything of its own
+	headers [][2]string // kept for its memory, as line is; both are empty between callbacks
+	line    []byte
 }
 
 // OnPluginStart reads the plugin configuration.
@@ -37,6 +42,7 @@ func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
 		return types.OnPluginStartStatusFailed
 	}
 	p.config = c
+	p.quiet.plugin = p
 	return types.OnPluginStartStatusOK
 }
 
@@ -45,6 +51,9 @@ func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
 func (p *plugin) NewHttpContext(id uint32) types.HttpContext {
 	if p.config == nil {
 		return &types.DefaultHttpContext{}
+	}
+	if !p.config.debugLog {
+		return &p.quiet
 	}
 	return &stream{plugin: p, id: id}
 }
@@ -58,10 +67,8 @@ type stream struct {
 
 // OnHttpRequestHeaders logs and counts what came, then changes it.
 func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
-	s.logHeaders("request", proxywasm.GetHttpRequestHeaders)
-	// In ABI 0.2 the host answers "not found" for a header that is absent, and
-	// success for one that is empty: the error alone tells whether it is there.
-	if _, err := proxywasm.GetHttpRequestHeader(s.plugin.config.countHeader); err == nil {
+	s.logHeaders("request", hostcall.RequestHeaders)
+	if _, found := hostcall.Header(hostcall.RequestHeaders, s.plugin.config.countHeader); found {
 		s.plugin.counter.Add(1)
 	}
 	apply(s.plugin.config.request, proxywasm.RemoveHttpRequestHeader, proxywasm.ReplaceHttpRequestHeader, proxywasm.AddHttpRequestHeader)
@@ -70,7 +77,7 @@ func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
 
 // OnHttpResponseHeaders logs what came, then changes it.
 func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
-	s.logHeaders("response", proxywasm.GetHttpResponseHeaders)
+	s.logHeaders("response", hostcall.ResponseHeaders)
 	apply(s.plugin.config.response, proxywasm.RemoveHttpResponseHeader, proxywasm.ReplaceHttpResponseHeader, proxywasm.AddHttpResponseHeader)
 	return types.ActionContinue
 }

@@ -9,6 +9,7 @@ import (
 
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
 	"github.com/slipway-wasm/slipway/filter/internal/configuration"
+	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
 )
 
 func main() {}
@@ -41,7 +42,7 @@ func (v *vmContext) NewPluginContext(uint32) types.PluginContext {
 	return &plugin{vm: v}
 }
 
-// maxFree is how many buffers are kept for streams to come. Beyond it, they are
+// maxFree is how many streams are kept for streams to come. Beyond it, they are
 // left to the garbage collector, so that a peak is not held for ever.
 const maxFree = 64
 
@@ -56,7 +57,8 @@ type plugin struct {
 	listenerKnown     bool // whether the proxy has said what the next field holds
 	listenerDirection string
 
-	free [][]byte // buffers of streams that have ended
+	free    []*stream   // streams that have ended, with their buffers
+	headers [][2]string // kept for its memory; empty between callbacks
 }
 
 // OnPluginStart reads the plugin configuration.
@@ -75,7 +77,7 @@ func (p *plugin) NewHttpContext(id uint32) types.HttpContext {
 	if p.config == nil {
 		return &types.DefaultHttpContext{}
 	}
-	return &stream{plugin: p, id: id}
+	return p.takeStream(id)
 }
 
 // direction is that of the VM configuration, else that of the listener, else "".
@@ -102,21 +104,23 @@ func (p *plugin) direction() string {
 	return p.listenerDirection
 }
 
-// takeBuffer returns an empty buffer, used before if there is one.
-func (p *plugin) takeBuffer() []byte {
+// takeStream returns a new stream, in the place of one that has ended if there is one.
+func (p *plugin) takeStream(id uint32) *stream {
 	last := len(p.free) - 1
 	if last < 0 {
-		return nil
+		return &stream{plugin: p, id: id}
 	}
-	buf := p.free[last]
+	s := p.free[last]
 	p.free[last] = nil
 	p.free = p.free[:last]
-	return buf
+	*s = stream{plugin: p, id: id, line: line{buf: s.line.buf[:0]}}
+	return s
 }
 
-func (p *plugin) giveBuffer(buf []byte) {
+// giveStream keeps a stream after its last callback for takeStream.
+func (p *plugin) giveStream(s *stream) {
 	if len(p.free) < maxFree {
-		p.free = append(p.free, buf)
+		p.free = append(p.free, s)
 	}
 }
 
@@ -159,7 +163,7 @@ func (s *stream) OnHttpResponseBody(size int, _ bool) types.Action {
 
 // OnHttpStreamDone ends the line and logs it.
 func (s *stream) OnHttpStreamDone() {
-	if s.line.buf == nil {
+	if len(s.line.buf) == 0 {
 		// The proxy answered before the request came to this filter. Envoy makes a
 		// context nevertheless and gives it the request headers, if there are any.
 		s.begin()
@@ -170,7 +174,7 @@ func (s *stream) OnHttpStreamDone() {
 		responseBytes: s.responseBytes,
 		duration:      -1,
 	}
-	if status, err := proxywasm.GetHttpResponseHeader(":status"); err == nil {
+	if status, ok := hostcall.Header(hostcall.ResponseHeaders, ":status"); ok {
 		e.status = status
 	}
 	if ns, ok := int64Property(durationProperty); ok {
@@ -180,14 +184,13 @@ func (s *stream) OnHttpStreamDone() {
 	// The proxy copies the message before the call returns, so that the string may
 	// share the buffer's memory.
 	proxywasm.LogInfo(unsafe.String(unsafe.SliceData(s.line.buf), len(s.line.buf)))
-	s.plugin.giveBuffer(s.line.buf)
-	s.line.buf = nil
+	s.plugin.giveStream(s)
 }
 
 // begin writes what the request headers say.
 func (s *stream) begin() {
-	// An error means that there are none; the line then goes without.
-	headers, _ := proxywasm.GetHttpRequestHeaders()
+	// There may be none; the line then goes without.
+	headers := hostcall.Headers(hostcall.RequestHeaders, s.plugin.headers[:0])
 	var method, authority, path string
 	for i := range headers {
 		switch headers[i][0] {
@@ -199,24 +202,25 @@ func (s *stream) begin() {
 			path = headers[i][1]
 		}
 	}
-	s.line.buf = s.plugin.takeBuffer()
 	s.line.begin(s.plugin.config.maxLineBytes, s.plugin.direction(), s.id, method, authority, path)
 	s.line.headers(s.plugin.config, headers)
+	clear(headers) // they share the proxy's memory, which the collector may then take
+	s.plugin.headers = headers
 }
 
-// Paths of the properties that are read.
+// Paths of the properties that are read, their parts separated by NUL.
 // https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes
-var (
-	listenerDirectionProperty = []string{"xds", "listener_direction"}
-	durationProperty          = []string{"request", "duration"}
+const (
+	listenerDirectionProperty = "xds\x00listener_direction"
+	durationProperty          = "request\x00duration"
 )
 
 // int64Property reads a property that is a number, or a duration, which counts
 // nanoseconds. Envoy hands both out as 64 bits, little-endian
 // (serializeValue in source/extensions/common/wasm/context.cc).
-func int64Property(path []string) (int64, bool) {
-	b, err := proxywasm.GetProperty(path)
-	if err != nil || len(b) != 8 {
+func int64Property(path string) (int64, bool) {
+	b, ok := hostcall.Property(path)
+	if !ok || len(b) != 8 {
 		return 0, false
 	}
 	return int64(binary.LittleEndian.Uint64(b)), true

@@ -347,20 +347,35 @@ func testStreamsKeepApart(t *testing.T, vm types.VMContext) {
 	}
 }
 
-// The last buffer given is the first taken, and no more than maxFree are kept.
-func TestBuffers(t *testing.T) {
+// The last stream given is the first taken, with its buffer and nothing else of it,
+// and no more than maxFree are kept.
+func TestFreeStreams(t *testing.T) {
 	t.Parallel()
-	var p plugin
+	p := &plugin{}
+	var given []*stream
 	for i := 0; i <= maxFree; i++ {
-		p.giveBuffer(make([]byte, i))
+		s := p.takeStream(uint32(i))
+		s.begun, s.requestBytes, s.responseBytes = true, 1, 2
+		s.line = line{buf: append(make([]byte, 0, 100+i), "text"...), limit: 3, cut: true}
+		given = append(given, s)
+	}
+	for _, s := range given {
+		p.giveStream(s)
 	}
 	for i := maxFree - 1; i >= 0; i-- {
-		if buf := p.takeBuffer(); buf == nil || len(buf) != i {
-			t.Fatalf("took a buffer of %d bytes, want %d", len(buf), i)
+		s := p.takeStream(7)
+		if s != given[i] {
+			t.Fatalf("took another stream than the one given as number %d", i)
+		}
+		if s.id != 7 || s.plugin != p || s.begun || s.requestBytes+s.responseBytes > 0 || s.line.cut || len(s.line.buf) > 0 {
+			t.Fatalf("something of the stream before is left: %+v", s)
+		}
+		if cap(s.line.buf) != 100+i {
+			t.Fatalf("its buffer has room for %d bytes, want %d", cap(s.line.buf), 100+i)
 		}
 	}
-	if p.takeBuffer() != nil {
-		t.Error("took a buffer that nobody gave")
+	if s := p.takeStream(8); s == given[maxFree] || s.line.buf != nil {
+		t.Error("took a stream that should not have been kept")
 	}
 }
 

@@ -1,0 +1,22 @@
+//go:build !tinygo
+
+package hostcall
+
+import (
+	_ "unsafe" // for go:linkname
+
+	_ "github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm" // holds the functions below
+)
+
+// Without TinyGo the SDK calls the host through an interface that its test
+// emulator or package gohost fills in. These are its functions for that, pulled
+// by name from its internal package.
+
+//go:linkname getHeaderMapPairs github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/internal.ProxyGetHeaderMapPairs
+func getHeaderMapPairs(mapType Map, data **byte, size *int) uint32
+
+//go:linkname getHeaderMapValue github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/internal.ProxyGetHeaderMapValue
+func getHeaderMapValue(mapType Map, key *byte, keySize int, data **byte, size *int) uint32
+
+//go:linkname getProperty github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/internal.ProxyGetProperty
+func getProperty(path *byte, pathSize int, data **byte, size *int) uint32

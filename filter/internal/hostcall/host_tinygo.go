@@ -1,0 +1,15 @@
+//go:build tinygo
+
+package hostcall
+
+// The host's functions, declared as the SDK does it
+// (proxywasm/internal/abi_hostcalls.go).
+
+//export proxy_get_header_map_pairs
+func getHeaderMapPairs(mapType Map, data **byte, size *int) uint32
+
+//export proxy_get_header_map_value
+func getHeaderMapValue(mapType Map, key *byte, keySize int, data **byte, size *int) uint32
+
+//export proxy_get_property
+func getProperty(path *byte, pathSize int, data **byte, size *int) uint32

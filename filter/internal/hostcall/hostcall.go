@@ -1,0 +1,75 @@
+// Package hostcall reads headers and properties without allocating.
+//
+// It exists because the SDK's functions for that allocate with each call: a new slice
+// for all headers, the path of a property put together anew, and two words that the
+// host writes the result to, which escape. On the path of every request that is most
+// of what a filter allocates. What is left is the buffer that the host asks for.
+package hostcall
+
+import (
+	"encoding/binary"
+	"unsafe"
+)
+
+// Map is a map of headers, by the ABI's number.
+// https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1#proxy_header_map_type_t
+type Map uint32
+
+// The maps of a stream.
+const (
+	RequestHeaders  Map = 0
+	ResponseHeaders Map = 2
+)
+
+// data and size are where the host writes a result. They are no variables of the
+// functions below, as they would be allocated anew for each call there. A filter is
+// never called by two threads.
+var (
+	data *byte
+	size int
+)
+
+// take returns the host's answer, valid until the callback returns.
+func take(status uint32) (answer []byte, ok bool) {
+	// The SDK makes its slices in the same way. An empty answer has no address.
+	answer = unsafe.Slice(data, size)
+	data, size = nil, 0
+	return answer, status == 0
+}
+
+// Headers appends all headers of a map to list and returns it, as it is if there are
+// none. Names and values share the host's memory: they must not be kept after the
+// callback.
+func Headers(m Map, list [][2]string) [][2]string {
+	b, ok := take(getHeaderMapPairs(m, &data, &size))
+	if !ok || len(b) < 4 {
+		return list
+	}
+	// Their number, the sizes of all names and values, and these, each ended by NUL.
+	sizes, rest := b[4:], b[4+8*binary.LittleEndian.Uint32(b):]
+	next := func() string {
+		n := binary.LittleEndian.Uint32(sizes)
+		s := unsafe.String(unsafe.SliceData(rest), n)
+		sizes, rest = sizes[4:], rest[n+1:]
+		return s
+	}
+	for range binary.LittleEndian.Uint32(b) {
+		name := next()
+		list = append(list, [2]string{name, next()})
+	}
+	return list
+}
+
+// Header returns the first value of a header, which must not be kept after the
+// callback, and whether it is there: in ABI 0.2 the host answers "not found" for one
+// that is absent, and success for one that is empty.
+func Header(m Map, name string) (value string, ok bool) {
+	b, ok := take(getHeaderMapValue(m, unsafe.StringData(name), len(name), &data, &size))
+	return unsafe.String(unsafe.SliceData(b), len(b)), ok
+}
+
+// Property returns the value of a property, which must not be kept after the
+// callback, and whether there is one. The parts of path are separated by NUL.
+func Property(path string) (value []byte, ok bool) {
+	return take(getProperty(unsafe.StringData(path), len(path), &data, &size))
+}
