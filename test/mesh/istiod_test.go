@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"istio.io/istio/pilot/pkg/config/kube/crd"
 	"istio.io/istio/pilot/pkg/features"
@@ -40,6 +41,12 @@ metadata: {name: default, namespace: istio-system}
 spec: {mtls: {mode: DISABLE}}
 `
 
+// debounce is how long istiod waits for further changes, PILOT_DEBOUNCE_AFTER. Of
+// two pushes at once the agent forwards the older one last, if that takes longer to
+// fetch, and Envoy is left with it:
+// https://github.com/istio/istio/blob/1.31.1/pkg/istio-agent/xds_proxy_delta.go
+const debounce = 100 * time.Millisecond
+
 func startIstiod(t *testing.T, logFile string) *istiod {
 	t.Helper()
 	logs := log.DefaultOptions()
@@ -56,6 +63,7 @@ func startIstiod(t *testing.T, logFile string) *istiod {
 	server := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		MeshConfig:      mesh,
 		ConfigString:    plaintext,
+		DebounceTime:    debounce,
 		ListenerBuilder: func() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") },
 	})
 	return &istiod{

@@ -8,12 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -250,17 +252,31 @@ func (w *workload) Close() error {
 	return err
 }
 
-// freePorts returns ports that nobody listens on. Istio knows no port 0, so they are
-// given back before they are used.
+// Istio knows no port 0, and a port that the kernel gave out and got back may be the
+// next connection's. So ports come from below those that the kernel gives out:
+// https://docs.kernel.org/networking/ip-sysctl.html (ip_local_port_range)
+const firstPort, lastPort = 10000, 32000
+
+// nextPort is where the next search begins, somewhere else in each process.
+var nextPort atomic.Int32
+
+func init() { nextPort.Store(rand.Int32N(lastPort - firstPort)) }
+
+// freePorts returns ports that nobody listens on, each of them once.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+	for range lastPort - firstPort {
+		port := firstPort + int(nextPort.Add(1))%(lastPort-firstPort)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
 			return nil, err
 		}
-		defer listener.Close() //nolint:errcheck // nothing was sent
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, fmt.Errorf("find %d free ports between %d and %d: there are %d", n, firstPort, lastPort, len(ports))
 }
