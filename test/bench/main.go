@@ -25,10 +25,16 @@ import (
 
 func main() {
 	root := flag.String("root", filepath.Join("..", ".."), "the repository's folder, which holds dist/ and which paths in variables start at")
-	duration := flag.Duration("soak", 0, "soak the filters for so long, for example 2m, instead of measuring them")
+	soaks := false
+	var duration time.Duration
+	flag.Func("soak", "soak the filters for so long, for example 2m, instead of measuring them", func(value string) (err error) {
+		soaks = true
+		duration, err = time.ParseDuration(value)
+		return err
+	})
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *root, *duration)
+	err := run(ctx, *root, soaks, duration)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -36,7 +42,12 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, root string, duration time.Duration) error {
+func run(ctx context.Context, root string, soaks bool, duration time.Duration) error {
+	if soaks {
+		if err := soak.CheckDuration(duration); err != nil {
+			return err
+		}
+	}
 	// Paths in variables are as seen from where mage runs.
 	if err := os.Chdir(root); err != nil {
 		return err
@@ -53,7 +64,7 @@ func run(ctx context.Context, root string, duration time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if duration != 0 {
+	if soaks {
 		return runSoak(ctx, c, bin, duration)
 	}
 	return runCost(ctx, c, bin)

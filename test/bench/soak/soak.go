@@ -73,11 +73,19 @@ type Report struct {
 	Memory []uint64
 }
 
+// CheckDuration returns an error unless a soak may take so long.
+func CheckDuration(d time.Duration) error {
+	if d < MinDuration {
+		return fmt.Errorf("soak for %v: that is too short to tell growth from warming up; give %v or more", d, MinDuration)
+	}
+	return nil
+}
+
 // Run soaks the filters. The report tells what was done also when the error says
 // what went wrong.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	if o.Duration < MinDuration {
-		return nil, fmt.Errorf("soak for %v: that is too short to tell growth from warming up; give %v or more", o.Duration, MinDuration)
+	if err := CheckDuration(o.Duration); err != nil {
+		return nil, err
 	}
 	if o.Log == nil {
 		o.Log = io.Discard
