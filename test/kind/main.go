@@ -31,10 +31,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == kubectl.Command {
 		kubectl.Main()
 	}
-	// Cleaning up goes on after a second Ctrl-C, too.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	klog.SetLogger(klog.Logger{}) // libraries' chatter; their errors are returned
+	// Never given back: cleaning up goes on after a second Ctrl-C, too.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -48,7 +48,7 @@ type Workload interface {
 	// sidecar so far. Envoy's logger "wasm" has to be at level info.
 	Log(ctx context.Context) ([]string, error)
 	// Close removes the workload with everything in its namespace, also when
-	// contexts have ended, and returns when that is done.
+	// contexts have ended. Whoever has brought up the mesh waits until that is done.
 	Close() error
 }
 

@@ -64,7 +64,7 @@ func (m *mesh) startClient(ctx context.Context, scenarios []rollout.Scenario) (*
 		return closing(err)
 	}
 	if !hasSidecar(pod) {
-		return closing(fmt.Errorf("Istio injects no sidecar into a pod with the label sidecar.istio.io/inject=true; install Istio's control plane, with its default revision, in the cluster %s", m.config.Host))
+		return closing(fmt.Errorf("no sidecar is injected into a pod with the label sidecar.istio.io/inject=true; install Istio's control plane, with its default revision, in the cluster %s", m.config.Host))
 	}
 	var hosts []string
 	for _, s := range scenarios {

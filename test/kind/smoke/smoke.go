@@ -31,6 +31,9 @@ import (
 // managedBy is the value of the label app.kubernetes.io/managed-by of all namespaces.
 const managedBy = "slipway-smoke"
 
+// runLabel is a label of all namespaces of one run.
+const runLabel = "app.kubernetes.io/instance"
+
 // Options say where to play.
 type Options struct {
 	// Root is the repository's folder. Default: ".".
@@ -110,6 +113,7 @@ func (m *mesh) run(ctx context.Context, opts Options) (err error) {
 			}
 		}
 	}()
+	defer func() { err = errors.Join(err, m.awaitGone()) }()
 	registry := opts.Registry
 	if registry.Address == "" {
 		var done func() error

@@ -233,7 +233,7 @@ func (w *workload) fromAdmin(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	if res.Status != http.StatusOK {
-		return nil, fmt.Errorf("Envoy's admin answers %s with status %d", path, res.Status)
+		return nil, fmt.Errorf("ask Envoy's admin for %s: status %d", path, res.Status)
 	}
 	return res.Body, nil
 }
@@ -246,7 +246,7 @@ func (w *workload) Log(ctx context.Context) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(log), "\n"), "\n"), nil
 }
 
-// Close removes the namespace.
+// Close begins to remove the namespace; awaitGone waits for that.
 func (w *workload) Close() error {
 	if w.admin != nil {
 		w.admin.Close()
@@ -258,24 +258,37 @@ func (w *workload) Close() error {
 func (m *mesh) createNamespace(ctx context.Context, name string) error {
 	_, err := m.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name:   name,
-		Labels: map[string]string{"app.kubernetes.io/managed-by": managedBy},
+		Labels: map[string]string{"app.kubernetes.io/managed-by": managedBy, runLabel: m.namespace},
 	}}, metav1.CreateOptions{})
 	return err
 }
 
-// deleteNamespace deletes a namespace, if there is one, and waits until it is gone.
+// deleteNamespace lets the cluster delete a namespace, if there is one.
 func (m *mesh) deleteNamespace(name string) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout, fmt.Errorf("still there after %v", closeTimeout))
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	namespaces := m.client.CoreV1().Namespaces()
-	err := namespaces.Delete(ctx, name, metav1.DeleteOptions{})
-	for err == nil {
-		if _, err = namespaces.Get(ctx, name, metav1.GetOptions{}); err == nil {
-			err = wait(ctx)
-		}
-	}
-	if apierrors.IsNotFound(err) {
+	err := m.client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
+	if err == nil || apierrors.IsNotFound(err) {
 		return nil
 	}
 	return fmt.Errorf("delete the namespace %s: %w", name, err)
+}
+
+// awaitGone waits until the last of this run's namespaces is gone, which takes
+// seconds each, and all together hardly longer.
+func (m *mesh) awaitGone() error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout, fmt.Errorf("still there after %v", closeTimeout))
+	defer cancel()
+	for {
+		list, err := m.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: runLabel + "=" + m.namespace})
+		if err != nil {
+			return fmt.Errorf("look for the namespaces %s: %w", m.namespace, err)
+		}
+		if len(list.Items) == 0 {
+			return nil
+		}
+		if err := wait(ctx); err != nil {
+			return fmt.Errorf("delete the namespace %s: %w", list.Items[0].Name, err)
+		}
+	}
 }
