@@ -74,7 +74,9 @@ func Up(ctx context.Context, opts UpOptions) error {
 	}
 	start := time.Now()
 	if err := up(ctx, provider, charts, opts); err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		} else {
 			err = errors.Join(err, keepLogs(provider, opts.Dir))
 		}
 		return errors.Join(err, Down(context.WithoutCancel(ctx), DownOptions{Dir: opts.Dir}))
