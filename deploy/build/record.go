@@ -10,10 +10,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
@@ -83,9 +85,15 @@ func Load(dist string, names []string) ([]Module, error) {
 	}
 	modules := make([]Module, len(names))
 	failures := make([]error, len(names))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, name := range names {
-		modules[i], failures[i] = loadOne(dist, name)
+		group.Go(func() error {
+			modules[i], failures[i] = loadOne(dist, name)
+			return nil
+		})
 	}
+	_ = group.Wait() // every module keeps its own error
 	if err := errors.Join(failures...); err != nil {
 		return nil, err
 	}
