@@ -1,14 +1,9 @@
 package attest
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/nested"
 )
@@ -32,25 +27,9 @@ func run(ctx context.Context, request Request) (Response, error) {
 			pkg = "./kms"
 		}
 	}
-	input, err := json.Marshal(request)
-	if err != nil {
-		return Response{}, err
-	}
-	cmd := nested.Command(ctx, module, pkg)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
-	var stderr bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
-	output, err := cmd.Output()
-	if err != nil {
-		if ctx.Err() != nil {
-			return Response{}, context.Cause(ctx)
-		}
-		return Response{}, fmt.Errorf("run %s: %w\n%s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(stderr.Bytes()))
-	}
 	var response Response
-	if err := json.Unmarshal(output, &response); err != nil {
-		return Response{}, fmt.Errorf("read what %s printed: %w", strings.Join(cmd.Args, " "), err)
+	if err := nested.Run(ctx, module, pkg, request, &response); err != nil {
+		return Response{}, err
 	}
 	if response.Error != "" {
 		return Response{}, errors.New(response.Error)

@@ -1,15 +1,12 @@
 package manifest
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/nested"
@@ -104,20 +101,9 @@ func ask(ctx context.Context, opts RenderOptions) (Response, error) {
 		}
 		request.Compare = compare
 	}
-	input, err := json.Marshal(request)
-	if err != nil {
-		return Response{}, err
-	}
-	cmd := nested.Command(ctx, module, ".")
-	var stderr bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
-	output, err := cmd.Output()
-	if err != nil {
-		return Response{}, fmt.Errorf("run %s: %w\n%s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(stderr.Bytes()))
-	}
 	var response Response
-	if err := json.Unmarshal(output, &response); err != nil {
-		return Response{}, fmt.Errorf("read what %s printed: %w", strings.Join(cmd.Args, " "), err)
+	if err := nested.Run(ctx, module, ".", request, &response); err != nil {
+		return Response{}, err
 	}
 	if response.Error != "" {
 		return Response{}, errors.New(response.Error)
