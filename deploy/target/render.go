@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
+	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
@@ -46,38 +47,53 @@ func Render(ctx context.Context, c config.Config, version, compare string, out O
 
 // published reads what there is of a version.
 func published(ctx context.Context, c config.Config, version string, filters []string, out Output) (releases []manifest.Release, err error) {
-	opts := facts.Options{Filters: filters, Version: version}
-	noRegistry := c.Registry == ""
-	noStorage := c.StorageURL == "" && c.StoragePublicURL == ""
-	if !noRegistry || noStorage {
-		r, done, openErr := openRegistry(ctx, c, "", out)
-		if openErr != nil {
-			return nil, openErr
-		}
-		defer func() { err = errors.Join(err, done()) }()
-		opts.Registry = r
-	}
-	if !noStorage || noRegistry {
-		s, openErr := openPublicStorage(c, out)
-		if openErr != nil {
-			return nil, openErr
-		}
-		defer func() { err = errors.Join(err, s.Close()) }()
-		opts.Storage = s
-	}
-	releases, err = facts.Read(ctx, opts)
+	from, err := openPublished(ctx, c, oci.RegistryOptions{Out: out.Err}, out)
 	if err != nil {
 		return nil, err
 	}
-	for i := range releases {
-		if noRegistry && opts.Registry != nil {
-			releases[i].Repository = moved(releases[i].Repository, opts.Registry.Address(), embeddedRegistry)
-		}
-		if noStorage && opts.Storage != nil {
-			releases[i].URL = moved(releases[i].URL, strings.TrimSuffix(opts.Storage.PublicURL(""), "/"), embeddedStorage)
+	defer func() { err = errors.Join(err, from.close()) }()
+	releases, err = facts.Read(ctx, facts.Options{Filters: filters, Version: version, Registry: from.registry, Storage: from.storage})
+	if err != nil {
+		return nil, err
+	}
+	if from.embedded {
+		for i := range releases {
+			releases[i].Repository = moved(releases[i].Repository, from.registry.Address(), embeddedRegistry)
+			releases[i].URL = moved(releases[i].URL, strings.TrimSuffix(from.storage.PublicURL(""), "/"), embeddedStorage)
 		}
 	}
 	return releases, nil
+}
+
+// publishedIn is where versions are read from.
+type publishedIn struct {
+	registry *oci.Registry    // nil if only a storage is configured
+	storage  *storage.Storage // nil if only a registry is configured
+	embedded bool             // nothing is configured
+	close    func() error
+}
+
+// openPublished opens what is configured, to read it, and without any configuration
+// the embedded registry and storage.
+func openPublished(ctx context.Context, c config.Config, opts oci.RegistryOptions, out Output) (publishedIn, error) {
+	hasStorage := c.StorageURL != "" || c.StoragePublicURL != ""
+	from := publishedIn{embedded: c.Registry == "" && !hasStorage, close: func() error { return nil }}
+	if c.Registry != "" || from.embedded {
+		r, done, err := openRegistryWith(ctx, c, "", opts)
+		if err != nil {
+			return publishedIn{}, err
+		}
+		from.registry, from.close = r, done
+	}
+	if hasStorage || from.embedded {
+		s, err := openPublicStorage(c, out)
+		if err != nil {
+			return publishedIn{}, errors.Join(err, from.close())
+		}
+		done := from.close
+		from.storage, from.close = s, func() error { return errors.Join(s.Close(), done()) }
+	}
+	return from, nil
 }
 
 // openPublicStorage opens the storage to read it as everybody does. Where readers'

@@ -73,28 +73,16 @@ func findVersion(ctx context.Context, c config.Config, version string, out Outpu
 	if err != nil {
 		return nil, err
 	}
-	noRegistry := c.Registry == ""
-	noStorage := c.StorageURL == "" && c.StoragePublicURL == ""
+	from, err := openPublished(ctx, c, oci.RegistryOptions{Out: out.Err, Anonymous: true}, out)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, from.close()) }()
 	opts := verify.Options{
 		Filters: names(filters), Version: version, Policy: policy(c),
+		Registry: from.registry, Storage: from.storage,
 		// Nobody has to upload in order to push.
-		StorageOptional: noStorage,
-	}
-	if !noRegistry || noStorage {
-		r, done, err := openRegistryWith(ctx, c, "", oci.RegistryOptions{Out: out.Err, Anonymous: true})
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, done()) }()
-		opts.Registry = r
-	}
-	if !noStorage || noRegistry {
-		s, err := openPublicStorage(c, out)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, s.Close()) }()
-		opts.Storage = s
+		StorageOptional: c.StorageURL == "" && c.StoragePublicURL == "",
 	}
 	if found, err = verify.Version(ctx, opts); err != nil {
 		return nil, err
