@@ -45,12 +45,11 @@ type asked struct {
 }
 
 func (r *run) asked() asked {
-	a := asked{Commit: r.git.Commit, Filters: []string{}, Compiler: r.Compiler, GoToolchain: r.GoToolchain, EnvoyVersions: []string{}}
-	for _, f := range r.filters {
-		a.Filters = append(a.Filters, f.Name)
+	return asked{
+		Commit: r.git.Commit, Filters: r.filterNames(), Compiler: r.Compiler, GoToolchain: r.GoToolchain,
+		// Not nil, or what was read back would differ.
+		EnvoyVersions: append([]string{}, r.EnvoyVersions...),
 	}
-	a.EnvoyVersions = append(a.EnvoyVersions, r.EnvoyVersions...)
-	return a
 }
 
 // loadState reads the state of the runs before, if it is of what this one is asked

@@ -11,7 +11,6 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
-	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
@@ -54,11 +53,7 @@ func attestIn(ctx context.Context, c config.Config, version string, r *oci.Regis
 	fail := func(err error) ([]attest.Attached, error) {
 		return nil, fmt.Errorf("attest %s: %w", version, err)
 	}
-	filters, _, err := builtFilters(c)
-	if err != nil {
-		return fail(err)
-	}
-	sources, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	filters, sources, err := builtFilters(c)
 	if err != nil {
 		return fail(err)
 	}

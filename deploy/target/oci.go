@@ -32,7 +32,11 @@ const dist = "dist"
 func Push(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	filters, siblings, err := builtFilters(c)
+	filters, _, err := builtFilters(c)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	all, err := catalog.Load(catalog.LoadOptions{})
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
@@ -48,7 +52,7 @@ func Push(ctx context.Context, c config.Config, version string, out Output) erro
 	if err != nil {
 		return err
 	}
-	published, err := oci.Push(ctx, r, oci.PushOptions{Filters: filters, Siblings: siblings, Release: release, Shapes: shapes})
+	published, err := oci.Push(ctx, r, oci.PushOptions{Filters: filters, Siblings: names(all), Release: release, Shapes: shapes})
 	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
@@ -261,26 +265,22 @@ func host(address string) string {
 	return host
 }
 
-// builtFilters returns the configured filters as they were built, and the names of
-// all that exist.
-func builtFilters(c config.Config) ([]oci.Filter, []string, error) {
-	wanted, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+// builtFilters returns the configured filters as they were built, and what they were
+// built from.
+func builtFilters(c config.Config) ([]oci.Filter, []catalog.Filter, error) {
+	sources, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := catalog.Load(catalog.LoadOptions{})
+	modules, err := build.Load(dist, names(sources))
 	if err != nil {
 		return nil, nil, err
 	}
-	modules, err := build.Load(dist, names(wanted))
-	if err != nil {
-		return nil, nil, err
+	filters := make([]oci.Filter, len(sources))
+	for i, source := range sources {
+		filters[i] = oci.Filter{Module: modules[i], Metadata: source.Metadata}
 	}
-	filters := make([]oci.Filter, len(wanted))
-	for i := range wanted {
-		filters[i] = oci.Filter{Module: modules[i], Metadata: wanted[i].Metadata}
-	}
-	return filters, names(all), nil
+	return filters, sources, nil
 }
 
 func names(filters []catalog.Filter) []string {
