@@ -130,7 +130,7 @@ func TestUploadStaysInside(t *testing.T) {
 	s, dir := embedded(t)
 	outside := t.TempDir()
 	if err := os.Symlink(outside, dir+"/headers"); err != nil {
-		t.Skipf("this system has no symbolic links: %v", err)
+		t.Skipf("no symbolic link can be made here; on Windows, turn the developer mode on: %v", err)
 	}
 	_, err := Upload(t.Context(), s, release("1.0.0", module(t, "headers", 'a', 10)))
 	wantError(t, err, "upload 1.0.0 to file://", "headers", "escapes")
