@@ -17,6 +17,16 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
+// Render returns the bootstrap that o describes as YAML, as Envoy starts with it. Its
+// errors are Build's and YAML's.
+func Render(o BuildOptions) ([]byte, error) {
+	bootstrap, err := Build(o)
+	if err != nil {
+		return nil, err
+	}
+	return YAML(bootstrap)
+}
+
 // Build returns the bootstrap that o describes, or an error that joins one
 // line for each mistake in o; each line begins with the field at fault.
 func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {

@@ -98,11 +98,7 @@ func TestBuild(t *testing.T) {
 
 func build(t *testing.T, o envoyconf.BuildOptions) []byte {
 	t.Helper()
-	bootstrap, err := envoyconf.Build(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := envoyconf.YAML(bootstrap)
+	out, err := envoyconf.Render(o)
 	if err != nil {
 		t.Fatal(err)
 	}

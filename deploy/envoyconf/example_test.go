@@ -10,9 +10,9 @@ import (
 
 const wasmSHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-// Build makes a whole configuration; mistakes are told at once, all of them.
-func ExampleBuild() {
-	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+// Render makes a whole configuration; mistakes are told at once, all of them.
+func ExampleRender() {
+	text, err := envoyconf.Render(envoyconf.BuildOptions{
 		Listeners: []envoyconf.Listener{{
 			Address: envoyconf.Address{Port: 8085},
 			Filters: []envoyconf.Filter{{
@@ -25,13 +25,9 @@ func ExampleBuild() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	text, err := envoyconf.YAML(bootstrap)
-	if err != nil {
-		log.Fatal(err)
-	}
 	fmt.Println(strings.Count(string(text), wasmSHA256))
 
-	_, err = envoyconf.Build(envoyconf.BuildOptions{
+	_, err = envoyconf.Render(envoyconf.BuildOptions{
 		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{Name: "headers"}}}},
 	})
 	fmt.Println(err)

@@ -89,14 +89,10 @@ func load(t *testing.T, bin envoy.Binary, o wasmtest.Options) (*envoy.Proxy, err
 	if err := os.WriteFile(module, wasmtest.Encode(o), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+	config, err := envoyconf.Render(envoyconf.BuildOptions{
 		Upstream:  envoyconf.Address{Port: suite.httpbin},
 		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{Name: "module", Source: envoyconf.Local{Path: module}}}}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := envoyconf.YAML(bootstrap)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -196,11 +196,7 @@ func (s *stage) configuration(parts []part) ([]byte, error) {
 		}
 		o.Listeners = append(o.Listeners, listener)
 	}
-	bootstrap, err := envoyconf.Build(o)
-	if err != nil {
-		return nil, err
-	}
-	return envoyconf.YAML(bootstrap)
+	return envoyconf.Render(o)
 }
 
 // scenarioLog is a proxy's log without what the filters of other scenarios wrote.

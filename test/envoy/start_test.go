@@ -24,11 +24,7 @@ import (
 // config is a proxy without filters in front of a port on loopback.
 func config(t testing.TB, port int) []byte {
 	t.Helper()
-	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{Upstream: envoyconf.Address{Port: port}, Listeners: []envoyconf.Listener{{AccessLog: true}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := envoyconf.YAML(bootstrap)
+	out, err := envoyconf.Render(envoyconf.BuildOptions{Upstream: envoyconf.Address{Port: port}, Listeners: []envoyconf.Listener{{AccessLog: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

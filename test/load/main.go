@@ -120,7 +120,7 @@ func load(ctx context.Context, binary envoy.Binary, filter catalog.Filter, modul
 	if err != nil {
 		return 0, err
 	}
-	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+	rendered, err := envoyconf.Render(envoyconf.BuildOptions{
 		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{
 			Name:          filter.Name,
 			Configuration: example,
@@ -128,10 +128,6 @@ func load(ctx context.Context, binary envoy.Binary, filter catalog.Filter, modul
 		}}}},
 		Upstream: upstream,
 	})
-	if err != nil {
-		return 0, err
-	}
-	rendered, err := envoyconf.YAML(bootstrap)
 	if err != nil {
 		return 0, err
 	}

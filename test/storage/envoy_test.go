@@ -48,7 +48,7 @@ func TestEnvoyFetches(t *testing.T) {
 	}
 	eachStore(t, func(t *testing.T, s store) {
 		objects := s.mustUpload(t, release("1.0.0", modules...))
-		bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+		config, err := envoyconf.Render(envoyconf.BuildOptions{
 			Upstream: envoyconf.Address{Port: upstreamPort},
 			Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{
 				Name:          "headers",
@@ -59,11 +59,7 @@ func TestEnvoyFetches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		yaml, err := envoyconf.YAML(bootstrap)
-		if err != nil {
-			t.Fatal(err)
-		}
-		proxy, err := envoy.Start(t.Context(), envoy.StartOptions{Path: bin.Path, Config: yaml, Dir: t.TempDir()})
+		proxy, err := envoy.Start(t.Context(), envoy.StartOptions{Path: bin.Path, Config: config, Dir: t.TempDir()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -245,11 +245,7 @@ func (s *soak) bootstrap(upstream, auth int) ([]byte, error) {
 		chain = append(chain, envoyconf.Filter{Name: m.Name, Source: envoyconf.Discovered{Path: s.file(m.Name)}})
 	}
 	opts.Listeners = []envoyconf.Listener{{Filters: chain}}
-	bootstrap, err := envoyconf.Build(opts)
-	if err != nil {
-		return nil, err
-	}
-	return envoyconf.YAML(bootstrap)
+	return envoyconf.Render(opts)
 }
 
 // reload changes the filters' configurations and waits until a response shows it. A

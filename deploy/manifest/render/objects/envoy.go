@@ -26,7 +26,7 @@ func plainEnvoy(s subject) (content, reason string, err error) {
 	}
 	filter := wasmFilter(s, catalog.ContextInbound, envoyconf.Remote{URL: s.URL, SHA256: s.WasmSHA256})
 	filter.Name = s.Name
-	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+	body, err := envoyconf.Render(envoyconf.BuildOptions{
 		Admin: envoyconf.Address{Port: 8001},
 		Listeners: []envoyconf.Listener{{
 			Address:          envoyconf.Address{Port: 8085},
@@ -35,10 +35,6 @@ func plainEnvoy(s subject) (content, reason string, err error) {
 		}},
 		Upstream: envoyconf.Address{Port: 8080},
 	})
-	if err != nil {
-		return "", "", err
-	}
-	body, err := envoyconf.YAML(bootstrap)
 	if err != nil {
 		return "", "", err
 	}
