@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,9 +24,6 @@ import (
 	"github.com/slipway-wasm/slipway/test/envoy"
 	"github.com/slipway-wasm/slipway/test/local"
 )
-
-// authCluster is what the filter authtoken calls its auth service by default.
-const authCluster = "my_custom_svc"
 
 // readyTimeout is for a machine that is busy with more than this.
 const readyTimeout = 5 * time.Minute
@@ -104,33 +99,29 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	closeBackend, err := serveHTTPBin(s.Backend)
+	closeBackend, err := local.Serve(s.Backend, httpbin.New())
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, closeBackend)
+	defer local.CloseInto(&err, closeBackend)
 	auth, err := authservice.Start(authservice.Answering)
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, auth.Close)
+	defer local.CloseInto(&err, auth.Close)
 
 	if err := s.first(ctx, w); err != nil {
 		return err
 	}
-	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
+	rendered, err := envoyconf.Render(envoyconf.BuildOptions{
 		Admin: admin,
 		Listeners: []envoyconf.Listener{{
 			Address: listener,
 			Filters: []envoyconf.Filter{{Name: s.Filter, Source: envoyconf.Discovered{Path: s.discoveryFile()}}},
 		}},
 		Upstream: backend,
-		Clusters: []envoyconf.Cluster{{Name: authCluster, Address: envoyconf.Address{Port: auth.Port()}}},
+		Clusters: []envoyconf.Cluster{{Name: local.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
 	})
-	if err != nil {
-		return err
-	}
-	rendered, err := envoyconf.YAML(bootstrap)
 	if err != nil {
 		return err
 	}
@@ -145,7 +136,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, proxy.Stop)
+	defer local.CloseInto(&err, proxy.Stop)
 	s.view.serve()
 	if stats, err := discoveryStats(ctx, proxy, s.Filter); err != nil {
 		return err
@@ -399,16 +390,3 @@ func awaitChange(ctx context.Context, proxy *envoy.Proxy, filter string, before 
 		}
 	}
 }
-
-// serveHTTPBin serves an httpbin at an address.
-func serveHTTPBin(address string) (close func() error, err error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("start httpbin: %w", err)
-	}
-	server := &http.Server{Handler: httpbin.New(), ReadHeaderTimeout: 10 * time.Second}
-	go server.Serve(listener) //nolint:errcheck // ends with Close
-	return server.Close, nil
-}
-
-func closeInto(err *error, close func() error) { *err = errors.Join(*err, close()) }

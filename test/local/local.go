@@ -8,11 +8,16 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/test/envoy"
 )
+
+// AuthCluster is what the filter authtoken calls its auth service by default.
+const AuthCluster = "my_custom_svc"
 
 // Address is an address that a flag names.
 type Address struct {
@@ -42,6 +47,21 @@ func CheckFree(addresses ...Address) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Serve serves a handler at an address, host:port, until close is called.
+func Serve(address string, handler http.Handler) (close func() error, err error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("start the backend: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(listener) //nolint:errcheck // ends with Close
+	return server.Close, nil
+}
+
+// CloseInto calls a function that closes something, and adds its error to err: for
+// defer in a function with a named error.
+func CloseInto(err *error, close func() error) { *err = errors.Join(*err, close()) }
 
 // FindEnvoy finds the configured Envoy, the first version of the matrix. Where it has
 // to be downloaded, log is told what is tried, a line each.

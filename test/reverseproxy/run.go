@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -22,9 +20,6 @@ import (
 	"github.com/slipway-wasm/slipway/test/envoy"
 	"github.com/slipway-wasm/slipway/test/local"
 )
-
-// authCluster is what the filter authtoken calls its auth service by default.
-const authCluster = "my_custom_svc"
 
 // runOptions say what is run where. All fields are required.
 type runOptions struct {
@@ -41,10 +36,10 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if o.Dist == "" {
 		o.Dist = filepath.Join(o.Root, "dist")
 	}
-	var listener, backend, admin envoyconf.Address
+	var listener, upstream, admin envoyconf.Address
 	err = local.CheckFree(
 		local.Address{Flag: "listener", Value: o.Listener, Parsed: &listener},
-		local.Address{Flag: "backend", Value: o.Backend, Parsed: &backend},
+		local.Address{Flag: "backend", Value: o.Backend, Parsed: &upstream},
 		local.Address{Flag: "admin", Value: o.Admin, Parsed: &admin},
 	)
 	if err != nil {
@@ -68,21 +63,21 @@ func run(ctx context.Context, o runOptions) (err error) {
 			err = os.RemoveAll(dir)
 		}
 	}()
-	closeBackend, err := serveBackend(o.Backend)
+	closeBackend, err := local.Serve(o.Backend, backend())
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, closeBackend)
+	defer local.CloseInto(&err, closeBackend)
 	auth, err := authservice.Start(authservice.Answering)
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, auth.Close)
+	defer local.CloseInto(&err, auth.Close)
 	storage, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(dir, "storage")})
 	if err != nil {
 		return err
 	}
-	defer closeInto(&err, storage.Close)
+	defer local.CloseInto(&err, storage.Close)
 	object, err := put(storage, filter.Name, module)
 	if err != nil {
 		return err
@@ -92,7 +87,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	rendered, err := render(envoyconf.BuildOptions{
+	rendered, err := envoyconf.Render(envoyconf.BuildOptions{
 		Admin: admin,
 		Listeners: []envoyconf.Listener{{
 			Address: listener,
@@ -102,8 +97,8 @@ func run(ctx context.Context, o runOptions) (err error) {
 				Source:        envoyconf.Remote{URL: storage.URL(object.Key), SHA256: object.SHA256},
 			}},
 		}},
-		Upstream: backend,
-		Clusters: []envoyconf.Cluster{{Name: authCluster, Address: envoyconf.Address{Port: auth.Port()}}},
+		Upstream: upstream,
+		Clusters: []envoyconf.Cluster{{Name: local.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
 	})
 	if err != nil {
 		return err
@@ -130,7 +125,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 		}
 		return err
 	}
-	defer closeInto(&err, proxy.Stop)
+	defer local.CloseInto(&err, proxy.Stop)
 	fmt.Fprintf(o.Out, `
 %[1]s runs in Envoy %[2]s.
   backend        http://%[3]s/hello
@@ -146,7 +141,7 @@ Try:
 
 Ctrl-C ends everything.
 
-`, filter.Name, binary.Version, o.Backend, auth.Port(), authCluster, storage.URL(object.Key), file, o.Admin, proxy.LogFile(), o.Listener)
+`, filter.Name, binary.Version, o.Backend, auth.Port(), local.AuthCluster, storage.URL(object.Key), file, o.Admin, proxy.LogFile(), o.Listener)
 
 	select {
 	case <-ctx.Done():
@@ -155,8 +150,6 @@ Ctrl-C ends everything.
 		return errors.New("the proxy has ended")
 	}
 }
-
-func closeInto(err *error, close func() error) { *err = errors.Join(*err, close()) }
 
 // build compiles the filter.
 func (o runOptions) build(ctx context.Context) (catalog.Filter, build.Module, error) {
@@ -177,17 +170,11 @@ func (o runOptions) build(ctx context.Context) (catalog.Filter, build.Module, er
 	return filters[0], modules[0], nil
 }
 
-// serveBackend answers /hello at an address.
-func serveBackend(address string) (close func() error, err error) {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("start backend: %w", err)
-	}
+// backend answers /hello.
+func backend() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hola mundo :)") })
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go server.Serve(listener) //nolint:errcheck // ends with Close
-	return server.Close, nil
+	return mux
 }
 
 func put(storage *httpstore.Server, name string, module build.Module) (httpstore.Object, error) {
@@ -197,14 +184,6 @@ func put(storage *httpstore.Server, name string, module build.Module) (httpstore
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
 	return storage.Put(name+".wasm", file)
-}
-
-func render(o envoyconf.BuildOptions) ([]byte, error) {
-	bootstrap, err := envoyconf.Build(o)
-	if err != nil {
-		return nil, err
-	}
-	return envoyconf.YAML(bootstrap)
 }
 
 func writeFile(path string, content []byte) error {
