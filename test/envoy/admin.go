@@ -8,7 +8,8 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
+
+	"github.com/slipway-wasm/slipway/test/envoy/stats"
 )
 
 // AdminURL is the base URL of the admin interface, without a trailing slash.
@@ -42,14 +43,7 @@ func (p *Proxy) Stats(ctx context.Context) (map[string]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	stats := map[string]uint64{}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		if n, err := strconv.ParseUint(value, 10, 64); err == nil { // else a histogram or a text
-			stats[name] = n
-		}
-	}
-	return stats, nil
+	return stats.Parse(text), nil
 }
 
 // Prometheus returns the statistics as Prometheus scrapes them.

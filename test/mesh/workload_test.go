@@ -7,13 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,6 +20,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/test/envoy/stats"
+	"github.com/slipway-wasm/slipway/test/poll"
 	"github.com/slipway-wasm/slipway/test/rollout"
 )
 
@@ -119,7 +119,7 @@ func (m *mesh) Workload(ctx context.Context, name string) (_ rollout.Workload, e
 func (w *workload) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("not up after %v", upTimeout))
 	defer cancel()
-	return poll(ctx, func() error {
+	return poll.Until(ctx, func() error {
 		select {
 		case <-w.agent.done:
 			cancel()
@@ -132,24 +132,6 @@ func (w *workload) awaitUp(ctx context.Context) error {
 		}
 		return err
 	})
-}
-
-// poll calls see until it returns nil. When ctx ends it returns what see returned
-// last.
-func poll(ctx context.Context, see func() error) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := see()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
-		}
-	}
 }
 
 func (w *workload) Namespace() string { return w.name }
@@ -192,20 +174,7 @@ func (w *workload) Get(ctx context.Context, path string, header http.Header) (*r
 		req.Header = header.Clone()
 	}
 	req.Close = true
-	return do(req)
-}
-
-func do(req *http.Request) (*rollout.Response, error) {
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close() //nolint:errcheck // read to its end below
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, fmt.Errorf("read the answer to %s: %w", req.URL, err)
-	}
-	return &rollout.Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+	return rollout.Do(http.DefaultClient, req)
 }
 
 func (w *workload) Stats(ctx context.Context) (map[string]uint64, error) {
@@ -213,21 +182,14 @@ func (w *workload) Stats(ctx context.Context) (map[string]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := do(req)
+	res, err := rollout.Do(http.DefaultClient, req)
 	if err != nil {
 		return nil, err
 	}
 	if res.Status != http.StatusOK {
 		return nil, fmt.Errorf("ask Envoy for its statistics: status %d: %s", res.Status, res.Body)
 	}
-	stats := map[string]uint64{}
-	for line := range strings.Lines(string(res.Body)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		if n, err := strconv.ParseUint(value, 10, 64); err == nil { // else a histogram or a text
-			stats[name] = n
-		}
-	}
-	return stats, nil
+	return stats.Parse(string(res.Body)), nil
 }
 
 func (w *workload) Log(context.Context) ([]string, error) {

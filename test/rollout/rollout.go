@@ -15,6 +15,8 @@ package rollout
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 )
 
@@ -64,4 +66,18 @@ type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
+}
+
+// Do sends a request by client and reads the answer.
+func Do(client *http.Client, req *http.Request) (*Response, error) {
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close() //nolint:errcheck // read to its end below
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, fmt.Errorf("read the answer to %s: %w", req.URL, err)
+	}
+	return &Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }

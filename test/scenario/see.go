@@ -8,29 +8,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/slipway-wasm/slipway/test/poll"
 )
-
-// pollInterval is how often eventually looks.
-const pollInterval = 20 * time.Millisecond
-
-// eventually calls see until it returns nil. When ctx ends it returns what see
-// returned last.
-func eventually(ctx context.Context, see func() error) error {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
-	for {
-		err := see()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", err, context.Cause(ctx))
-		}
-	}
-}
 
 // request is what is sent.
 type request struct {
@@ -117,7 +97,7 @@ const (
 // counterIs waits until a filter's counter has a value, both in /stats and for
 // Prometheus.
 func (e *Env) counterIs(ctx context.Context, name string, want uint64) error {
-	return eventually(ctx, func() error {
+	return poll.Until(ctx, func() error {
 		got, err := e.counter(ctx, name)
 		if err != nil {
 			return err

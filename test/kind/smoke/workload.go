@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-wasm/slipway/test/envoy/stats"
 	"github.com/slipway-wasm/slipway/test/kind/kubectl"
 	"github.com/slipway-wasm/slipway/test/rollout"
 )
@@ -189,38 +188,18 @@ func (w *workload) Get(ctx context.Context, path string, header http.Header) (*r
 	if header != nil {
 		req.Header = header
 	}
-	return do(req)
+	return rollout.Do(client, req)
 }
 
 // client opens a connection for each request.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
-
-func do(req *http.Request) (*rollout.Response, error) {
-	res, err := client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close() //nolint:errcheck // nothing was written
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, err
-	}
-	return &rollout.Response{Status: res.StatusCode, Header: res.Header, Body: body}, nil
-}
 
 func (w *workload) Stats(ctx context.Context) (map[string]uint64, error) {
 	body, err := w.fromAdmin(ctx, "/stats")
 	if err != nil {
 		return nil, err
 	}
-	stats := map[string]uint64{}
-	for line := range strings.Lines(string(body)) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
-		if n, err := strconv.ParseUint(value, 10, 64); ok && err == nil { // neither a text nor a histogram
-			stats[name] = n
-		}
-	}
-	return stats, nil
+	return stats.Parse(string(body)), nil
 }
 
 func (w *workload) fromAdmin(ctx context.Context, path string) ([]byte, error) {
@@ -228,7 +207,7 @@ func (w *workload) fromAdmin(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := do(req)
+	res, err := rollout.Do(client, req)
 	if err != nil {
 		return nil, err
 	}
