@@ -32,10 +32,10 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
-// TestREADME: the page lists every variable as the code has it.
-func TestREADME(t *testing.T) {
+// TestPage: deploy/README.md lists every variable as the code has it.
+func TestPage(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +44,8 @@ func TestREADME(t *testing.T) {
 			t.Errorf("a variable is not described: %+v", v)
 		}
 		row := fmt.Sprintf("| `%s` | %s | %s |\n", v.Name, v.Doc, v.Default)
-		if !strings.Contains(string(readme), row) {
-			t.Errorf("README.md lacks the row\n%s", row)
+		if !strings.Contains(string(page), row) {
+			t.Errorf("deploy/README.md lacks the row\n%s", row)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func options(r *oci.Registry, key string, filter attest.Filter) attest.SignOptio
 	}
 }
 
-// TestCosignAccepts runs the commands of the README on what Slipway signed with a
+// TestCosignAccepts runs the commands of deploy/README.md on what Slipway signed with a
 // key of cosign's.
 func TestCosignAccepts(t *testing.T) {
 	t.Parallel()
@@ -213,7 +213,7 @@ func validate(t *testing.T, payload []byte) {
 	}
 }
 
-// TestCosignAcceptsKeyless runs the README's other commands on what a job of GitHub
+// TestCosignAcceptsKeyless runs its other commands on what a job of GitHub
 // Actions signs, with a virtual sigstore in the place of the public one.
 func TestCosignAcceptsKeyless(t *testing.T) {
 	v := virtual.Start(t)

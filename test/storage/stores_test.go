@@ -89,7 +89,7 @@ func startFolder(t *testing.T) store {
 	return store{options: storage.Options{URL: "file://" + filepath.ToSlash(dir), PublicURL: public}}
 }
 
-// startNginx starts nginx as README.md configures it, with or without WebDAV's locks.
+// startNginx starts nginx as deploy/README.md configures it, with or without WebDAV's locks.
 func startNginx(t *testing.T, locks bool) store {
 	nginx, err := server.Nginx(t.Context(), server.NginxOptions{Dir: t.TempDir(), Username: username, Password: password, WithoutLocks: !locks})
 	s := webServer(running(t, nginx, err))

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -95,12 +96,30 @@ var (
 	usageFlag     = regexp.MustCompile(`(?m)^\s+-(\w+)=<\w+>`)
 )
 
-// readTargets asks mage for all targets and for what each takes.
+// readTargets asks mage for all targets and for what each takes, once.
 func readTargets(t *testing.T) map[string]target {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "mage")
-	run(t, "go", "tool", "mage", "-compile", binary)
-	list := run(t, binary, "-l")
+	targets, err := askTargets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return targets
+}
+
+var askTargets = sync.OnceValues(func() (map[string]target, error) {
+	dir, err := os.MkdirTemp("", "slipway-targets-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	binary := filepath.Join(dir, "mage")
+	if _, err := output("go", "tool", "mage", "-compile", binary); err != nil {
+		return nil, err
+	}
+	list, err := output(binary, "-l")
+	if err != nil {
+		return nil, err
+	}
 	targets := map[string]target{}
 	for line := range strings.Lines(list) {
 		fields := strings.Fields(line)
@@ -108,10 +127,13 @@ func readTargets(t *testing.T) map[string]target {
 			continue
 		}
 		name := strings.TrimSuffix(fields[0], "*")
-		help := run(t, binary, "-h", name)
+		help, err := output(binary, "-h", name)
+		if err != nil {
+			return nil, err
+		}
 		match := usageLine.FindStringSubmatch(help)
 		if match == nil {
-			t.Fatalf("the help of %s has no usage:\n%s", name, help)
+			return nil, fmt.Errorf("the help of %s has no usage:\n%s", name, help)
 		}
 		var takes target
 		for _, argument := range usageArgument.FindAllStringSubmatch(match[2], -1) {
@@ -125,20 +147,20 @@ func readTargets(t *testing.T) map[string]target {
 		}
 		targets[strings.ToLower(name)] = takes
 	}
-	return targets
-}
+	return targets, nil
+})
 
-func run(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
+// output is what a command prints in the repository's folder.
+func output(name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
 	cmd.Dir = filepath.Join("..", "..")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, stderr.String())
+		return "", fmt.Errorf("%s %v: %w\n%s", name, args, err, stderr.String())
 	}
-	return string(out)
+	return string(out), nil
 }
 
 // checkCommand says what is wrong with a step's command.
@@ -159,25 +181,34 @@ func checkCommand(command string, targets map[string]target) error {
 		return fmt.Errorf("it is neither a target of the magefile nor a script of .ci")
 	}
 	rest = strings.TrimPrefix(rest, `-w "$SOURCE" `)
-	fields = strings.Fields(rest)
-	takes, ok := targets[strings.ToLower(fields[0])]
-	if !ok {
-		return fmt.Errorf("there is no target %s", fields[0])
-	}
-	arguments := 0
-	for _, field := range fields[1:] {
-		flag, isFlag := strings.CutPrefix(field, "-")
-		if !isFlag {
-			arguments++
-			continue
+	return checkTargets(strings.Fields(rest), targets)
+}
+
+// checkTargets says what is wrong with mage's arguments: targets, each followed by
+// what it takes.
+func checkTargets(fields []string, targets map[string]target) error {
+	for len(fields) > 0 {
+		name := fields[0]
+		takes, ok := targets[strings.ToLower(name)]
+		if !ok {
+			return fmt.Errorf("there is no target %s", name)
 		}
-		flag, _, _ = strings.Cut(flag, "=")
-		if !slices.Contains(takes.flags, flag) {
-			return fmt.Errorf("target %s has no -%s; it has %v", fields[0], flag, takes.flags)
+		arguments := 0
+		for fields = fields[1:]; len(fields) > 0; fields = fields[1:] {
+			flag, isFlag := strings.CutPrefix(fields[0], "-")
+			if flag, _, _ = strings.Cut(flag, "="); isFlag && !slices.Contains(takes.flags, flag) {
+				return fmt.Errorf("target %s has no -%s; it has %v", name, flag, takes.flags)
+			}
+			if !isFlag {
+				if arguments == len(takes.arguments) {
+					break // the next target
+				}
+				arguments++
+			}
 		}
-	}
-	if arguments != len(takes.arguments) {
-		return fmt.Errorf("target %s takes %d arguments %v, not %d", fields[0], len(takes.arguments), takes.arguments, arguments)
+		if arguments != len(takes.arguments) {
+			return fmt.Errorf("target %s takes %d arguments %v, not %d", name, len(takes.arguments), takes.arguments, arguments)
+		}
 	}
 	return nil
 }
@@ -186,7 +217,7 @@ func checkCommand(command string, targets map[string]target) error {
 func TestCheckCommand(t *testing.T) {
 	t.Parallel()
 	targets := map[string]target{"lint": {}, "release": {arguments: []string{"versionOrTag"}, flags: []string{"until"}}}
-	for _, command := range []string{"go tool mage lint", `go tool mage release "$TAG"`, `go tool mage -w "$SOURCE" release "$TAG" -until=e2e`, ".ci/run"} {
+	for _, command := range []string{"go tool mage lint", `go tool mage release "$TAG" lint`, `go tool mage release "$TAG"`, `go tool mage -w "$SOURCE" release "$TAG" -until=e2e`, ".ci/run"} {
 		if err := checkCommand(command, targets); err != nil {
 			t.Errorf("%s: %v", command, err)
 		}
@@ -236,15 +267,15 @@ func TestWorkflowRights(t *testing.T) {
 	}
 }
 
-// TestREADME: the workflow that README.md gives to other teams calls ours as it wants
-// to be called.
-func TestREADME(t *testing.T) {
+// TestCaller: the workflow that deploy/README.md gives to other teams calls ours as it
+// wants to be called.
+func TestCaller(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	page, err := os.ReadFile("../../deploy/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## Release from GitHub Actions\n")
+	_, section, _ := strings.Cut(string(page), "\n## Release from GitHub Actions\n")
 	_, block, _ := strings.Cut(section, "```yaml\n")
 	block, _, _ = strings.Cut(block, "```")
 	var theirs struct {

@@ -21,7 +21,7 @@ type NginxOptions struct {
 	WithoutLocks bool
 }
 
-// Nginx starts nginx as README.md configures it. Its error is a *Missing if nginx or
+// Nginx starts nginx as deploy/README.md configures it. Its error is a *Missing if nginx or
 // its module for locks is not installed.
 func Nginx(ctx context.Context, o NginxOptions) (*Process, error) {
 	nginx, err := Find("nginx", Debian)

@@ -70,7 +70,7 @@ func buckets(ctx context.Context, addr string, o S3Options) error {
 			return err
 		}
 	}
-	// What README.md says a bucket for readers needs.
+	// What deploy/README.md says a bucket for readers needs.
 	_, err := client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{
 		Bucket: aws.String(PublicBucket),
 		Policy: aws.String(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "` + o.Everybody + `", "Resource": ["arn:aws:s3:::` + PublicBucket + `", "arn:aws:s3:::` + PublicBucket + `/*"]}]}`),
