@@ -32,7 +32,7 @@ func Render(ctx context.Context, c config.Config, version, compare string, out O
 	if err != nil {
 		return err
 	}
-	releases, err := published(ctx, c, version, names(filters), out)
+	releases, err := readPublished(ctx, c, version, names(filters), out)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func Render(ctx context.Context, c config.Config, version, compare string, out O
 	})
 }
 
-// published reads what there is of a version.
-func published(ctx context.Context, c config.Config, version string, filters []string, out Output) (releases []manifest.Release, err error) {
+// readPublished reads what there is of a version.
+func readPublished(ctx context.Context, c config.Config, version string, filters []string, out Output) (releases []manifest.Release, err error) {
 	from, err := openPublished(ctx, c, oci.RegistryOptions{Out: out.Err}, out)
 	if err != nil {
 		return nil, err

@@ -1,10 +1,6 @@
 package target
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,18 +11,17 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
-	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/test/published"
 )
 
 // What is configured is what manifests name; the embedded stores, whose ports are
 // others each time, by addresses that stay.
 func TestPublished(t *testing.T) {
 	t.Chdir(t.TempDir())
-	module := writeModule(t)
+	module := published.Filter(t, "headers", "").Module
 
 	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -86,7 +81,7 @@ func TestPublished(t *testing.T) {
 		}},
 	} {
 		test.want.Filter, test.want.Version = "headers", "1.4.0"
-		got, err := published(t.Context(), test.config, "1.4.0", []string{"headers"}, Output{})
+		got, err := readPublished(t.Context(), test.config, "1.4.0", []string{"headers"}, Output{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -94,28 +89,4 @@ func TestPublished(t *testing.T) {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)
 		}
 	}
-}
-
-// writeModule writes the least module that Envoy loads.
-func writeModule(t *testing.T) build.Module {
-	t.Helper()
-	wasm := wasmtest.Encode(wasmtest.Filter())
-	path := filepath.Join(t.TempDir(), "headers.wasm")
-	if err := os.WriteFile(path, wasm, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	report, err := inspect.Module(t.Context(), wasm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(wasm)
-	return build.Module{Path: path, Record: build.Record{
-		RecordVersion: build.RecordVersion,
-		Name:          "headers",
-		WasmSHA256:    hex.EncodeToString(sum[:]),
-		Size:          int64(len(wasm)),
-		Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
-		Modules:       []build.GoModule{{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"}},
-		Report:        *report,
-	}}
 }

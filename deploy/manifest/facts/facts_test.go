@@ -1,12 +1,8 @@
 package facts_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,38 +15,17 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
-	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/test/published"
 )
 
 // module writes a module that Envoy loads; another content makes another module.
 func module(t *testing.T, name, content string) build.Module {
 	t.Helper()
-	options := wasmtest.Filter()
-	options.Custom = content
-	wasm := wasmtest.Encode(options)
-	path := filepath.Join(t.TempDir(), name+".wasm")
-	if err := os.WriteFile(path, wasm, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	report, err := inspect.Module(t.Context(), wasm)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(wasm)
-	return build.Module{Path: path, Record: build.Record{
-		RecordVersion: build.RecordVersion,
-		Name:          name,
-		WasmSHA256:    hex.EncodeToString(sum[:]),
-		Size:          int64(len(wasm)),
-		Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
-		Modules:       []build.GoModule{{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"}},
-		Report:        *report,
-	}}
+	return published.Filter(t, name, content).Module
 }
 
 func openRegistry(t *testing.T) (r *oci.Registry, address string) {
