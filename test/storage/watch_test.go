@@ -9,17 +9,22 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // watch looks at one version of a filter as a stranger, over and over, until the
 // returned function is called: wherever a checksum is, the module that it vouches
-// for is complete. What SHA256SUMS names is there, too.
+// for is complete. What SHA256SUMS names is there, too. What a kill or a rival leaves
+// stays until the next upload, so that a look every few milliseconds meets it, and
+// leaves the processors to those who upload.
 func (s store) watch(t *testing.T, filter, version string) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	module := filter + "/" + version + "/" + filter + ".wasm"
 	running.Go(func() {
 		looks := 0
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
 		for ctx.Err() == nil {
 			for _, list := range []string{module + ".sha256", version + "/SHA256SUMS"} {
 				status, _, sum, err := fetch(ctx, s.public()+"/"+list)
@@ -40,6 +45,10 @@ func (s store) watch(t *testing.T, filter, version string) (stop func()) {
 					return
 				}
 				looks++
+			}
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
 			}
 		}
 		t.Logf("looked %d times at a checksum and its module", looks)
