@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/slipway-wasm/slipway/filter/internal/conf"
-	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
+	"github.com/slipway-wasm/slipway/filter/conf"
+	"github.com/slipway-wasm/slipway/filter/httpheader"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/filter/internal/conf"
-	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
+	"github.com/slipway-wasm/slipway/filter/conf"
+	"github.com/slipway-wasm/slipway/filter/httpheader"
 )
 
 func defaults() config {

@@ -6,8 +6,8 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
+	"github.com/slipway-wasm/slipway/filter/configuration"
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
-	"github.com/slipway-wasm/slipway/filter/internal/configuration"
 )
 
 func main() {}

@@ -9,7 +9,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/proxytest"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-	"github.com/slipway-wasm/slipway/filter/internal/vmtest"
+	"github.com/slipway-wasm/slipway/filter/vmtest"
 )
 
 // behaviour is one thing the plugin does. Every token in the tests holds the word

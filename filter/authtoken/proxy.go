@@ -9,9 +9,9 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-	"github.com/slipway-wasm/slipway/filter/internal/conf"
+	"github.com/slipway-wasm/slipway/filter/conf"
+	"github.com/slipway-wasm/slipway/filter/httpheader"
 	"github.com/slipway-wasm/slipway/filter/internal/counter"
-	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
 )
 
 // maxToken is how long a token may be. Servers commonly take 8 KiB of one header

@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/slipway-wasm/slipway/filter/internal/conf"
+	"github.com/slipway-wasm/slipway/filter/conf"
 )
 
 // host is what a refresher needs of the proxy.

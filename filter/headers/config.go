@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/slipway-wasm/slipway/filter/internal/conf"
-	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
+	"github.com/slipway-wasm/slipway/filter/conf"
+	"github.com/slipway-wasm/slipway/filter/httpheader"
 )
 
 // config is a plugin configuration, ready for use on requests.

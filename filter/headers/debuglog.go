@@ -7,8 +7,8 @@ import (
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 
+	"github.com/slipway-wasm/slipway/filter/httpheader"
 	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
-	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
 )
 
 // logHeaders logs the headers of a map in one message, unless the configuration says

@@ -9,7 +9,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/proxytest"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-	"github.com/slipway-wasm/slipway/filter/internal/vmtest"
+	"github.com/slipway-wasm/slipway/filter/vmtest"
 )
 
 // TestFilter runs everything on one VM of each kind, since starting one of a

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
+	"github.com/slipway-wasm/slipway/filter/httpheader"
 )
 
 func FuzzConfig(f *testing.F) {

@@ -10,7 +10,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/proxytest"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-	"github.com/slipway-wasm/slipway/filter/internal/vmtest"
+	"github.com/slipway-wasm/slipway/filter/vmtest"
 )
 
 // TestFilter runs all on one VM of each kind, since starting one takes seconds.

@@ -119,7 +119,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
-	"github.com/slipway-wasm/slipway/filter/internal/httpheader"
+	"github.com/slipway-wasm/slipway/filter/httpheader"
 )
 
 func main() {}
@@ -158,7 +158,7 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 	t.Helper()
 	root := t.TempDir()
 	filters := filepath.Join(root, "filter")
-	for _, folder := range []string{"gohost", "internal"} {
+	for _, folder := range []string{"conf", "gohost", "httpheader", "internal"} {
 		if err := os.CopyFS(filepath.Join(filters, folder), os.DirFS(filepath.Join("../../filter", folder))); err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +248,7 @@ func TestDev(t *testing.T) {
 		t.Errorf("after a refused configuration a client sees %q", got)
 	}
 	d.save(d.metadata, metadata)
-	helper := filepath.Join(o.Root, "filter", "internal", "httpheader", "httpheader.go")
+	helper := filepath.Join(o.Root, "filter", "httpheader", "httpheader.go")
 	source, err := os.ReadFile(helper)
 	if err != nil {
 		t.Fatal(err)

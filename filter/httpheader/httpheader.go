@@ -10,7 +10,7 @@ package httpheader
 import (
 	"errors"
 
-	"github.com/slipway-wasm/slipway/filter/internal/conf"
+	"github.com/slipway-wasm/slipway/filter/conf"
 )
 
 // Canonical returns a header name in lower case: the form that HTTP/2 and HTTP/3
