@@ -9,116 +9,18 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
 
 	"github.com/magefile/mage/mg"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
-	"github.com/slipway-wasm/slipway/deploy/scaffold"
 	"github.com/slipway-wasm/slipway/deploy/target"
 	"github.com/slipway-wasm/slipway/test/suite"
 
 	//mage:import
 	"github.com/slipway-wasm/slipway/deploy/targets"
 )
-
-// Doctor says what is installed, what is missing for which target, and how to get it.
-//
-// It changes nothing and asks no server. Only what every target needs decides its exit
-// code.
-//
-// Example:
-//
-//	go tool mage doctor
-//
-// Variables, with their defaults:
-//
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
-func Doctor(ctx context.Context) error {
-	return suite.Doctor(ctx, suiteOptions())
-}
-
-// New starts a filter in filter/NAME that works: it builds, has tests, runs and is released as it is.
-//
-// A name becomes an OCI repository and a Kubernetes name: lowercase letters, digits and
-// hyphens, a letter first, at most 40 characters. One that breaks a rule or is taken is
-// refused.
-//
-// Example:
-//
-//	go tool mage new my-filter && go tool mage dev my-filter
-func New(name string) error {
-	files, err := scaffold.New(scaffold.NewOptions{Name: name})
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		fmt.Println(file)
-	}
-	fmt.Printf("\nNow edit it while it runs:\n\n  go tool mage dev %s\n", name)
-	return nil
-}
-
-// Dev runs a filter in Envoy on 127.0.0.1:8085 with httpbin behind it, and loads it anew at every save, without a restart.
-//
-// It watches the filter's sources and its filter.yaml, whose example is the plugin
-// configuration. What does not build, and what Envoy refuses, leaves Envoy with what it
-// had. What the filter logs is shown with its level and the id of its context; NO_COLOR=1
-// shows it without colors. COMPILER=go rebuilds fastest, COMPILER=tinygo loads fastest.
-// It listens on 127.0.0.1:8085, 8080 (httpbin) and 8001 (Envoy's admin interface);
-// "go run ./test/dev -h" shows how to change that. Ctrl-C ends everything.
-//
-// Example:
-//
-//	COMPILER=go go tool mage dev headers
-//
-// Variables, with their defaults:
-//
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
-func Dev(ctx context.Context, filter string) error {
-	return suite.Dev(ctx, suiteOptions(), filter)
-}
-
-// Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
-//
-// The filter gets the example of its filter.yaml as plugin configuration, and Envoy
-// fetches it from a URL, as in production. Ctrl-C ends everything.
-//
-// Example:
-//
-//	go tool mage run -filter=headers
-//
-// Variables, with their defaults:
-//
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
-func Run(ctx context.Context, filter *string) error {
-	name := ""
-	if filter != nil {
-		name = *filter
-	}
-	return suite.Run(ctx, suiteOptions(), name)
-}
 
 // Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
 //

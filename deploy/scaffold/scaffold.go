@@ -68,7 +68,7 @@ func write(opts NewOptions) ([]string, error) {
 		opts.Dir = "filter"
 	}
 	if _, err := os.Stat(filepath.Join(opts.Dir, "go.mod")); err != nil {
-		return nil, fmt.Errorf("%s holds no Go module of filters; run this in Slipway's repository or a copy of it: %w", opts.Dir, err)
+		return nil, fmt.Errorf("%s holds no Go module of filters; run this in the folder that holds %s, with its go.mod: %w", opts.Dir, filepath.Base(opts.Dir), err)
 	}
 	folder := filepath.Join(opts.Dir, opts.Name)
 	if _, err := os.Lstat(folder); err == nil {

@@ -121,7 +121,7 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%q: error is %v, want %q in it", name, err, want)
 		}
 	}
-	if _, err := scaffold.New(scaffold.NewOptions{Name: "a", Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "run this in Slipway's repository") {
+	if _, err := scaffold.New(scaffold.NewOptions{Name: "a", Dir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), "holds no Go module of filters") {
 		t.Errorf("outside of the repository: %v", err)
 	}
 }

@@ -8,7 +8,7 @@
 // module or a configuration that Envoy refuses, leave Envoy with what it had.
 // Ctrl-C ends everything.
 //
-// Run it in the repository's folder. The environment variables are those of
+// The environment variables are those of
 // package deploy/config, and NO_COLOR.
 package main
 
@@ -35,7 +35,8 @@ func main() {
 
 func command() error {
 	// NoColor is also set where standard output is no terminal.
-	o := options{Root: ".", Out: os.Stdout, Color: !color.NoColor}
+	o := options{Out: os.Stdout, Color: !color.NoColor}
+	flag.StringVar(&o.Root, "root", ".", "the folder that holds filter/")
 	flag.StringVar(&o.Listener, "listener", "127.0.0.1:8085", "where Envoy takes requests")
 	flag.StringVar(&o.Backend, "backend", "127.0.0.1:8080", "where httpbin listens")
 	flag.StringVar(&o.Admin, "admin", "127.0.0.1:8001", "where Envoy's admin interface listens")

@@ -15,21 +15,7 @@ import (
 // published in both embedded stores, and its manifests name what was published.
 func TestRelease(t *testing.T) {
 	t.Parallel()
-	slipway, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "magefile.go", "filter"} {
-		run(t, ".", "cp", "-R", name, dir)
-	}
-	run(t, dir, "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway="+slipway)
-	run(t, filepath.Join(dir, "filter"), "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway/filter="+filepath.Join(slipway, "filter"))
-	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
-	run(t, dir, "git", "init", "--quiet")
-	run(t, dir, "git", "add", ".")
-	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "First")
-
+	dir := repository(t)
 	if list := run(t, dir, "go", "tool", "mage", "-l"); !strings.Contains(list, "release") || !strings.Contains(list, "push") {
 		t.Errorf("its targets are\n%s", list)
 	}
@@ -57,6 +43,26 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	run(t, dir, "go", "tool", "mage", "inspect", "greeting:1.0.0")
+}
+
+// repository copies this repository elsewhere.
+func repository(t *testing.T) string {
+	t.Helper()
+	slipway, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"go.mod", "go.sum", "magefile.go", "filter"} {
+		run(t, ".", "cp", "-R", name, dir)
+	}
+	run(t, dir, "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway="+slipway)
+	run(t, filepath.Join(dir, "filter"), "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway/filter="+filepath.Join(slipway, "filter"))
+	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
+	run(t, dir, "git", "init", "--quiet")
+	run(t, dir, "git", "add", ".")
+	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "First")
+	return dir
 }
 
 // manifests is everything in a folder.
@@ -87,10 +93,7 @@ func write(t *testing.T, path, content string) {
 // run returns what a command printed to standard output.
 func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	// What is configured on this machine is not this repository's.
-	cmd.Env = append(os.Environ(), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=")
+	cmd := command(t, dir, name, args...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	output, err := cmd.Output()
@@ -98,4 +101,14 @@ func run(t *testing.T, dir, name string, args ...string) string {
 		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, output, stderr.String())
 	}
 	return string(output)
+}
+
+func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	// What is configured on this machine is not this repository's.
+	cmd.Env = append(os.Environ(), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=",
+		"SLIPWAY_DIST="+filepath.Join(dir, "dist"))
+	return cmd
 }

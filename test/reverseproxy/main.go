@@ -6,7 +6,7 @@
 // FILTER is a folder below filter/; without one it is requestlog. The filter gets
 // the example configuration of its filter.yaml. Ctrl-C ends everything.
 //
-// Run it in the repository's folder. The environment variables are those of
+// The environment variables are those of
 // package deploy/config.
 package main
 
@@ -30,6 +30,7 @@ func main() {
 
 func command() error {
 	var o runOptions
+	flag.StringVar(&o.Root, "root", ".", "the folder that holds filter/")
 	flag.StringVar(&o.Listener, "listener", "127.0.0.1:8085", "where Envoy takes requests")
 	flag.StringVar(&o.Backend, "backend", "127.0.0.1:8080", "where the backend listens")
 	flag.StringVar(&o.Admin, "admin", "127.0.0.1:8001", "where Envoy's admin interface listens")
@@ -46,7 +47,6 @@ func command() error {
 	if o.Config, err = config.FromEnv(); err != nil {
 		return err
 	}
-	o.Root = "."
 	o.Out = os.Stdout
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

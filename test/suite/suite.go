@@ -203,24 +203,43 @@ func Mesh(ctx context.Context, opts Options) error {
 	return wait(cmd, "mesh")
 }
 
-// Run runs one filter in real Envoy in front of a small backend, until it is
-// interrupted, which is no error: command test/reverseproxy. An empty name is its
-// default, requestlog.
-func Run(ctx context.Context, opts Options, filter string) error {
-	args := []string{"run", "./test/reverseproxy"}
-	if filter != "" {
-		args = append(args, filter)
-	}
-	if err := whole(ctx, opts, "run", ".", args...); ctx.Err() == nil {
-		return err
-	}
-	return nil
+// LocalOptions say what Run and Dev run, and where.
+type LocalOptions struct {
+	// Filter is a folder below filter/. Run's default is requestlog; Dev has none.
+	Filter string
+	// Listener is where Envoy takes requests, host:port. Default: 127.0.0.1:8085.
+	Listener string
+	// Backend is where what is behind Envoy listens. Default: 127.0.0.1:8080.
+	Backend string
+	// Admin is where Envoy's admin interface listens. Default: 127.0.0.1:8001.
+	Admin string
 }
 
-// Dev runs one filter in real Envoy and loads it anew at every save, until it is
+// Run runs one filter in real Envoy in front of a small backend, until it is
+// interrupted, which is no error: command test/reverseproxy.
+func Run(ctx context.Context, opts Options, local LocalOptions) error {
+	return runLocal(ctx, opts, local, "run", "./test/reverseproxy")
+}
+
+// Dev runs one filter in real Envoy while its author works on it, until it is
 // interrupted, which is no error: command test/dev.
-func Dev(ctx context.Context, opts Options, filter string) error {
-	if err := whole(ctx, opts, "dev", ".", "run", "./test/dev", filter); ctx.Err() == nil {
+func Dev(ctx context.Context, opts Options, local LocalOptions) error {
+	return runLocal(ctx, opts, local, "dev", "./test/dev")
+}
+
+// runLocal runs one of Slipway's commands on the filters of any repository.
+func runLocal(ctx context.Context, opts Options, local LocalOptions, step, command string) error {
+	args := []string{"run", command, "-root=" + absolute(opts.Root)}
+	for _, flag := range []struct{ name, value string }{{"listener", local.Listener}, {"backend", local.Backend}, {"admin", local.Admin}} {
+		if flag.value != "" {
+			args = append(args, "-"+flag.name+"="+flag.value)
+		}
+	}
+	if local.Filter != "" {
+		args = append(args, local.Filter)
+	}
+	opts.Root = slipway()
+	if err := whole(ctx, opts, step, ".", args...); ctx.Err() == nil {
 		return err
 	}
 	return nil
@@ -240,6 +259,7 @@ func Soak(ctx context.Context, opts Options, duration time.Duration) error {
 
 // Doctor says what is installed and what is missing: command test/doctor.
 func Doctor(ctx context.Context, opts Options) error {
+	opts.Root = slipway()
 	return whole(ctx, opts, "doctor", ".", "run", "./test/doctor")
 }
 

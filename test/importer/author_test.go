@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A filter's beginning in another repository: new makes one that builds and whose tests
+// pass on its source and as a module; dev and run have Envoy filter with it.
+func TestAuthor(t *testing.T) {
+	t.Parallel()
+	dir := repository(t)
+	if printed := run(t, dir, "go", "tool", "mage", "new", "hello"); !strings.Contains(printed, "go tool mage dev hello") {
+		t.Errorf("new prints\n%s", printed)
+	}
+	run(t, dir, "go", "tool", "mage", "build")
+	run(t, dir, "go", "-C", "filter", "test", "-count=1", "./hello")
+	run(t, dir, "go", "-C", "filter", "mod", "tidy", "-diff")
+
+	// One after the other: mage compiles the magefile in the same folder.
+	for target, args := range map[string][]string{"dev": {"hello"}, "run": {"-filter=hello"}} {
+		t.Run(target, func(t *testing.T) {
+			address := freeAddress(t)
+			args := append([]string{"tool", "mage", target}, args...)
+			args = append(args, "-listener="+address, "-backend="+freeAddress(t), "-admin="+freeAddress(t))
+			program := start(t, dir, args...)
+			program.eventually(func() error { return greeted(address) })
+			program.interrupt()
+		})
+	}
+}
+
+// greeted says whether a request meets the filter.
+func greeted(address string) error {
+	response, err := http.Get("http://" + address + "/hello")
+	if err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil {
+		return err
+	}
+	if got := response.Header.Get("x-hello"); got != "hello world" {
+		return fmt.Errorf("a request is answered with %s and x-hello %q", response.Status, got)
+	}
+	return nil
+}
+
+// program is a target that runs until it is interrupted.
+type program struct {
+	*testing.T
+	cmd   *exec.Cmd
+	out   output
+	ended chan error
+}
+
+func start(t *testing.T, dir string, args ...string) *program {
+	t.Helper()
+	p := &program{T: t, cmd: command(t, dir, "go", args...), ended: make(chan error, 1)}
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
+	// A group of its own, which gets Ctrl-C as from a terminal.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.cmd.Wait() }()
+	return p
+}
+
+// eventually waits until see returns nil.
+func (p *program) eventually(see func() error) {
+	p.Helper()
+	deadline := time.After(5 * time.Minute) // Envoy's first download, V8 on a busy machine
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := see()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case ended := <-p.ended:
+			if out := p.out.String(); strings.Contains(out, "no Envoy found") {
+				p.Skipf("needs an Envoy: go online, or set ENVOY_PATH:\n%s", out)
+			}
+			p.Fatalf("ended too early: %v\n%s", ended, p.out.String())
+		case <-deadline:
+			p.Fatalf("%v\n%s", err, p.out.String())
+		}
+	}
+}
+
+// interrupt does what Ctrl-C does, and waits for the end, which is no error.
+func (p *program) interrupt() {
+	p.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT); err != nil {
+		p.Fatal(err)
+	}
+	select {
+	case err := <-p.ended:
+		if err != nil {
+			p.Errorf("interrupted, it ends with %v\n%s", err, p.out.String())
+		}
+	case <-time.After(time.Minute):
+		p.Fatalf("interrupted, it does not end\n%s", p.out.String())
+	}
+}
+
+// output collects what a program prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// freeAddress is an address on loopback that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
