@@ -133,14 +133,39 @@ func attestRelease(ctx context.Context, c config.Config, record rel.Record, r *o
 	}
 	attached, err := attestIn(ctx, c, record.Version, r)
 	if errors.Is(err, errNoSigner) {
-		fmt.Fprintln(log, "only bills of materials are attached, because", err)
-		return nil
+		return describeSigned(ctx, record.Version, c.Filters, r, log)
 	}
 	if err != nil {
 		return err
 	}
 	for _, a := range attached {
 		fmt.Fprintln(log, a)
+	}
+	return nil
+}
+
+// describeSigned says what is there already where nobody can sign: in a job that comes
+// after the one that signed, all of it is. Whose signatures they are is verifyRelease's
+// to check.
+func describeSigned(ctx context.Context, version string, filters []string, r *oci.Registry, log io.Writer) error {
+	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r, Filters: filters, Version: version})
+	if err != nil {
+		return err
+	}
+	missing := false
+	for _, check := range checks {
+		switch check.State {
+		case attest.Unchecked:
+			fmt.Fprintf(log, "%s of %s was there already\n", check.What, check.Subject)
+		case attest.Missing:
+			missing = true
+			fmt.Fprintf(log, "no %s of %s: %s\n", check.What, check.Subject, check.Detail)
+		default:
+			fmt.Fprintf(log, "%s of %s: %s\n", check.What, check.Subject, check.Detail)
+		}
+	}
+	if missing {
+		fmt.Fprintln(log, "nothing is signed here:", errNoSigner)
 	}
 	return nil
 }
