@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -51,6 +52,10 @@ var raced = []string{".", filterModule}
 // filterModule is the module whose tests also run what was compiled. They run a
 // second time without the race detector, under which they leave that out.
 const filterModule = "filter"
+
+// waiting are the modules whose tests mostly wait, for servers, locks and processes:
+// more of them than there are processors may run at once.
+var waiting = []string{"test/storage"}
 
 // Test runs the tests of every module: shuffled, and our own code's with the race
 // detector where a C compiler allows it. Every skipped test is printed with its reason. The error
@@ -96,6 +101,9 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	gotestsum := []string{
 		"tool", "-modfile=" + filepath.Join(slipway(), "go.mod"), "gotestsum",
 		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on", testTimeout,
+	}
+	if slices.Contains(waiting, module) {
+		gotestsum = append(gotestsum, "-parallel="+strconv.Itoa(4*runtime.NumCPU()))
 	}
 	cmd := command(ctx, opts, module, slices.Concat(gotestsum, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
