@@ -2,6 +2,7 @@ package usage
 
 import (
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -45,5 +46,42 @@ func TestNoProcess(t *testing.T) {
 	}
 	if _, err := RSS(nobody); err == nil {
 		t.Error("memory of a process that is not there")
+	}
+}
+
+// The memory of a descendant counts, however far down it is.
+func TestTreeRSS(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", "cat; true") // with "true", sh stays beside cat
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = stdin.Close()
+		_ = cmd.Wait()
+	}()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		shell, err := RSS(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree, err := TreeRSS(cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := TreeRSS(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shell > 0 && tree > shell && whole > tree {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("sh has %d, with cat %d, and with this process %d", shell, tree, whole)
+		}
 	}
 }
