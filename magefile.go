@@ -69,11 +69,14 @@ func E2e(ctx context.Context) error {
 	return suite.E2E(ctx, suiteOptions())
 }
 
-// Bench measures what the filters cost a request in real Envoy, side by side with Envoy's own header_mutation and Lua.
+// Bench measures what filters cost a request in real Envoy, and what it costs to build, push and release more and more of them.
 //
-// Each compiler that is installed is measured, or the one that COMPILER names, with a
-// filter that does nothing as the floor. The table is printed, and is in
-// dist/bench.json and, with plots, in dist/bench.md.
+// Filters stand side by side with Envoy's own header_mutation and Lua. Each compiler
+// that is installed is measured, or the one that COMPILER names, with a filter that does
+// nothing as the floor. The pipeline is measured with 1 and 10 new filters, the release
+// with 1; BENCH_ALL=true adds 50, and releases of all. What is unchanged has to be
+// neither built nor uploaded again. The tables are printed, and are in dist/bench.json
+// and, with plots, in dist/bench.md.
 //
 // Example:
 //
@@ -93,8 +96,10 @@ func E2e(ctx context.Context) error {
 //	BENCH_WASM            wasm files for bench to measure beside the filters,
 //	                      separated by commas; one whose name begins with a
 //	                      filter's is configured like it (none)
+//	BENCH_ONLY            the one part to bench: filters or pipeline (both)
 //	BENCH_ALL             bench with an upstream, further configurations and more
-//	                      rounds (false)
+//	                      rounds, and the pipeline with 50 filters and all its
+//	                      releases (false)
 func Bench(ctx context.Context) error {
 	return suite.Bench(ctx, suiteOptions())
 }

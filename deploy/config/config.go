@@ -54,7 +54,8 @@ type Config struct {
 	RegistryImage string   `env:"REGISTRY_IMAGE" doc:"image of the registry that kind:up and kind:smoke start, listening on port 5000" default:"registry:2"`
 
 	BenchWasm []string `env:"BENCH_WASM" doc:"wasm files for bench to measure beside the filters, separated by commas; one whose name begins with a filter's is configured like it" default:"none"`
-	BenchAll  bool     `env:"BENCH_ALL" doc:"bench with an upstream, further configurations and more rounds" default:"false"`
+	BenchOnly string   `env:"BENCH_ONLY" doc:"the one part to bench: filters or pipeline" default:"both"`
+	BenchAll  bool     `env:"BENCH_ALL" doc:"bench with an upstream, further configurations and more rounds, and the pipeline with 50 filters and all its releases" default:"false"`
 
 	TransferTimeout time.Duration `env:"TRANSFER_TIMEOUT" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
 }

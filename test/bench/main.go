@@ -1,5 +1,6 @@
-// Bench measures Slipway's filters in real Envoy: what they cost, which is what
-// "go tool mage bench" runs, and whether they last, for "go tool mage soak".
+// Bench measures Slipway: what its filters cost a request in real Envoy, and its
+// pipeline the more filters there are, which is what "go tool mage bench" runs; and
+// whether the filters last, for "go tool mage soak".
 //
 // It is a module of its own, as the load generator and the plots are of no use to
 // anybody else. The environment variables are those of package deploy/config.
@@ -19,6 +20,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/test/bench/cost"
+	"github.com/slipway-wasm/slipway/test/bench/pipeline"
+	"github.com/slipway-wasm/slipway/test/bench/report"
 	"github.com/slipway-wasm/slipway/test/bench/soak"
 	"github.com/slipway-wasm/slipway/test/envoy"
 )
@@ -56,44 +59,85 @@ func run(ctx context.Context, root string, soaks bool, duration time.Duration) e
 	if err != nil {
 		return err
 	}
+	if soaks {
+		return runSoak(ctx, c, duration)
+	}
+	return runBench(ctx, c)
+}
+
+func findEnvoy(ctx context.Context, c config.Config) (envoy.Binary, error) {
 	opts := envoy.FindOptions{Path: c.EnvoyPath, Log: os.Stderr}
 	if len(c.EnvoyVersions) > 0 {
 		opts.Version = c.EnvoyVersions[len(c.EnvoyVersions)-1]
 	}
-	bin, err := envoy.Find(ctx, opts)
+	return envoy.Find(ctx, opts)
+}
+
+// The parts of a bench, as BENCH_ONLY names them.
+const (
+	filtersOnly  = "filters"
+	pipelineOnly = "pipeline"
+)
+
+func runBench(ctx context.Context, c config.Config) error {
+	if c.BenchOnly != "" && c.BenchOnly != filtersOnly && c.BenchOnly != pipelineOnly {
+		return fmt.Errorf("BENCH_ONLY is %q; it is %s, %s or not set", c.BenchOnly, filtersOnly, pipelineOnly)
+	}
+	measured, err := report.New(ctx, ".")
 	if err != nil {
 		return err
 	}
-	if soaks {
-		return runSoak(ctx, c, bin, duration)
+	if c.BenchOnly != pipelineOnly {
+		if measured.Filters, err = benchFilters(ctx, c); err != nil {
+			return err
+		}
 	}
-	return runCost(ctx, c, bin)
+	if c.BenchOnly != filtersOnly {
+		if measured.Pipeline, err = benchPipeline(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := measured.WriteFiles("dist"); err != nil {
+		return err
+	}
+	if err := measured.WriteTable(os.Stdout); err != nil {
+		return err
+	}
+	fmt.Println("\nwritten to dist/bench.json and dist/bench.md")
+	return measured.Err()
 }
 
-func runCost(ctx context.Context, c config.Config, bin envoy.Binary) error {
-	result, err := cost.Run(ctx, cost.Options{
+func benchFilters(ctx context.Context, c config.Config) (*cost.Result, error) {
+	bin, err := findEnvoy(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return cost.Run(ctx, cost.Options{
 		Root: ".", Dist: filepath.Join("dist", "bench"), Envoy: bin,
 		Filters: c.Filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain,
 		Modules: c.BenchWasm, All: c.BenchAll,
 		Log: os.Stderr,
 	})
+}
+
+func benchPipeline(ctx context.Context, c config.Config) (*pipeline.Result, error) {
+	opts := pipeline.Options{
+		Root: ".", Filters: []int{1, 10}, Releases: []int{1},
+		Compiler: c.Compiler, GoToolchain: c.GoToolchain,
+		Log: os.Stderr,
+	}
+	if c.BenchAll {
+		opts.Filters = append(opts.Filters, 50)
+		opts.Releases = opts.Filters
+	}
+	return pipeline.Run(ctx, opts)
+}
+
+func runSoak(ctx context.Context, c config.Config, duration time.Duration) error {
+	bin, err := findEnvoy(ctx, c)
 	if err != nil {
 		return err
 	}
-	if err := result.WriteFiles("dist"); err != nil {
-		return err
-	}
-	if err := result.WriteTable(os.Stdout); err != nil {
-		return err
-	}
-	fmt.Println("\nwritten to dist/bench.json and dist/bench.md")
-	if n := result.Errors(); n > 0 {
-		return fmt.Errorf("%d requests failed; see the column errors", n)
-	}
-	return nil
-}
-
-func runSoak(ctx context.Context, c config.Config, bin envoy.Binary, duration time.Duration) error {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: soak.Filters})
 	if err != nil {
 		return err
@@ -104,9 +148,9 @@ func runSoak(ctx context.Context, c config.Config, bin envoy.Binary, duration ti
 	if err != nil {
 		return err
 	}
-	report, err := soak.Run(ctx, soak.Options{Envoy: bin, Modules: modules, Duration: duration, Log: os.Stderr})
-	if report != nil {
-		fmt.Print(report)
+	seen, err := soak.Run(ctx, soak.Options{Envoy: bin, Modules: modules, Duration: duration, Log: os.Stderr})
+	if seen != nil {
+		fmt.Print(seen)
 	}
 	return err
 }

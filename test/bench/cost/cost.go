@@ -53,16 +53,21 @@ type Options struct {
 	// Dist is the folder for what is built, one below it for each compiler, so that
 	// an unchanged filter is not built again.
 	Dist string
+	// Rounds is how many each contestant has, and Requests how many are sent in each.
+	// Default: 15, or 25 with All; and 4000.
+	Rounds, Requests int
 	// Log is told what is done, a line each. Nil means that nobody is told.
 	Log io.Writer
 }
 
-// Rounds of one contestant, and requests in a round.
 const (
 	rounds      = 15
 	roundsOfAll = 25
 	requests    = 4000
 	connections = 4
+
+	// floor is the filter that does nothing.
+	floor = "noop"
 
 	readyTimeout = 10 * time.Minute // V8 takes its time with what the ordinary Go compiler makes
 )
@@ -71,6 +76,15 @@ const (
 func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
+	}
+	if o.Rounds == 0 {
+		o.Rounds = rounds
+		if o.All {
+			o.Rounds = roundsOfAll
+		}
+	}
+	if o.Requests == 0 {
+		o.Requests = requests
 	}
 	dir, err := os.MkdirTemp("", "slipway-bench-")
 	if err != nil {
@@ -112,19 +126,13 @@ func run(ctx context.Context, o Options, dir string) (*Result, error) {
 		return nil, err
 	}
 
-	result := &Result{Envoy: o.Envoy.Version, Compilers: compilers, Requests: requests, Connections: connections, Rounds: rounds}
-	if o.All {
-		result.Rounds = roundsOfAll
-	}
-	if err := result.describeMachine(ctx, o.Root); err != nil {
-		return nil, err
-	}
+	result := &Result{Envoy: o.Envoy.Version, Compilers: compilers, Requests: o.Requests, Connections: connections, Rounds: o.Rounds}
 	kinds := []string{direct}
 	if o.All {
 		kinds = append(kinds, proxied)
 	}
 	for _, kind := range kinds {
-		traffic, err := measure(ctx, o, kind, result.Rounds, running)
+		traffic, err := measure(ctx, o, kind, running)
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +148,7 @@ func buildAll(ctx context.Context, o Options) ([]build.Toolchain, map[string][]m
 	if err != nil {
 		return nil, nil, err
 	}
-	own, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "test", "bench", "filters")})
+	own, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "test", "bench", "filters"), Names: []string{floor}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -261,12 +269,12 @@ func startAll(ctx context.Context, o Options, dir string, list []contestant, b b
 
 // measure asks the contestants in turn, forth and back, so that a machine that
 // becomes slower or faster does so for all.
-func measure(ctx context.Context, o Options, kind string, rounds int, running []*runner) (Traffic, error) {
+func measure(ctx context.Context, o Options, kind string, running []*runner) (Traffic, error) {
 	traffic := Traffic{Name: kind}
 	for _, r := range running {
 		traffic.Rows = append(traffic.Rows, &Row{Name: r.name, Size: r.size, RSSBefore: r.before})
 	}
-	for round := range rounds + 1 {
+	for round := range o.Rounds + 1 {
 		order := make([]int, len(running))
 		for i := range order {
 			order[i] = i
@@ -274,9 +282,9 @@ func measure(ctx context.Context, o Options, kind string, rounds int, running []
 				order[i] = len(order) - 1 - i
 			}
 		}
-		fmt.Fprintf(o.Log, "%s: round %d of %d\n", kind, round, rounds)
+		fmt.Fprintf(o.Log, "%s: round %d of %d\n", kind, round, o.Rounds)
 		for _, i := range order {
-			seen, err := running[i].round(ctx, kind)
+			seen, err := running[i].round(ctx, kind, o.Requests)
 			if err != nil {
 				return Traffic{}, fmt.Errorf("%s: %w", running[i].name, err)
 			}
@@ -299,7 +307,7 @@ func measure(ctx context.Context, o Options, kind string, rounds int, running []
 }
 
 // round sends the requests of one round.
-func (r *runner) round(ctx context.Context, kind string) (Round, error) {
+func (r *runner) round(ctx context.Context, kind string, requests int) (Round, error) {
 	url, err := r.proxy.ListenerURL(ctx, kind)
 	if err != nil {
 		return Round{}, err
@@ -308,7 +316,7 @@ func (r *runner) round(ctx context.Context, kind string) (Round, error) {
 	if err != nil {
 		return Round{}, err
 	}
-	seen, err := load(ctx, url+"/get", requests)
+	seen, err := load(ctx, url+"/get", int64(requests))
 	if err != nil {
 		return Round{}, err
 	}
@@ -316,6 +324,6 @@ func (r *runner) round(ctx context.Context, kind string) (Round, error) {
 	if err != nil {
 		return Round{}, err
 	}
-	seen.CPU = float64((after - before).Nanoseconds()) / 1000 / requests
+	seen.CPU = float64((after - before).Nanoseconds()) / 1000 / float64(requests)
 	return seen, nil
 }

@@ -1,7 +1,6 @@
 package cost
 
 import (
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -49,36 +48,31 @@ func TestSpreadOfEven(t *testing.T) {
 	}
 }
 
-func TestWriteFiles(t *testing.T) {
+func TestReport(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "dist")
+	dir := t.TempDir()
 	r := seen()
-	if err := r.WriteFiles(dir); err != nil {
+	if err := r.WritePlots(dir); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "bench.json"))
-	if err != nil {
-		t.Fatal(err)
+	plot, err := os.ReadFile(filepath.Join(dir, "bench-direct.svg"))
+	if err != nil || !strings.Contains(string(plot), "headers (tinygo)") {
+		t.Errorf("plot: %v\n%s", err, plot)
 	}
-	var back Result
-	if err := json.Unmarshal(data, &back); err != nil || back.Traffic[0].Rows[1].Added != r.Traffic[0].Rows[1].Added {
-		t.Errorf("bench.json does not read back: %v\n%s", err, data)
-	}
-	for file, want := range map[string]string{
-		"bench.md":         "| headers (tinygo) | 55 | 6.0 | 5.0…10.0 | 26.0 | 1.25 |",
-		"bench-direct.svg": "headers (tinygo)",
-	} {
-		text, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil || !strings.Contains(string(text), want) {
-			t.Errorf("%s: %v; no %q in\n%s", file, err, want, text)
-		}
+	const want = "| headers (tinygo) | 55 | 6.0 | 5.0…10.0 | 26.0 | 1.25 |"
+	if text := r.Markdown(); !strings.Contains(text, want) || !strings.Contains(text, "](bench-direct.svg)") {
+		t.Errorf("no %q or no plot in\n%s", want, text)
 	}
 	var table strings.Builder
 	if err := r.WriteTable(&table); err != nil || !strings.Contains(table.String(), "5.0…10.0") {
 		t.Errorf("table: %v\n%s", err, table.String())
 	}
-	if r.Errors() != 3 {
-		t.Errorf("%d errors, want 3", r.Errors())
+	if err := r.Err(); err == nil || !strings.Contains(err.Error(), "3 requests failed") {
+		t.Errorf("the error is %v, and 3 requests failed", err)
+	}
+	r.Traffic[0].Rows[1].Errors = 0
+	if err := r.Err(); err != nil {
+		t.Errorf("no request failed: %v", err)
 	}
 }
 

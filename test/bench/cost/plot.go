@@ -1,15 +1,13 @@
 package cost
 
 import (
-	"bytes"
 	"image/color"
 
-	"github.com/google/renameio/v2"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/slipway-wasm/slipway/test/bench/page"
 )
 
 // plotAdded draws the added processor time of each contestant as a bar, with the
@@ -45,14 +43,5 @@ func plotAdded(t Traffic, file string) error {
 	}
 	p.Add(plotter.NewGrid(), chart, errors)
 	p.NominalY(names...)
-
-	// White, or the text cannot be read on a dark page.
-	p.BackgroundColor = color.White
-	canvas := vgsvg.New(vg.Points(640), vg.Points(60+22*float64(len(names))))
-	p.Draw(draw.New(canvas))
-	var out bytes.Buffer
-	if _, err := canvas.WriteTo(&out); err != nil {
-		return err
-	}
-	return renameio.WriteFile(file, out.Bytes(), 0o644)
+	return page.WritePlot(p, vg.Points(60+22*float64(len(names))), file)
 }

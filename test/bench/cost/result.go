@@ -1,29 +1,14 @@
 package cost
 
 import (
-	"context"
-	"encoding/json"
-	"os/exec"
-	"runtime"
+	"fmt"
 	"slices"
-	"strings"
-	"time"
-
-	"github.com/google/renameio/v2"
-	"github.com/shirou/gopsutil/v4/cpu"
-	"github.com/shirou/gopsutil/v4/host"
-	"github.com/shirou/gopsutil/v4/mem"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 )
 
 // Result is what one run measured.
 type Result struct {
-	// Time is when, and Commit of what; "+" at its end says that files were changed.
-	Time   time.Time `json:"time"`
-	Commit string    `json:"commit,omitempty"`
-	// Machine is where.
-	Machine Machine `json:"machine"`
 	// Envoy is its version.
 	Envoy string `json:"envoy"`
 	// Compilers are those that built the filters.
@@ -35,15 +20,6 @@ type Result struct {
 	Connections int `json:"connections"`
 	// Traffic holds the numbers, for each kind of traffic.
 	Traffic []Traffic `json:"traffic"`
-}
-
-// Machine describes where a run was made.
-type Machine struct {
-	OS        string `json:"os"`
-	Arch      string `json:"arch"`
-	CPU       string `json:"cpu"`
-	CPUs      int    `json:"cpus"`
-	MemoryMiB uint64 `json:"memoryMiB"`
 }
 
 // Traffic is one kind of requests. Name is "direct" where Envoy answers by itself,
@@ -125,59 +101,16 @@ func spread(rounds []Round, value func(i int, r Round) float64) Spread {
 	return Spread{Low: values[last/4], Median: (values[last/2] + values[(last+1)/2]) / 2, High: values[last-last/4]}
 }
 
-func (r *Result) describeMachine(ctx context.Context, root string) error {
-	r.Time = time.Now().UTC().Truncate(time.Second)
-	r.Commit = commit(ctx, root)
-	r.Machine = Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU()}
-	if infos, err := cpu.InfoWithContext(ctx); err == nil && len(infos) > 0 {
-		r.Machine.CPU = strings.TrimSpace(infos[0].ModelName)
-	}
-	if info, err := host.InfoWithContext(ctx); err == nil {
-		r.Machine.OS = strings.TrimSpace(info.Platform + " " + info.PlatformVersion + ", " + info.OS + " " + info.KernelVersion)
-	}
-	memory, err := mem.VirtualMemoryWithContext(ctx)
-	if err != nil {
-		return err
-	}
-	r.Machine.MemoryMiB = memory.Total >> 20
-	return nil
-}
-
-// commit is "" outside of a git checkout.
-func commit(ctx context.Context, root string) string {
-	head, err := gitOutput(ctx, root, "rev-parse", "HEAD")
-	if err != nil {
-		return ""
-	}
-	if changed, err := gitOutput(ctx, root, "status", "--porcelain", "--", "filter"); err != nil || changed != "" {
-		head += "+"
-	}
-	return head
-}
-
-func gitOutput(ctx context.Context, root string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir = root
-	out, err := cmd.Output()
-	return strings.TrimSpace(string(out)), err
-}
-
-// Save writes the result as JSON.
-func (r *Result) Save(file string) error {
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return renameio.WriteFile(file, append(data, '\n'), 0o644)
-}
-
-// Errors is how many requests failed, of all contestants.
-func (r *Result) Errors() int64 {
+// Err says how many requests failed, of all contestants; nil if none did.
+func (r *Result) Err() error {
 	var n int64
 	for _, t := range r.Traffic {
 		for _, row := range t.Rows {
 			n += row.Errors
 		}
 	}
-	return n
+	if n > 0 {
+		return fmt.Errorf("%d requests failed; see the column errors", n)
+	}
+	return nil
 }

@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/scaffold"
+)
+
+// compileTargets compiles Slipway's magefile, in a repository that requires Slipway as
+// a module: in its own folder, mage leaves a file there for as long as it compiles.
+func compileTargets(ctx context.Context, root, dir string) (binary string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	for _, name := range []string{"magefile.go", "go.mod", "go.sum"} {
+		if err := copyFile(filepath.Join(dir, name), filepath.Join(root, name)); err != nil {
+			return "", err
+		}
+	}
+	const module = "github.com/slipway-wasm/slipway"
+	binary = filepath.Join(dir, "mage.bin")
+	for _, args := range [][]string{
+		{"mod", "edit", "-module=example.com/acme/filters", "-require=" + module + "@v0.0.0", "-replace=" + module + "=" + root},
+		{"tool", "mage", "-compile", binary},
+	} {
+		if _, err := execute(ctx, dir, environment(), "go", args...); err != nil {
+			return "", err
+		}
+	}
+	return binary, nil
+}
+
+// project is a repository with filters.
+type project struct {
+	dir   string
+	names []string
+}
+
+// newProject makes a repository with filters as "go tool mage new" writes them, whose
+// names nobody ever had: nothing of them can be in any cache.
+func newProject(ctx context.Context, slipway, dir string, filters int) (*project, error) {
+	p := &project{dir: dir}
+	source, folder := filepath.Join(slipway, "filter"), filepath.Join(dir, "filter")
+	for _, shared := range []string{"gohost", "internal"} {
+		if err := os.CopyFS(filepath.Join(folder, shared), os.DirFS(filepath.Join(source, shared))); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		if err := copyFile(filepath.Join(folder, name), filepath.Join(source, name)); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("/dist/\n"), 0o644); err != nil {
+		return nil, err
+	}
+	unique := strings.ToLower(rand.Text()[:8])
+	for i := range filters {
+		name := fmt.Sprintf("bench-%s-%03d", unique, i)
+		if _, err := scaffold.New(scaffold.NewOptions{Name: name, Dir: folder}); err != nil {
+			return nil, err
+		}
+		p.names = append(p.names, name)
+	}
+	if err := p.git(ctx, "init", "--quiet"); err != nil {
+		return nil, err
+	}
+	return p, p.commit(ctx)
+}
+
+func copyFile(to, from string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
+}
+
+// commit commits all there is.
+func (p *project) commit(ctx context.Context) error {
+	return errors.Join(p.git(ctx, "add", "."), p.git(ctx, "commit", "--quiet", "-m", "Filters"))
+}
+
+func (p *project) git(ctx context.Context, args ...string) error {
+	identity := []string{"-c", "user.name=bench", "-c", "user.email=bench@example.com", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"}
+	cmd := exec.CommandContext(ctx, "git", append(identity, args...)...)
+	cmd.Dir = p.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("git %s: %w: %s", args[0], err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// change changes what one filter does, and commits that.
+func (p *project) change(ctx context.Context) error {
+	file := filepath.Join(p.dir, "filter", p.names[0], "main.go")
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	const before, after = `": set "`, `": have set "`
+	changed := bytes.Replace(source, []byte(before), []byte(after), 1)
+	if bytes.Equal(changed, source) {
+		return fmt.Errorf("change %s: there is no %s in it", file, before)
+	}
+	if err := os.WriteFile(file, changed, 0o644); err != nil {
+		return err
+	}
+	return p.commit(ctx)
+}
+
+func (p *project) dist() string { return filepath.Join(p.dir, "dist") }
+
+// compiler is what built the filters.
+func (p *project) compiler() (build.Toolchain, error) {
+	modules, err := build.Load(p.dist(), p.names)
+	if err != nil {
+		return build.Toolchain{}, err
+	}
+	return modules[0].Compiler, nil
+}
+
+// modules are the files of the modules that are built.
+type modules map[string]os.FileInfo
+
+func (p *project) modules() modules {
+	files := modules{}
+	for _, name := range p.names {
+		if info, err := os.Stat(filepath.Join(p.dist(), name+".wasm")); err == nil {
+			files[name] = info
+		}
+	}
+	return files
+}
+
+// newSince counts the modules that were put there since. Each appears as a new file.
+func (m modules) newSince(before modules) int {
+	n := 0
+	for name, info := range m {
+		if old, ok := before[name]; !ok || !os.SameFile(old, info) {
+			n++
+		}
+	}
+	return n
+}

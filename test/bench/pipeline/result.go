@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+)
+
+// Result is what one run measured.
+type Result struct {
+	// Compiler is what built the filters.
+	Compiler build.Toolchain `json:"compiler"`
+	// Steps are what was done, in order.
+	Steps []*Step `json:"steps"`
+}
+
+// Step is one thing that was done in repositories with more and more filters.
+type Step struct {
+	Name string `json:"name"`
+	Rows []Row  `json:"rows"`
+}
+
+// Row is a step in one repository.
+type Row struct {
+	// Filters is how many there are, and Changed how many of them are not as the step
+	// before left them.
+	Filters int `json:"filters"`
+	Changed int `json:"changed"`
+	// Seconds is how long it took, and CPUSeconds the processor time, user and system,
+	// of the target's process and all that it ran.
+	Seconds    float64 `json:"seconds"`
+	CPUSeconds float64 `json:"cpuSeconds"`
+	// PeakRSS is the most resident memory that these processes had together, in bytes.
+	PeakRSS uint64 `json:"peakRss"`
+	// Built is how many modules were written to dist/.
+	Built int `json:"built"`
+	// Reads are the requests GET and HEAD that the registry was sent, and Writes all
+	// others. Blobs is how many blobs were uploaded by the latter.
+	Reads  int `json:"registryReads"`
+	Writes int `json:"registryWrites"`
+	Blobs  int `json:"blobsUploaded"`
+}
+
+// named is a row of the step of a name.
+type named struct {
+	step string
+	row  Row
+}
+
+func (r *Result) add(rows []named) {
+	for _, n := range rows {
+		r.step(n.step).Rows = append(r.step(n.step).Rows, n.row)
+	}
+}
+
+// step is the step of a name, which is made if it is not there.
+func (r *Result) step(name string) *Step {
+	for _, s := range r.Steps {
+		if s.Name == name {
+			return s
+		}
+	}
+	s := &Step{Name: name}
+	r.Steps = append(r.Steps, s)
+	return s
+}
+
+// Err says where something unchanged was built or uploaded again; nil if nothing was.
+func (r *Result) Err() error {
+	var problems []error
+	for _, s := range r.Steps {
+		for _, row := range s.Rows {
+			if err := row.err(); err != nil {
+				problems = append(problems, fmt.Errorf("%s, %d filters: %w", s.Name, row.Filters, err))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// blobsOfFilter are a module and its config.
+const blobsOfFilter = 2
+
+func (r Row) err() error {
+	switch {
+	case r.Built > r.Changed:
+		return fmt.Errorf("%d modules were built, and %d had changed", r.Built, r.Changed)
+	case r.Changed == 0 && r.Writes > 0:
+		return fmt.Errorf("the registry was sent %d requests that write, and nothing had changed", r.Writes)
+	case r.Changed < r.Filters && r.Blobs > blobsOfFilter*r.Changed:
+		return fmt.Errorf("%d blobs were uploaded, and %d filters had changed", r.Blobs, r.Changed)
+	}
+	return nil
+}
