@@ -21,22 +21,38 @@ func compileTargets(ctx context.Context, root, dir string) (binary string, err e
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	for _, name := range []string{"magefile.go", "go.mod", "go.sum"} {
-		if err := copyFile(filepath.Join(dir, name), filepath.Join(root, name)); err != nil {
-			return "", err
-		}
+	if err := copyFiles(dir, root, "magefile.go", "go.mod", "go.sum"); err != nil {
+		return "", err
 	}
-	const module = "github.com/slipway-wasm/slipway"
+	if err := requireFolder(ctx, dir, "example.com/acme/filters", slipway, root); err != nil {
+		return "", err
+	}
 	binary = filepath.Join(dir, "mage.bin")
-	for _, args := range [][]string{
-		{"mod", "edit", "-module=example.com/acme/filters", "-require=" + module + "@v0.0.0", "-replace=" + module + "=" + root},
-		{"tool", "mage", "-compile", binary},
-	} {
-		if _, err := execute(ctx, dir, environment(), "go", args...); err != nil {
-			return "", err
+	_, err = execute(ctx, dir, environment(), "go", "tool", "mage", "-compile", binary)
+	return binary, err
+}
+
+// slipway is the path of Slipway's module. The one of its filters is below.
+const slipway = "github.com/slipway-wasm/slipway"
+
+// requireFolder makes a copy of a module's go.mod one of another module, which requires
+// the first one as a folder.
+func requireFolder(ctx context.Context, dir, module, required, folder string) error {
+	_, err := execute(ctx, dir, environment(), "go", "mod", "edit", "-module="+module, "-require="+required+"@v0.0.0", "-replace="+required+"="+folder)
+	return err
+}
+
+func copyFiles(to, from string, names ...string) error {
+	for _, name := range names {
+		content, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, name), content, 0o644); err != nil {
+			return err
 		}
 	}
-	return binary, nil
+	return nil
 }
 
 // project is a repository with filters.
@@ -47,18 +63,18 @@ type project struct {
 
 // newProject makes a repository with filters as "go tool mage new" writes them, whose
 // names nobody ever had: nothing of them can be in any cache.
-func newProject(ctx context.Context, slipway, dir string, filters int) (*project, error) {
+func newProject(ctx context.Context, root, dir string, filters int) (*project, error) {
 	p := &project{dir: dir}
-	source, folder := filepath.Join(slipway, "filter"), filepath.Join(dir, "filter")
-	for _, shared := range []string{"gohost", "internal"} {
-		if err := os.CopyFS(filepath.Join(folder, shared), os.DirFS(filepath.Join(source, shared))); err != nil {
-			return nil, err
-		}
+	folder := filepath.Join(dir, "filter")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, err
 	}
-	for _, name := range []string{"go.mod", "go.sum"} {
-		if err := copyFile(filepath.Join(folder, name), filepath.Join(source, name)); err != nil {
-			return nil, err
-		}
+	shared := filepath.Join(root, "filter")
+	if err := copyFiles(folder, shared, "go.mod", "go.sum"); err != nil {
+		return nil, err
+	}
+	if err := requireFolder(ctx, folder, "example.com/acme/filters/filter", slipway+"/filter", shared); err != nil {
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("/dist/\n"), 0o644); err != nil {
 		return nil, err
@@ -75,14 +91,6 @@ func newProject(ctx context.Context, slipway, dir string, filters int) (*project
 		return nil, err
 	}
 	return p, p.commit(ctx)
-}
-
-func copyFile(to, from string) error {
-	content, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, content, 0o644)
 }
 
 // commit commits all there is.
