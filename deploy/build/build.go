@@ -87,6 +87,7 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 	}
 	fmt.Fprintln(opts.Out, line)
 
+	sources := sourcesOf(ctx, compiler, opts.Filters)
 	modules := make([]Module, len(opts.Filters))
 	lines := make([]string, len(opts.Filters))
 	failures := make([]error, len(opts.Filters))
@@ -94,7 +95,7 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 	group.SetLimit(runtime.NumCPU())
 	for i, filter := range opts.Filters {
 		group.Go(func() error {
-			job := job{compiler, toolchain, filter, dist}
+			job := job{compiler, toolchain, filter, sources[filter.Dir], dist}
 			modules[i], lines[i], failures[i] = job.run(ctx, opts.Force)
 			return nil
 		})
@@ -127,7 +128,28 @@ type job struct {
 	compiler  Compiler
 	toolchain Toolchain
 	filter    catalog.Filter
+	sources   []Package // nil if they could not be listed
 	dist      string
+}
+
+// sourcesOf lists the sources of the filters, by folder, with one command for all that
+// lie side by side: the command takes longer to start than to list one more. What
+// cannot be listed so is left out, and each job finds out why for its own filter.
+func sourcesOf(ctx context.Context, compiler Compiler, filters []catalog.Filter) map[string][]Package {
+	neighbours := map[string][]string{}
+	for _, f := range filters {
+		parent := filepath.Dir(f.Dir)
+		neighbours[parent] = append(neighbours[parent], f.Dir)
+	}
+	sources := map[string][]Package{}
+	for _, dirs := range neighbours {
+		if lists, err := compiler.Sources(ctx, dirs...); err == nil {
+			for i, dir := range dirs {
+				sources[dir] = lists[i]
+			}
+		}
+	}
+	return sources
 }
 
 // run returns the module and the line that says what was done.
@@ -136,11 +158,14 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 		return Module{}, "", fmt.Errorf("build %s with %s %s: %w", j.filter.Name, j.toolchain.Name, j.toolchain.Version, err)
 	}
 	started := time.Now()
-	sources, err := j.compiler.Sources(ctx, j.filter.Dir)
-	if err != nil {
-		return fail(err)
+	if j.sources == nil {
+		list, err := j.compiler.Sources(ctx, j.filter.Dir)
+		if err != nil {
+			return fail(err)
+		}
+		j.sources = list[0]
 	}
-	inputs, err := hashInputs(j.toolchain, sources)
+	inputs, err := hashInputs(j.toolchain, j.sources)
 	if err != nil {
 		return fail(err)
 	}
@@ -168,7 +193,7 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	if j.toolchain.Name == TinyGo && report.Exported("malloc") {
 		return fail(errors.New("the module exports TinyGo's malloc, which never frees what the proxy allocates with it; build with -tags=custommalloc, or look for a //export malloc in the filter"))
 	}
-	record := newRecord(j.filter.Name, wasm, j.toolchain, sources, inputs, report)
+	record := newRecord(j.filter.Name, wasm, j.toolchain, j.sources, inputs, report)
 	module, err := place(j.dist, built, record)
 	if err != nil {
 		return fail(err)

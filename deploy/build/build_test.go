@@ -208,9 +208,10 @@ func TestReproducible(t *testing.T) {
 func TestFailedBuild(t *testing.T) {
 	t.Parallel()
 	folder := filterFolder(t, map[string]string{
-		"good":   leastFilter,
-		"broken": leastFilter,
-		"nosdk":  leastFilter,
+		"good":     leastFilter,
+		"broken":   leastFilter,
+		"nosdk":    leastFilter,
+		"unlisted": leastFilter,
 	})
 	opts := options(t, folder)
 	before, err := build.Build(t.Context(), opts)
@@ -220,6 +221,8 @@ func TestFailedBuild(t *testing.T) {
 	for name, source := range map[string]string{
 		"broken": strings.Replace(leastFilter, "func main() {}", "func main() { undefinedFunction() }", 1),
 		"nosdk":  "package main\n\nfunc main() {}\n",
+		// The go command lists no filter together with this one.
+		"unlisted": "package main\n\nimport _ \"example.com/nowhere\"\n\nfunc main() {}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name, "main.go"), []byte(source), 0o644); err != nil {
 			t.Fatal(err)
@@ -232,15 +235,19 @@ func TestFailedBuild(t *testing.T) {
 	for _, want := range []string{
 		"build broken with go ", "main.go:10:15: undefined: undefinedFunction",
 		"build nosdk with go ", "no export proxy_abi_version_0_2_0",
+		"build unlisted with go ", "example.com/nowhere",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q: %v", want, err)
 		}
 	}
+	if strings.Contains(err.Error(), "build good") {
+		t.Errorf("a filter fails for its neighbours: %v", err)
+	}
 	if !errors.Is(err, inspect.ErrWouldNotLoad) {
 		t.Errorf("error is not ErrWouldNotLoad: %v", err)
 	}
-	after, err := build.Load(opts.Dist, []string{"broken", "good", "nosdk"})
+	after, err := build.Load(opts.Dist, []string{"broken", "good", "nosdk", "unlisted"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +258,7 @@ func TestFailedBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 6 {
+	if len(entries) != 8 {
 		t.Errorf("dist holds %v", entries)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,9 +19,10 @@ type Compiler interface {
 	// Describe says which compiler this is and how it is called. It runs the
 	// compiler, and fails if that does not run.
 	Describe(ctx context.Context) (Toolchain, error)
-	// Sources lists the packages that go into the filter in dir, its own and its
-	// dependencies', without the standard library.
-	Sources(ctx context.Context, dir string) ([]Package, error)
+	// Sources lists the packages that go into the filter in each folder, in the order
+	// of the folders: its own and its dependencies', without the standard library. The
+	// folders lie in one folder and belong to one Go module.
+	Sources(ctx context.Context, dirs ...string) ([][]Package, error)
 	// Compile builds the filter in dir, an absolute path, to the file out.
 	Compile(ctx context.Context, dir, out string) error
 }
@@ -118,21 +120,60 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 	return stdout.Bytes(), nil
 }
 
-// packages reads the stream of JSON objects that "go list -json -deps" prints.
-func packages(list []byte) ([]Package, error) {
-	var result []Package
-	decoder := json.NewDecoder(bytes.NewReader(list))
+// listed is a package as "go list -json -deps" prints it.
+type listed struct {
+	Package
+	Deps    []string // import paths of all that it imports, however far down
+	DepOnly bool     // it was not asked for by name
+}
+
+// sources lists what goes into the filters in some folders. list runs "go list -json
+// -deps" in a folder with further arguments.
+func sources(dirs []string, list func(dir string, args ...string) ([]byte, error)) ([][]Package, error) {
+	if len(dirs) == 0 {
+		return nil, nil
+	}
+	patterns := []string{"."}
+	for _, dir := range dirs[1:] {
+		patterns = append(patterns, "../"+filepath.Base(dir))
+	}
+	output, err := list(dirs[0], patterns...)
+	if err != nil {
+		return nil, err
+	}
+	var roots []listed
+	packages := map[string]Package{}
+	decoder := json.NewDecoder(bytes.NewReader(output))
 	for {
-		var p Package
+		var p listed
 		err := decoder.Decode(&p)
 		if errors.Is(err, io.EOF) {
-			return result, nil
+			break
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read the package list: %w", err)
 		}
 		if !p.Standard {
-			result = append(result, p)
+			packages[p.ImportPath] = p.Package
+		}
+		if !p.DepOnly {
+			roots = append(roots, p)
 		}
 	}
+	result := make([][]Package, len(dirs))
+	for i, dir := range dirs {
+		root := slices.IndexFunc(roots, func(r listed) bool {
+			// The go command may have followed symbolic links.
+			return len(dirs) == 1 || filepath.Base(r.Dir) == filepath.Base(dir)
+		})
+		if root < 0 {
+			return nil, fmt.Errorf("read the package list: %s is not in it", dir)
+		}
+		for _, path := range append(roots[root].Deps, roots[root].ImportPath) {
+			if p, ok := packages[path]; ok {
+				result[i] = append(result[i], p)
+			}
+		}
+	}
+	return result, nil
 }

@@ -32,12 +32,10 @@ func (c goCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	return Toolchain{Name: Go, Version: strings.TrimPrefix(goVersion, "go"), GoVersion: goVersion, Flags: goFlags}, nil
 }
 
-func (c goCompiler) Sources(ctx context.Context, dir string) ([]Package, error) {
-	list, err := output(ctx, dir, c.env(), "go", "list", "-json", "-deps", ".")
-	if err != nil {
-		return nil, err
-	}
-	return packages(list)
+func (c goCompiler) Sources(ctx context.Context, dirs ...string) ([][]Package, error) {
+	return sources(dirs, func(dir string, patterns ...string) ([]byte, error) {
+		return output(ctx, dir, c.env(), "go", append([]string{"list", "-json", "-deps"}, patterns...)...)
+	})
 }
 
 func (c goCompiler) Compile(ctx context.Context, dir, out string) error {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -49,13 +50,10 @@ func (c tinyGoCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	return Toolchain{Name: TinyGo, Version: match[1], GoVersion: match[2], Flags: tinyGoFlags}, nil
 }
 
-func (c tinyGoCompiler) Sources(ctx context.Context, dir string) ([]Package, error) {
-	args := append(append([]string{"list"}, tinyGoTarget...), "-json", "-deps", ".")
-	list, err := output(ctx, dir, c.env(), c.path, args...)
-	if err != nil {
-		return nil, err
-	}
-	return packages(list)
+func (c tinyGoCompiler) Sources(ctx context.Context, dirs ...string) ([][]Package, error) {
+	return sources(dirs, func(dir string, patterns ...string) ([]byte, error) {
+		return output(ctx, dir, c.env(), c.path, slices.Concat([]string{"list"}, tinyGoTarget, []string{"-json", "-deps"}, patterns)...)
+	})
 }
 
 func (c tinyGoCompiler) Compile(ctx context.Context, dir, out string) error {

@@ -335,12 +335,12 @@ func (s *session) watchSources(ctx context.Context, w *watcher) error {
 	if err != nil {
 		return err
 	}
-	packages, err := compiler.Sources(ctx, filter.Dir)
+	sources, err := compiler.Sources(ctx, filter.Dir)
 	if err != nil {
 		return nil //nolint:nilerr // the build has said so
 	}
 	folders := []string{filter.Dir}
-	for _, p := range packages {
+	for _, p := range sources[0] {
 		if p.Module != nil && p.Module.Main && !slices.Contains(folders, p.Dir) {
 			folders = append(folders, p.Dir)
 		}
