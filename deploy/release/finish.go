@@ -98,27 +98,36 @@ func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bo
 	return fmt.Sprintf("%s, %s", path, notes), confirmed, nil
 }
 
-// summarize prints what was released.
-func (r *run) summarize(out io.Writer) error {
-	fmt.Fprintln(out)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FILTER\tSIZE\tCHANGE\tWHERE\tDIGEST")
-	for _, f := range r.record.Filters {
-		size, change := fmt.Sprint(f.WasmSize), f.change()
-		for _, m := range f.Manifests {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s:%s\t%s\n", f.Name, size, change, m.Repository, m.Tag, m.ManifestDigest)
-		}
-		if f.URL != "" {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\twasm sha256 %s\n", f.Name, size, change, f.URL, f.WasmSHA256)
-		}
-	}
-	if err := table.Flush(); err != nil {
-		return err
+// summarize prints what was released. A terminal that is too narrow for whole digests
+// shows their beginning; the record has all of it.
+func (r *run) summarize() error {
+	table := r.table(func(digest string) string { return digest })
+	if !r.list.fits(table) {
+		const short = 12 // digits, as docker shows them
+		table = r.table(func(digest string) string { return digest[:min(len(digest), len("sha256:")+short)] + "…" })
 	}
 	what := "Released"
 	if r.Rehearsal {
 		what = "Rehearsed"
 	}
-	_, err := fmt.Fprintf(out, "%s %s in %s.\n", what, r.version, time.Since(r.started).Round(time.Second/10))
+	_, err := fmt.Fprintf(r.Out, "\n%s%s %s in %s.\n", table, what, r.version, time.Since(r.started).Round(time.Second/10))
 	return err
+}
+
+// table lists what was released where, with digests as they are shown.
+func (r *run) table(shown func(digest string) string) string {
+	var out strings.Builder
+	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FILTER\tSIZE\tCHANGE\tWHERE\tDIGEST")
+	for _, f := range r.record.Filters {
+		size, change := fmt.Sprint(f.WasmSize), f.change()
+		for _, m := range f.Manifests {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s:%s\t%s\n", f.Name, size, change, m.Repository, m.Tag, shown(m.ManifestDigest))
+		}
+		if f.URL != "" {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\twasm sha256 %s\n", f.Name, size, change, f.URL, shown(f.WasmSHA256))
+		}
+	}
+	_ = table.Flush() // into memory
+	return out.String()
 }

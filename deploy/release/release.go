@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fatih/color"
+
 	"github.com/Masterminds/semver/v3"
 	"github.com/gofrs/flock"
 
@@ -67,6 +69,7 @@ type run struct {
 	version *semver.Version
 	tag     string // the git tag
 	names   []string
+	list    *list
 	started time.Time
 	times   []StepTime
 
@@ -117,7 +120,7 @@ func newRun(opts Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &run{Options: opts, version: version, tag: tag, names: names, started: time.Now()}, nil
+	return &run{Options: opts, version: version, tag: tag, names: names, list: newList(opts.Out), started: time.Now()}, nil
 }
 
 // step is one step of a release.
@@ -164,25 +167,25 @@ func (r *run) transfer(do func(context.Context, io.Writer) (string, bool, error)
 func (r *run) steps(ctx context.Context) error {
 	for _, s := range r.plan() {
 		began := time.Now()
-		fmt.Fprintf(r.Out, "%s ...\n", s.name)
-		note, confirmed, err := s.run(ctx, &indented{out: r.Out})
+		r.list.begin(s.name)
+		note, confirmed, err := s.run(ctx, r.list)
 		took := time.Since(began)
 		if err != nil {
-			fmt.Fprintf(r.Out, "%-8s FAILED     %7.1fs\n", s.name, took.Seconds())
+			r.list.end("FAILED", color.FgRed, took, "")
 			return fmt.Errorf("step %s: %w", s.name, err)
 		}
-		result := "done"
+		result, mark := "done", color.FgGreen
 		if confirmed {
-			result = "confirmed"
+			result, mark = "confirmed", color.FgCyan
 		}
 		r.times = append(r.times, StepTime{Name: s.name, Seconds: took.Round(time.Millisecond).Seconds(), Confirmed: confirmed})
-		fmt.Fprintf(r.Out, "%-8s %-9s  %7.1fs  %s\n", s.name, result, took.Seconds(), note)
+		r.list.end(result, mark, took, note)
 		if s.name == r.Until && s.name != StepRecord {
 			fmt.Fprintf(r.Out, "Stopped after %s, as asked. Run it again without -until to go on.\n", s.name)
 			return nil
 		}
 	}
-	return r.summarize(r.Out)
+	return r.summarize()
 }
 
 func (r *run) work(name string) string { return filepath.Join(r.Dist, workFolder, name) }
@@ -230,25 +233,4 @@ func (s *Stores) close() error {
 		return nil
 	}
 	return s.Close()
-}
-
-// indented sets the lines of a step off from the list of steps.
-type indented struct {
-	out    io.Writer
-	inLine bool
-}
-
-func (w *indented) Write(p []byte) (int, error) {
-	var text strings.Builder
-	for line := range strings.Lines(string(p)) {
-		if !w.inLine {
-			text.WriteString("    ")
-		}
-		text.WriteString(line)
-		w.inLine = !strings.HasSuffix(line, "\n")
-	}
-	if _, err := io.WriteString(w.out, text.String()); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

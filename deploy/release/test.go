@@ -91,7 +91,7 @@ func (r *run) logged(step string, do func(log io.Writer) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	fmt.Fprintf(&indented{out: r.Out}, "its output goes to %s\n", path)
+	fmt.Fprintf(r.list, "its output goes to %s\n", path)
 	if err := do(log); err != nil {
 		r.showEnd(log)
 		return fmt.Errorf("%w; all of its output is in %s", err, path)
@@ -113,5 +113,5 @@ func (r *run) showEnd(log *os.File) {
 		_, after, _ := strings.Cut(string(text), "\n")
 		text = []byte("...\n" + after)
 	}
-	fmt.Fprintf(&indented{out: r.Out}, "%s\n", strings.TrimRight(string(text), "\n"))
+	fmt.Fprintf(r.list, "%s\n", strings.TrimRight(string(text), "\n"))
 }
