@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -72,7 +73,7 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 		Envoys:     report.envoys(),
 		Defects:    slices.Clone(report.defects),
 	}
-	d.Compiler = report.compiler(producers(list, contents))
+	d.Compiler = report.compiler(producers(list, contents), list, contents)
 	return d, nil
 }
 
@@ -80,7 +81,7 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 // joins those that answer alike.
 func (r *Report) envoys() []Envoys {
 	var runs []Envoys
-	for _, from := range []string{envoyBaseline, envoyGoWASI, envoyFullWASI} {
+	for _, from := range []string{envoyBaseline, envoyGoWASI, envoyAfterV2, envoyFullWASI} {
 		reasons := slices.Concat(r.problems, r.lacks(from))
 		if last := len(runs) - 1; last >= 0 {
 			if slices.Equal(runs[last].Reasons, reasons) {
@@ -93,10 +94,13 @@ func (r *Report) envoys() []Envoys {
 	return runs
 }
 
-// lacks lists the imports that an Envoy of that version does not offer and a later
-// one does.
+// lacks lists the imports, and the feature, that an Envoy of that version does not
+// offer and a later one does.
 func (r *Report) lacks(envoy string) []string {
 	var lacks []string
+	if r.newer != "" && versionLess(envoy, envoyAfterV2) {
+		lacks = append(lacks, fmt.Sprintf("it uses %s, which came after WebAssembly 2.0: seen to load from Envoy %s on", r.newer, envoyAfterV2))
+	}
 	for _, f := range r.Imports {
 		table := proxyFunctions
 		if f.Module != "env" {
@@ -116,9 +120,20 @@ func before(version string) string {
 	return major + "." + strconv.Itoa(n-1)
 }
 
+// marks are texts that only modules of one language have in their data: names of its
+// library's files and classes. Panics, AssemblyScript's in UTF-16, and exceptions need
+// them.
+var marks = []struct{ compiler, text string }{
+	{"rustc", "library/core/src/"},
+	{"rustc", "library/alloc/src/"},
+	{"rustc", "library/std/src/"},
+	{"AssemblyScript", "~\x00l\x00i\x00b\x00/\x00"},
+	{"C++", "St9exception"},
+}
+
 // compiler says what made the module: what its producers section says or, for
-// compilers that write none, what only their modules have.
-func (r *Report) compiler(made map[string][]string) string {
+// compilers that write none and modules that were stripped, what only theirs have.
+func (r *Report) compiler(made map[string][]string, list []Section, contents [][]byte) string {
 	by := made["processed-by"]
 	for _, compiler := range []string{"TinyGo", "Go cmd/compile", "rustc"} { // before clang, which many have besides
 		if i := slices.IndexFunc(by, func(made string) bool { return strings.HasPrefix(made, compiler) }); i >= 0 {
@@ -134,6 +149,16 @@ func (r *Report) compiler(made map[string][]string) string {
 		return "AssemblyScript"
 	case r.imports("env", "emscripten_notify_memory_growth"), r.Exported("emscripten_stack_get_current"):
 		return "Emscripten"
+	}
+	for i, section := range list {
+		if section.Name != sectionNames[sectionData] {
+			continue
+		}
+		for _, mark := range marks {
+			if bytes.Contains(contents[i], []byte(mark.text)) {
+				return mark.compiler
+			}
+		}
 	}
 	return ""
 }

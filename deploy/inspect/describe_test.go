@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,97 @@ func TestDefects(t *testing.T) {
 	}
 }
 
+func withData(data string) []byte {
+	options := wasmtest.Filter()
+	options.Data = data
+	return wasmtest.Encode(options)
+}
+
+// What is imported and exported besides functions, vectors, and what came after
+// WebAssembly 2.0. TestStrangers of test/e2e has the same modules in Envoy.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	const ends = "Envoy ends when it meets"
+	for name, c := range map[string]struct {
+		change func(*wasmtest.Options)
+		from   string // the first Envoy that loads it; empty for none
+		why    string
+	}{
+		"table": {func(o *wasmtest.Options) {
+			o.Others = []wasmtest.Other{{Module: "env", Name: "t", Kind: wasmtest.Table}}
+		}, "1.26", ""},
+		"memory": {func(o *wasmtest.Options) {
+			o.NoMemory, o.Others = true, []wasmtest.Other{{Module: "env", Name: "m", Kind: wasmtest.Memory}}
+		}, "1.26", ""},
+		"global": {func(o *wasmtest.Options) {
+			o.Others = []wasmtest.Other{{Module: "env", Name: "g", Kind: wasmtest.Global}}
+		}, "", "missing import: env.g: it is a global"},
+		"imported tag":    {func(o *wasmtest.Options) { o.Others = []wasmtest.Other{{Module: "env", Name: "t", Kind: wasmtest.Tag}} }, "", ends},
+		"tag":             {func(o *wasmtest.Options) { o.Tag = true }, "1.36", "it uses exception-handling"},
+		"exported vector": {func(o *wasmtest.Options) { o.Exports = append(o.Exports, wasmtest.Func{Name: "x", Signature: "v:v"}) }, "", ends},
+		"imported vector": {func(o *wasmtest.Options) {
+			o.Imports = []wasmtest.Func{{Module: "env", Name: "proxy_log", Signature: "v:i"}}
+		}, "", ends},
+		"vector global": {func(o *wasmtest.Options) { o.VectorGlobal = true }, "", ends},
+	} {
+		options := wasmtest.Filter()
+		c.change(&options)
+		wasm := wasmtest.Encode(options)
+		d, err := Describe(t.Context(), wasm)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		from, why := "", ""
+		for _, e := range d.Envoys {
+			if why += strings.Join(e.Reasons, "\n"); e.Loads {
+				from = e.From
+			}
+		}
+		if from != c.from || !strings.Contains(why, c.why) || (c.why == "") != (why == "") {
+			t.Errorf("%s: loads from Envoy %q on, want %q; reasons %q, want %q", name, from, c.from, why, c.why)
+		}
+		// The record of a build has the same lowest version.
+		if d.EnvoyMin != c.from && c.from != "" {
+			t.Errorf("%s: the lowest Envoy is %q, want %q", name, d.EnvoyMin, c.from)
+		}
+		// A section that is cut off does no harm.
+		list, contents, err := sections(wasm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, content := range contents {
+			for n := range content {
+				contents[i] = content[:n]
+				if err := new(Report).checkOthers(list, contents); err != nil && !errors.Is(err, errSections) {
+					t.Errorf("%s: %s cut off after %d bytes: %v", name, list[i].Name, n, err)
+				}
+			}
+			contents[i] = content
+		}
+	}
+}
+
+// Envoy takes the first form of exceptions, too.
+func TestLegacyExceptions(t *testing.T) {
+	t.Parallel()
+	options := wasmtest.Filter()
+	options.Tag = true
+	wasm := wasmtest.Encode(options)
+	// The first body, of 2 bytes, becomes one of 6: try, throw 0, end.
+	body := bytes.LastIndex(wasm, []byte{2, 0, 0x0b, 2, 0, 0x0b})
+	size := bytes.LastIndexByte(wasm[:body], sectionCode) + 1
+	wasm = slices.Concat(wasm[:body], []byte{7, 0, 0x06, 0x40, 0x08, 0, 0x0b, 0x0b}, wasm[body+3:])
+	wasm[size] += 5
+	d, err := Describe(t.Context(), wasm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.EnvoyMin != "1.36" || len(d.Exports) != len(options.Exports) {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestCompiler(t *testing.T) {
 	t.Parallel()
 	plain := wasmtest.Encode(wasmtest.Filter())
@@ -145,6 +237,8 @@ func TestCompiler(t *testing.T) {
 		"clang 16, wasm-ld 16":    withProducers(plain, "processed-by", [2]string{"clang", "16"}, [2]string{"wasm-ld", "16"}),
 		"AssemblyScript":          wasmtest.Encode(script),
 		"Emscripten":              wasmtest.Encode(emscripten),
+		"rustc":                   withData("/rustc/59807616/library/alloc/src/raw_vec.rs"),
+		"C++":                     withData("St9exception\x00"),
 		"wasm-opt ?":              withProducers(plain, "processed-by", [2]string{"wasm-opt", "\xff"}),
 	} {
 		d, err := Describe(t.Context(), wasm)

@@ -26,13 +26,18 @@ func File(ctx context.Context, path string) (*Report, error) {
 	return Check(ctx, outline)
 }
 
-// Sections of a module that outline treats in their own ways.
+// Sections of a module that are looked into.
 //
 // Reference: https://webassembly.github.io/spec/core/binary/modules.html#sections
 const (
+	sectionImport   = 2
 	sectionFunction = 3
+	sectionGlobal   = 6
+	sectionExport   = 7
 	sectionStart    = 8 // and all before it but custom ones: what a host sees
 	sectionCode     = 10
+	sectionData     = 11
+	sectionTag      = 13 // a host sees it too; it stands between memory and global
 )
 
 // maxOutline bounds each section that outline keeps; those of real filters have a
@@ -59,7 +64,7 @@ func outline(module *bufio.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the size of section %d: %w", id, err)
 		}
-		if id == 0 || id > sectionStart {
+		if id == 0 || (id > sectionStart && id != sectionTag) {
 			if skipped, err := io.CopyN(io.Discard, module, int64(min(size, 1<<40))); err != nil {
 				return nil, fmt.Errorf("section %d ends after %d of %d bytes: %w", id, skipped, size, io.ErrUnexpectedEOF)
 			}

@@ -23,6 +23,10 @@ const (
 	// envoyGoWASI is the first version with what the Go runtime always imports:
 	// https://github.com/proxy-wasm/proxy-wasm-cpp-host/pull/427
 	envoyGoWASI = "1.33"
+	// envoyAfterV2 is the lowest version in which modules were seen to load that use
+	// features of WebAssembly after 2.0: exceptions, tail calls, atomics and
+	// extended constant expressions. It is not known which one took them first.
+	envoyAfterV2 = "1.36"
 	// envoyFullWASI is the first version with the rest of WASI that Go's
 	// standard library can import:
 	// https://github.com/proxy-wasm/proxy-wasm-cpp-host/pull/533

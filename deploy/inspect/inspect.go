@@ -7,15 +7,19 @@
 package inspect
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 )
 
 // Function is a function that a module imports or exports.
@@ -42,6 +46,9 @@ type Report struct {
 	Imports []Function `json:"imports"`
 	Exports []Function `json:"exports"`
 
+	// newer names the feature that came after WebAssembly 2.0 and that it uses; empty
+	// for none.
+	newer    string
 	problems []string // why Envoy would not load it
 	defects  []string // why it could not work, although Envoy would load it
 }
@@ -73,32 +80,82 @@ func Check(ctx context.Context, wasm []byte) (*Report, error) {
 }
 
 // Module reads a module's imports and exports. The error is not nil if the bytes
-// are no valid WebAssembly 2.0 module.
+// are no valid module of WebAssembly 2.0, with or without what Envoy takes besides.
 func Module(ctx context.Context, wasm []byte) (*Report, error) {
-	// The interpreter's front end validates the whole module and generates no
-	// machine code, which would take several times as long.
-	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer func() { _ = runtime.Close(ctx) }()
-	module, err := runtime.CompileModule(ctx, wasm)
+	module, closeModule, err := compile(ctx, wasm, api.CoreFeaturesV2)
+	newer := disabled(err)
+	if newer != "" {
+		module, closeModule, err = compile(ctx, wasm, api.CoreFeaturesV2|afterV2)
+	}
+	if err != nil && strings.Contains(err.Error(), "legacy exception handling") {
+		// Envoy takes these instructions, and wazero reads none of them: the bodies of
+		// functions stay unread.
+		if module, closeModule, err = compileOutline(ctx, wasm); err == nil {
+			newer = "exception-handling"
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("inspect module: not a valid WebAssembly module: %w", err)
 	}
+	defer closeModule()
 
-	r := &Report{}
+	r := &Report{newer: newer}
 	imports, exports := functionsOf(module)
 	r.Imports, r.Exports = listed(imports), listed(exports)
 	r.checkABI()
-	r.checkImports(imports)
-	list, _, err := sections(wasm)
+	list, contents, err := sections(wasm)
 	if err != nil {
 		return nil, fmt.Errorf("inspect module: %w", err)
 	}
+	if err := r.checkOthers(list, contents); err != nil {
+		return nil, fmt.Errorf("inspect module: %w", err)
+	}
+	r.checkImports(imports)
 	starts := slices.ContainsFunc(list, func(s Section) bool { return s.Name == sectionNames[sectionStart] })
 	r.checkExports(exports, starts)
 	if _, ok := module.ExportedMemories()["memory"]; !ok {
 		r.defects = append(r.defects, `no export "memory": the host cannot reach the module's memory`)
 	}
 	return r, nil
+}
+
+// afterV2 are features that came after WebAssembly 2.0 and that Envoy takes.
+const afterV2 = experimental.CoreFeaturesThreads | experimental.CoreFeaturesTailCall |
+	experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesExceptionHandling
+
+// compile validates a module.
+func compile(ctx context.Context, wasm []byte, features api.CoreFeatures) (module wazero.CompiledModule, closeModule func(), err error) {
+	// The interpreter's front end validates the whole module and generates no
+	// machine code, which would take several times as long.
+	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features))
+	closeModule = func() { _ = runtime.Close(ctx) }
+	if module, err = runtime.CompileModule(ctx, wasm); err != nil {
+		closeModule()
+	}
+	return module, closeModule, err
+}
+
+// compileOutline validates all of a module but its functions' bodies.
+func compileOutline(ctx context.Context, wasm []byte) (module wazero.CompiledModule, closeModule func(), err error) {
+	outlined, err := outline(bufio.NewReader(bytes.NewReader(wasm)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return compile(ctx, outlined, api.CoreFeaturesV2|afterV2)
+}
+
+var disabledFeature = regexp.MustCompile(`feature "([^"]+)" is disabled`)
+
+// disabled is the feature for lack of which a module was refused; empty if that was
+// not why.
+func disabled(err error) string {
+	if err == nil {
+		return ""
+	}
+	if match := disabledFeature.FindStringSubmatch(err.Error()); match != nil {
+		return match[1]
+	}
+	return ""
 }
 
 // function is a Function with its types as the tables write them.
@@ -157,7 +214,9 @@ func (f function) text() string {
 	names := func(types []api.ValueType) string {
 		list := make([]string, len(types))
 		for i, t := range types {
-			list[i] = api.ValueTypeName(t)
+			if list[i] = api.ValueTypeName(t); t == typeV128 {
+				list[i] = "v128"
+			}
 		}
 		return "(" + strings.Join(list, ", ") + ")"
 	}
@@ -193,7 +252,14 @@ func (r *Report) checkABI() {
 
 func (r *Report) checkImports(imports []function) {
 	r.EnvoyMin = envoyBaseline
+	if r.newer != "" {
+		r.EnvoyMin = envoyAfterV2
+	}
 	for _, f := range imports {
+		if f.hasV128() {
+			r.problem("import %s.%s has type %s: Envoy ends when it meets a v128 there", f.module, f.name, f.text())
+			continue
+		}
 		var table map[string]hostFunction
 		switch f.module {
 		case "env":
@@ -222,6 +288,10 @@ func (r *Report) checkImports(imports []function) {
 // function, which runs by itself.
 func (r *Report) checkExports(exports []function, starts bool) {
 	for _, f := range exports {
+		if f.hasV128() {
+			r.problem("export %s has type %s: Envoy ends when it meets a v128 there", f.name, f.text())
+			continue
+		}
 		want, known := callbacks[f.name]
 		if other, ok := callbacksABI01[f.name]; ok && r.ABI == "0.1.0" {
 			want = other

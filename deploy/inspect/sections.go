@@ -21,7 +21,7 @@ type Section struct {
 // Reference: https://webassembly.github.io/spec/core/binary/modules.html#sections
 var sectionNames = []string{
 	"custom", "type", "import", "function", "table", "memory", "global",
-	"export", "start", "element", "code", "data", "data count",
+	"export", "start", "element", "code", "data", "data count", "tag",
 }
 
 var errSections = errors.New("its sections cannot be read")

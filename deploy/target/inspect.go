@@ -27,9 +27,13 @@ type Inspection struct {
 	// Packed says that a URL serves the module compressed or in an archive.
 	Packed bool `json:"packed,omitempty"`
 	*inspect.Description
-	// Consumers is how each consumer gets it, if its Envoy loads it.
+	// Consumers is how each consumer gets it, if its Envoy loads it; one that runs
+	// Envoy refuses what none loads.
 	Consumers []oci.Verdict `json:"consumers"`
 }
+
+// envoys are the consumers that run modules in Envoy.
+var envoys = []string{"plain Envoy", "Istio", "Envoy Gateway"}
 
 // Inspect says what a module is and who loads it, whoever made it: a file, an http
 // or https URL, or a reference in a registry, such as headers:1.4.0.
@@ -43,6 +47,13 @@ func Inspect(ctx context.Context, c config.Config, what string, out Output) erro
 	}
 	if i.Description, err = inspect.Describe(ctx, wasm); err != nil {
 		return fmt.Errorf("inspect %s: %w", what, err)
+	}
+	if !slices.ContainsFunc(i.Envoys, func(e inspect.Envoys) bool { return e.Loads }) {
+		for n, v := range i.Consumers {
+			if v.Answer == oci.Accepts && slices.Contains(envoys, v.Consumer) {
+				i.Consumers[n].Answer, i.Consumers[n].Reason = oci.Refuses, "no Envoy loads the module"
+			}
+		}
 	}
 	return out.print(i, i.text)
 }

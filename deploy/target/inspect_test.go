@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // The same module is described wherever it is.
@@ -37,6 +38,16 @@ func TestInspect(t *testing.T) {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is missing in\n%s", what, want, text)
 			}
+		}
+	}
+	// What no Envoy loads, no consumer with an Envoy takes.
+	options := wasmtest.Filter()
+	options.Imports = []wasmtest.Func{{Module: "env", Name: "abort", Signature: "iiii:"}}
+	write(t, "script.wasm", string(wasmtest.Encode(options)))
+	i := runJSON[Inspection](t, func(o Output) error { return Inspect(t.Context(), config.Config{}, "script.wasm", o) })
+	for _, v := range i.Consumers {
+		if v.Answer != oci.Refuses || v.Reason != "no Envoy loads the module" {
+			t.Errorf("script.wasm: %+v", v)
 		}
 	}
 	for what, want := range map[string]string{

@@ -72,6 +72,48 @@ func TestHostFunctions(t *testing.T) {
 	})
 }
 
+// TestStrangers holds what package inspect says of modules that other compilers and
+// languages make against Envoy: what loads, and what ends the whole process.
+func TestStrangers(t *testing.T) {
+	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
+		for name, change := range map[string]func(*wasmtest.Options){
+			"imported table": func(o *wasmtest.Options) {
+				o.Others = []wasmtest.Other{{Module: "env", Name: "t", Kind: wasmtest.Table}}
+			},
+			"imported memory": func(o *wasmtest.Options) {
+				o.NoMemory, o.Others = true, []wasmtest.Other{{Module: "env", Name: "m", Kind: wasmtest.Memory}}
+			},
+			"imported global": func(o *wasmtest.Options) {
+				o.Others = []wasmtest.Other{{Module: "env", Name: "g", Kind: wasmtest.Global}}
+			},
+			"imported tag": func(o *wasmtest.Options) { o.Others = []wasmtest.Other{{Module: "env", Name: "t", Kind: wasmtest.Tag}} },
+			"imported vector": func(o *wasmtest.Options) {
+				o.Imports = []wasmtest.Func{{Module: "env", Name: "proxy_log", Signature: "v:i"}}
+			},
+			"imported abort": func(o *wasmtest.Options) {
+				o.Imports = []wasmtest.Func{{Module: "env", Name: "abort", Signature: "iiii:"}}
+			},
+			"exported vector": func(o *wasmtest.Options) { o.Exports = append(o.Exports, wasmtest.Func{Name: "x", Signature: "v:v"}) },
+			"vector global":   func(o *wasmtest.Options) { o.VectorGlobal = true },
+			"tag":             func(o *wasmtest.Options) { o.Tag = true },
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				o := wasmtest.Filter()
+				change(&o)
+				d, err := inspect.Describe(t.Context(), wasmtest.Encode(o))
+				if err != nil {
+					t.Fatal(err)
+				}
+				newest := d.Envoys[len(d.Envoys)-1]
+				if _, err := load(t, bin, o); (err == nil) != newest.Loads {
+					t.Errorf("inspect says %+v, and Envoy: %v", newest, err)
+				}
+			})
+		}
+	})
+}
+
 // imported is the import of f, with its type in wasmtest's notation.
 func imported(f inspect.Function) wasmtest.Func {
 	signature := strings.NewReplacer("(", "", ")", "", ", ", "", " -> ", ":", "i32", "i", "i64", "I").Replace(f.Signature)

@@ -9,7 +9,7 @@ import (
 )
 
 // Func is an imported or exported function. Signature is written as parameters,
-// colon, results, where i is i32, I is i64 and f is f32: "iI:i".
+// colon, results, where i is i32, I is i64, f is f32 and v is v128: "iI:i".
 type Func struct {
 	Module    string // of an import
 	Name      string
@@ -20,11 +20,34 @@ type Func struct {
 type Options struct {
 	Imports []Func
 	Exports []Func // they do nothing and return 1 for each result, which is "true" to the host
+	// Others are imports that are no functions.
+	Others []Other
 	// NoMemory leaves out the exported memory.
 	NoMemory bool
+	// Tag declares a tag, which came with exceptions after WebAssembly 2.0.
+	Tag bool
+	// VectorGlobal exports a global of type v128.
+	VectorGlobal bool
+	// Data is what the memory begins with.
+	Data string
 	// Custom is the content of a custom section, to make modules differ.
 	Custom string
 }
+
+// Other is an imported table, memory, global or tag. Kind is its description.
+type Other struct {
+	Module, Name string
+	Kind         []byte
+}
+
+// Kinds of Other. The tag is of the type of Filter's first export, which takes and
+// returns nothing, where no functions are imported.
+var (
+	Table  = []byte{0x01, 0x70, 0x00, 1} // of one function
+	Memory = []byte{0x02, 0x00, 1}       // of one page
+	Global = []byte{0x03, 0x7f, 0x00}    // an i32 that does not change
+	Tag    = []byte{0x04, 0x00, 0}
+)
 
 // Filter returns the options of the least module that Envoy loads.
 func Filter() Options {
@@ -52,8 +75,14 @@ func Encode(o Options) []byte {
 		exports = append(exports, slices.Concat(name(f.Name), []byte{0x00}, index))
 		codes = append(codes, body(f.Signature))
 	}
+	for _, other := range o.Others {
+		imports = append(imports, slices.Concat(name(other.Module), name(other.Name), other.Kind))
+	}
 	if !o.NoMemory {
 		exports = append(exports, slices.Concat(name("memory"), []byte{0x02, 0}))
+	}
+	if o.VectorGlobal {
+		exports = append(exports, slices.Concat(name("vector"), []byte{0x03, 0}))
 	}
 	module := []byte("\x00asm\x01\x00\x00\x00")
 	module = append(module, section(1, vector(types))...)
@@ -62,8 +91,17 @@ func Encode(o Options) []byte {
 	if !o.NoMemory {
 		module = append(module, section(5, []byte{1, 0x00, 1})...)
 	}
+	if o.Tag {
+		module = append(module, section(13, []byte{1, 0x00, byte(len(o.Imports))})...)
+	}
+	if o.VectorGlobal {
+		module = append(module, section(6, slices.Concat([]byte{1, 0x7b, 0x00}, zeroVector, []byte{0x0b}))...)
+	}
 	module = append(module, section(7, vector(exports))...)
 	module = append(module, section(10, vector(codes))...)
+	if o.Data != "" {
+		module = append(module, section(11, slices.Concat([]byte{1, 0x00, 0x41, 0, 0x0b}, name(o.Data)))...)
+	}
 	if o.Custom != "" {
 		module = append(module, section(0, slices.Concat(name("test"), []byte(o.Custom)))...)
 	}
@@ -75,12 +113,15 @@ func functionType(signature string) []byte {
 	side := func(letters string) []byte {
 		b := uvarint(uint64(len(letters)))
 		for _, l := range letters {
-			b = append(b, map[rune]byte{'i': 0x7f, 'I': 0x7e, 'f': 0x7d}[l])
+			b = append(b, map[rune]byte{'i': 0x7f, 'I': 0x7e, 'f': 0x7d, 'v': 0x7b}[l])
 		}
 		return b
 	}
 	return slices.Concat([]byte{0x60}, side(params), side(results))
 }
+
+// zeroVector is v128.const 0.
+var zeroVector = append([]byte{0xfd, 0x0c}, make([]byte, 16)...)
 
 func body(signature string) []byte {
 	_, results, _ := strings.Cut(signature, ":")
@@ -90,6 +131,7 @@ func body(signature string) []byte {
 			'i': {0x41, 1},                // i32.const 1
 			'I': {0x42, 1},                // i64.const 1
 			'f': {0x43, 0, 0, 0x80, 0x3f}, // f32.const 1
+			'v': zeroVector,
 		}[r]...)
 	}
 	code = append(code, 0x0b) // end
