@@ -239,10 +239,7 @@ func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *stri
 	if err != nil {
 		return err
 	}
-	opts := target.ReleaseOptions{DryRun: dryRun != nil && *dryRun, Suite: suiteOptions()}
-	if until != nil {
-		opts.Until = *until
-	}
+	opts := target.ReleaseOptions{DryRun: dryRun != nil && *dryRun, Until: value(until), Suite: suiteOptions()}
 	return target.Release(ctx, c, versionOrTag, opts, output())
 }
 
@@ -276,23 +273,37 @@ func (Kind) Up(ctx context.Context) error {
 
 // Smoke plays a roll-out in that cluster or, where it is not up, in kubectl's current one (or -context=NAME), and leaves nothing behind.
 //
+// With -published=VERSION, or a git tag, it also rolls out what is published of that in
+// REGISTRY and STORAGE_PUBLIC_URL, by digest and by URL, without credentials.
+//
 // Example:
 //
 //	go tool mage kind:smoke -context=staging
+//	REGISTRY=ghcr.io/acme/filters go tool mage kind:smoke -published=v1.4.0
 //
 // Variables, with their defaults:
 //
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	FILTERS               filters to work on, separated by commas (all)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
+//	                      credentials (STORAGE_URL, if that is https)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
 //	REGISTRY_IMAGE        image of the registry that kind:up and kind:smoke start,
 //	                      listening on port 5000 (registry:2)
 //	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
 //	                      with a tag, a digest or both
 //	                      (mccutchen/go-httpbin:v2.26.0)
-func (Kind) Smoke(ctx context.Context, context *string) error {
-	name := ""
-	if context != nil {
-		name = *context
-	}
-	return target.KindSmoke(ctx, name, output())
+func (Kind) Smoke(ctx context.Context, context, published *string) error {
+	return target.KindSmoke(ctx, value(context), value(published), output())
 }
 
 // Down removes what kind:up started, in whatever state it is.
@@ -311,4 +322,12 @@ func suiteOptions() suite.Options {
 
 func output() target.Output {
 	return target.Output{Out: os.Stdout, Err: os.Stderr}
+}
+
+// value is that of a flag; empty if it was not given.
+func value(flag *string) string {
+	if flag == nil {
+		return ""
+	}
+	return *flag
 }

@@ -25,8 +25,9 @@ func KindUp(ctx context.Context, out Output) error {
 
 // KindSmoke plays the roll-out in the cluster that a context of kubectl's names; if
 // it is empty, in that of KindUp, or, where that is not up, in kubectl's current one.
-func KindSmoke(ctx context.Context, kubeContext string, out Output) error {
-	return kind(ctx, out, "smoke", "-context="+kubeContext)
+// A version or git tag that is given is rolled out as well, as it is published.
+func KindSmoke(ctx context.Context, kubeContext, published string, out Output) error {
+	return kind(ctx, out, "smoke", "-context="+kubeContext, "-published="+published)
 }
 
 // KindDown removes what KindUp started, in whatever state it is.

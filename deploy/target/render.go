@@ -3,10 +3,12 @@ package target
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -32,7 +34,7 @@ func Render(ctx context.Context, c config.Config, version, compare string, out O
 	if err != nil {
 		return err
 	}
-	releases, err := readPublished(ctx, c, version, names(filters), out)
+	releases, err := readPublished(ctx, c, version, names(filters), oci.RegistryOptions{Out: out.Err}, out)
 	if err != nil {
 		return err
 	}
@@ -45,9 +47,29 @@ func Render(ctx context.Context, c config.Config, version, compare string, out O
 	})
 }
 
+// Published reads what is published of a version, or of that of a git tag, as proxies
+// do: without credentials.
+func Published(ctx context.Context, c config.Config, what string, out Output) ([]manifest.Release, error) {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
+	c, version, ok := versionOrTag(c, what)
+	if !ok {
+		_, err := versions.Parse(what)
+		return nil, err
+	}
+	if c.Registry == "" && c.StorageURL == "" && c.StoragePublicURL == "" {
+		return nil, fmt.Errorf("read what is published of %s: no proxy can pull from the embedded stores; set REGISTRY or STORAGE_PUBLIC_URL", version)
+	}
+	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return nil, err
+	}
+	return readPublished(ctx, c, version, names(filters), oci.RegistryOptions{Out: out.Err, Anonymous: true}, out)
+}
+
 // readPublished reads what there is of a version.
-func readPublished(ctx context.Context, c config.Config, version string, filters []string, out Output) (releases []manifest.Release, err error) {
-	from, err := openPublished(ctx, c, oci.RegistryOptions{Out: out.Err}, out)
+func readPublished(ctx context.Context, c config.Config, version string, filters []string, opts oci.RegistryOptions, out Output) (releases []manifest.Release, err error) {
+	from, err := openPublished(ctx, c, opts, out)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func TestPublished(t *testing.T) {
 		}},
 	} {
 		test.want.Filter, test.want.Version = "headers", "1.4.0"
-		got, err := readPublished(t.Context(), test.config, "1.4.0", []string{"headers"}, Output{})
+		got, err := readPublished(t.Context(), test.config, "1.4.0", []string{"headers"}, oci.RegistryOptions{}, Output{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -27,14 +27,8 @@ import (
 // dist/. A version is read without credentials, but for those that
 // REGISTRY_USERNAME and REGISTRY_PASSWORD name.
 func Verify(ctx context.Context, c config.Config, what string, out Output) error {
-	if _, err := versions.Parse(what); err == nil {
-		return verifyVersion(ctx, c, what, out)
-	}
-	if filter, version, err := versions.ParseTag(what); err == nil {
-		if filter != "" {
-			c.Filters = []string{filter}
-		}
-		return verifyVersion(ctx, c, version.Original(), out)
+	if c, version, ok := versionOrTag(c, what); ok {
+		return verifyVersion(ctx, c, version, out)
 	}
 	if !strings.ContainsAny(what, ":/") {
 		_, err := versions.Parse(what)
@@ -48,6 +42,21 @@ func Verify(ctx context.Context, c config.Config, what string, out Output) error
 		err = out.print([]*oci.Verification{v}, func(w io.Writer) error { v.Text(w); return nil })
 		return errors.Join(v.Err(), err)
 	})
+}
+
+// versionOrTag reads a version, or the git tag of one, which may narrow the filters.
+func versionOrTag(c config.Config, text string) (narrowed config.Config, version string, ok bool) {
+	if _, err := versions.Parse(text); err == nil {
+		return c, text, true
+	}
+	filter, parsed, err := versions.ParseTag(text)
+	if err != nil {
+		return c, "", false
+	}
+	if filter != "" {
+		c.Filters = []string{filter}
+	}
+	return c, parsed.Original(), true
 }
 
 func verifyVersion(ctx context.Context, c config.Config, version string, out Output) error {

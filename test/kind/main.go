@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/target"
 	"github.com/slipway-wasm/slipway/test/kind/cluster"
 	"github.com/slipway-wasm/slipway/test/kind/istio"
 	"github.com/slipway-wasm/slipway/test/kind/kubectl"
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	kubeContext := flags.String("context", "", "kubectl's context of the cluster for smoke")
+	published := flags.String("published", "", "version, or git tag, that smoke rolls out as well, as it is published")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -64,9 +66,15 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
+		if *published != "" {
+			out := target.Output{Out: os.Stdout, Err: os.Stderr}
+			if opts.Published, err = target.Published(ctx, c, *published, out); err != nil {
+				return err
+			}
+		}
 		return smoke.Run(ctx, opts)
 	}
-	return errors.New("usage: kind up | smoke [-context=NAME] | down | kubectl …")
+	return errors.New("usage: kind up | smoke [-context=NAME] [-published=VERSION] | down | kubectl …")
 }
 
 func upOptions(c config.Config) cluster.UpOptions {

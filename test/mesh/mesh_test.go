@@ -59,6 +59,13 @@ func TestRollout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeOf(t, r.Close)
+	published, err := r.Publish(ctx, "elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RollOut(published); err != nil {
+		t.Fatal(err)
+	}
 
 	m := &mesh{dir: dir, registry: options.Registry.Address, httpbin: serveHTTPBin(t)}
 	if m.envoy, err = findEnvoy(ctx, c); err != nil {

@@ -3,21 +3,43 @@ package rollout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
+
+// Publish publishes the first release of all filters below a path of the stores, a
+// DNS label that no scenario has for its name, and returns what proxies can read.
+func (r *Rollout) Publish(ctx context.Context, path string) (releases []manifest.Release, err error) {
+	stores, err := r.openStores(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, stores.close()) }()
+	return stores.publish(ctx, First, names)
+}
+
+// RollOut adds a scenario that rolls out a version as it is published, wherever that
+// is. It takes what facts.Read returns: proxies know the filters by the addresses in it.
+// A filter of which no scenario knows what it does is an error.
+func (r *Rollout) RollOut(published []manifest.Release) error {
+	for _, release := range published {
+		if !slices.Contains(names, release.Filter) {
+			return fmt.Errorf("roll out %s %s: no scenario knows what this filter does; narrow FILTERS to some of %s", release.Filter, release.Version, strings.Join(names, ", "))
+		}
+	}
+	r.published = published
+	return nil
+}
 
 // Manifests publishes the first release of all filters and renders it as "mage
 // render" does: every form of every filter, the httpbin to try it on among them. It
 // returns the folder, which is there until Close.
 func (r *Rollout) Manifests(ctx context.Context) (folder string, err error) {
-	stores, err := r.openStores("manifests")
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, stores.close()) }()
-	releases, err := stores.publish(ctx, First, names)
+	releases, err := r.Publish(ctx, "manifests")
 	if err != nil {
 		return "", err
 	}

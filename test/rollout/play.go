@@ -34,7 +34,7 @@ type stage struct {
 // PlayAll plays every scenario, some side by side, prints the table of all steps
 // and returns what failed.
 func (r *Rollout) PlayAll(ctx context.Context, mesh Mesh) error {
-	scenarios := Scenarios()
+	scenarios := r.Scenarios()
 	failures := make([]error, len(scenarios))
 	var group errgroup.Group
 	group.SetLimit(r.options.Parallel)
@@ -69,10 +69,8 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stores.close()) }()
-	for _, release := range []string{First, Second} {
-		if s.releases[release], err = s.stores.publish(ctx, release, scenario.filters); err != nil {
-			return err
-		}
+	if err := s.publish(ctx, scenario); err != nil {
+		return err
 	}
 
 	start := time.Now()
@@ -87,6 +85,20 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 		r.report.add(row{scenario.Name, step.name, time.Since(s.start), err != nil})
 		if err != nil {
 			return fmt.Errorf("step %q: %w%s%s", step.name, err, s.said(ctx), s.kept(ctx))
+		}
+	}
+	return nil
+}
+
+// publish publishes the scenario's releases, unless they are.
+func (s *stage) publish(ctx context.Context, scenario Scenario) (err error) {
+	if len(scenario.published) > 0 {
+		s.releases[scenario.published[0].Version] = scenario.published
+		return nil
+	}
+	for _, release := range []string{First, Second} {
+		if s.releases[release], err = s.stores.publish(ctx, release, scenario.filters); err != nil {
+			return err
 		}
 	}
 	return nil

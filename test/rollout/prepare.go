@@ -64,6 +64,8 @@ type Rollout struct {
 	modules map[string][]build.Module
 	dir     string // for manifests
 	report  report
+
+	published []manifest.Release
 }
 
 // Prepare builds both releases of Slipway's own filters. What is up to date below

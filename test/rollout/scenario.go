@@ -33,6 +33,9 @@ type Scenario struct {
 	Name    string
 	filters []string
 	steps   []step
+	// published are releases that are there already. Without them the scenario
+	// publishes the two of its own.
+	published []manifest.Release
 }
 
 // step is one change and what must follow.
@@ -58,8 +61,12 @@ var (
 
 // Scenarios returns all scenarios. They are few, because Envoy needs seconds to
 // compile a module that the ordinary Go compiler has made, each time it gets one.
-func Scenarios() []Scenario {
-	return []Scenario{fromRegistry(), fromStorage(), otherForms(), movedTag()}
+func (r *Rollout) Scenarios() []Scenario {
+	scenarios := []Scenario{fromRegistry(), fromStorage(), otherForms(), movedTag()}
+	if len(r.published) > 0 {
+		scenarios = append(scenarios, asPublished(r.published))
+	}
+	return scenarios
 }
 
 // nowhere is a digest, without its algorithm, of nothing that anybody has published.
@@ -74,7 +81,7 @@ func fromRegistry() Scenario {
 		}}, wasmPlugin, one...)
 	}
 	const why = "could not fetch Wasm OCI image"
-	return Scenario{"oci", names, []step{
+	return Scenario{Name: "oci", filters: names, steps: []step{
 		{
 			name:   "release 1.0.0 of all filters is live",
 			change: apply(variant{release: First}, wasmPlugin, names...),
@@ -116,7 +123,7 @@ func fromStorage() Scenario {
 		}}, envoyFilter, one...)
 	}
 	why := "which does not match: " + nowhere
-	return Scenario{"ecds", names, []step{
+	return Scenario{Name: "ecds", filters: names, steps: []step{
 		{
 			name:   "release 1.0.0 of all filters is live",
 			change: apply(variant{release: First}, envoyFilter, names...),
@@ -153,7 +160,7 @@ func fromStorage() Scenario {
 func otherForms() Scenario {
 	wrong := variant{release: First, failStrategy: catalog.FailClose, fault: func(r *manifest.Release) { r.WasmSHA256 = nowhere }}
 	why := "which does not match: " + nowhere
-	return Scenario{"http", []string{authtoken, requestlog}, []step{
+	return Scenario{Name: "http", filters: []string{authtoken, requestlog}, steps: []step{
 		{
 			name:   "a WasmPlugin by URL and sha256 is live",
 			change: apply(variant{release: First}, wasmPluginHTTP, requestlog),
@@ -196,7 +203,7 @@ func movedTag() Scenario {
 		return s.workload.Apply(ctx, overlay)
 	}
 	const changed = "hello again"
-	return Scenario{"moved-tag", one, []step{
+	return Scenario{Name: "moved-tag", filters: one, steps: []step{
 		{
 			name:   "release 1.0.0, named by its tag, is live",
 			change: func(ctx context.Context, s *stage) error { return byTag(ctx, s, hello) },
@@ -223,6 +230,44 @@ func movedTag() Scenario {
 			want:   sight{headers: Second, header: hello},
 		},
 	}}
+}
+
+// asPublished rolls out what was published elsewhere, by the digest and the sum that
+// everybody is given.
+func asPublished(releases []manifest.Release) Scenario {
+	s := Scenario{Name: "published", published: releases}
+	var want sight
+	for _, release := range releases {
+		s.filters = append(s.filters, release.Filter)
+		switch release.Filter {
+		case authtoken:
+			want.authtoken = release.Version
+		case headers:
+			want.headers, want.header = release.Version, hello
+		case requestlog:
+			want.requestlog = release.Version
+		}
+	}
+	for _, way := range []struct {
+		name, form string
+		there      bool
+	}{
+		{"by manifest digest", wasmPlugin, releases[0].Repository != ""},
+		{"by URL and sha256", wasmPluginHTTP, releases[0].URL != ""},
+	} {
+		if !way.there {
+			continue
+		}
+		s.steps = append(s.steps, step{
+			name:   fmt.Sprintf("%s of %s is live, %s", releases[0].Version, strings.Join(s.filters, ", "), way.name),
+			change: apply(variant{release: releases[0].Version}, way.form, s.filters...),
+			want:   want,
+		}, step{
+			name:   "deleted, nothing is left",
+			change: remove(way.form, s.filters...),
+		})
+	}
+	return s
 }
 
 // nameTag overlays the rendered TrafficExtension of headers, so that it names the

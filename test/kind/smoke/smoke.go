@@ -42,6 +42,9 @@ type Options struct {
 	Dir string
 	// Kubeconfig and Context say which cluster. Default: kubectl's own.
 	Kubeconfig, Context string
+	// Published is a version to roll out as it is published: see rollout.RollOut.
+	// Default: none.
+	Published []manifest.Release
 	// Registry is one that this machine and the cluster reach. Default: one is
 	// started in the cluster.
 	Registry Registry
@@ -129,13 +132,16 @@ func (m *mesh) run(ctx context.Context, opts Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	if err := r.RollOut(opts.Published); err != nil {
+		return err
+	}
 	manifests, err := r.Manifests(ctx)
 	if err != nil {
 		return err
 	}
 	m.httpbin = filepath.Join(manifests, "headers", httpbinForm)
 
-	client, err := m.startClient(ctx, rollout.Scenarios())
+	client, err := m.startClient(ctx, r.Scenarios())
 	if err != nil {
 		return err
 	}
