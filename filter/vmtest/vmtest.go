@@ -58,7 +58,7 @@ func Run(t *testing.T, filter string, native func() types.VMContext, test func(t
 	t.Run("wasm", func(t *testing.T) {
 		dist := os.Getenv(distVariable)
 		if dist == "" {
-			t.Skip(`compiled mode needs the built modules: run "go tool mage test" (it builds them and sets ` + distVariable + `)`)
+			t.Skip(`compiled mode needs the built modules: run "go tool mage build" and set ` + distVariable + ` to the absolute path of dist/; "go tool mage test" does both`)
 		}
 		module, err := os.ReadFile(filepath.Join(dist, filter+".wasm"))
 		if err != nil {
