@@ -65,12 +65,12 @@ func TestErr(t *testing.T) {
 		row        Row
 	}{
 		{"first build", "", Row{Filters: 10, Changed: 10, Built: 10}},
-		{"rebuilt", "1 modules were built, and 0 had changed", Row{Filters: 10, Built: 1}},
-		{"one changed and two rebuilt", "2 modules were built, and 1 had changed", Row{Filters: 10, Changed: 1, Built: 2}},
-		{"an unchanged module uploaded", "3 blobs were uploaded, and 1 filters had changed", Row{Filters: 2, Changed: 1, Writes: 9, Blobs: 3}},
+		{"rebuilt", "modules built: 1, filters changed: 0", Row{Filters: 10, Built: 1}},
+		{"one changed and two rebuilt", "modules built: 2, filters changed: 1", Row{Filters: 10, Changed: 1, Built: 2}},
+		{"an unchanged module uploaded", "blobs uploaded: 3, filters changed: 1", Row{Filters: 2, Changed: 1, Writes: 9, Blobs: 3}},
 		{"first push", "", Row{Filters: 1, Changed: 1, Writes: 6}},
 		{"looked again", "", Row{Filters: 1, Reads: 6}},
-		{"pushed again", "the registry was sent 2 requests that write, and nothing had changed", Row{Filters: 1, Writes: 2}},
+		{"pushed again", "requests that write: 2, and nothing had changed", Row{Filters: 1, Writes: 2}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

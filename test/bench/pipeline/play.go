@@ -67,7 +67,7 @@ func (b bench) play(ctx context.Context, n int, release bool, log io.Writer) (ro
 			action{name: "release, nothing changed", target: []string{"release", "2.0.0"}})
 	}
 	for _, a := range actions {
-		fmt.Fprintf(log, "pipeline: %d filters: %s\n", n, a.name)
+		fmt.Fprintf(log, "pipeline: %s (filters: %d)\n", a.name, n)
 		r, err := b.act(ctx, p, stores, a)
 		if err != nil {
 			return nil, compiler, err

@@ -72,7 +72,7 @@ func (r *Result) Err() error {
 	for _, s := range r.Steps {
 		for _, row := range s.Rows {
 			if err := row.err(); err != nil {
-				problems = append(problems, fmt.Errorf("%s, %d filters: %w", s.Name, row.Filters, err))
+				problems = append(problems, fmt.Errorf("%s (filters: %d): %w", s.Name, row.Filters, err))
 			}
 		}
 	}
@@ -85,11 +85,11 @@ const blobsOfFilter = 2
 func (r Row) err() error {
 	switch {
 	case r.Built > r.Changed:
-		return fmt.Errorf("%d modules were built, and %d had changed", r.Built, r.Changed)
+		return fmt.Errorf("modules built: %d, filters changed: %d", r.Built, r.Changed)
 	case r.Changed == 0 && r.Writes > 0:
-		return fmt.Errorf("the registry was sent %d requests that write, and nothing had changed", r.Writes)
+		return fmt.Errorf("requests that write: %d, and nothing had changed", r.Writes)
 	case r.Changed < r.Filters && r.Blobs > blobsOfFilter*r.Changed:
-		return fmt.Errorf("%d blobs were uploaded, and %d filters had changed", r.Blobs, r.Changed)
+		return fmt.Errorf("blobs uploaded: %d, filters changed: %d", r.Blobs, r.Changed)
 	}
 	return nil
 }
