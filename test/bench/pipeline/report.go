@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"strings"
 
@@ -74,12 +75,21 @@ const plotFile = "bench-pipeline.svg"
 
 // WritePlots writes the plot that Markdown shows into a folder.
 func (r *Result) WritePlots(dir string) error {
+	p, err := r.plot()
+	if err != nil {
+		return fmt.Errorf("plot the pipeline: %w", err)
+	}
+	return page.WritePlot(p, vg.Points(420), filepath.Join(dir, plotFile))
+}
+
+// plot draws the seconds of each step over the number of filters.
+func (r *Result) plot() (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = "seconds by number of filters, both logarithmic"
 	p.X.Label.Text = "filters"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
-	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
 	var lines []any
 	for _, s := range r.Steps {
@@ -90,12 +100,13 @@ func (r *Result) WritePlots(dir string) error {
 		lines = append(lines, s.Name, points)
 	}
 	if err := plotutil.AddLinePoints(p, lines...); err != nil {
-		return fmt.Errorf("plot the pipeline: %w", err)
+		return nil, err
 	}
-	// A single point has no extent, which a logarithmic axis cannot show.
-	p.X.Min, p.X.Max = p.X.Min/1.2, p.X.Max*1.2
+	// A single point has no extent, which a logarithmic axis cannot show. The legend is
+	// on the right, beside the lines.
+	p.X.Min, p.X.Max = p.X.Min/1.2, p.X.Max*1.2*math.Pow(p.X.Max/p.X.Min, 0.45)
 	p.Y.Min, p.Y.Max = p.Y.Min/1.2, p.Y.Max*1.2
-	return page.WritePlot(p, vg.Points(420), filepath.Join(dir, plotFile))
+	return p, nil
 }
 
 // Markdown is a chapter with the numbers.
