@@ -38,6 +38,7 @@ type contestant struct {
 // module is a wasm file to measure.
 type module struct {
 	name, path string
+	named      string // the path as the user wrote it; empty for what was built
 	size       int64
 }
 
@@ -84,7 +85,7 @@ func contestants(compilers []string, built map[string][]module, named []module, 
 		}
 	}
 	for _, m := range named {
-		list = append(list, contestant{name: m.path, filters: []envoyconf.Filter{filter(m)}, size: m.size})
+		list = append(list, contestant{name: m.named, filters: []envoyconf.Filter{filter(m)}, size: m.size})
 	}
 	return append(list,
 		contestant{name: "header_mutation (Envoy)", native: headerMutation()},

@@ -189,7 +189,7 @@ func modulesNamed(paths []string) ([]module, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read a module to measure: %w", err)
 		}
-		modules = append(modules, module{name: moduleName(path), path: absolute, size: info.Size()})
+		modules = append(modules, module{name: moduleName(path), path: absolute, named: path, size: info.Size()})
 	}
 	return modules, nil
 }

@@ -82,7 +82,7 @@ func TestContestants(t *testing.T) {
 		{name: "noop", path: "/n.wasm", size: 1}, {name: "headers", path: "/h.wasm", size: 2},
 		{name: "authtoken", path: "/a.wasm", size: 4}, {name: "requestlog", path: "/r.wasm", size: 8},
 	}}
-	named := []module{{name: "headers-rust", path: "/rust/headers-rust.wasm"}, {name: "other", path: "/other.wasm"}}
+	named := []module{{name: "headers-rust", path: "/rust/headers-rust.wasm", named: "../headers-rust.wasm"}, {name: "other", path: "/other.wasm", named: "/other.wasm"}}
 	found := map[string]contestant{}
 	for _, c := range contestants([]string{"go"}, built, named, true) {
 		if _, twice := found[c.name]; twice {
@@ -96,7 +96,7 @@ func TestContestants(t *testing.T) {
 	if c := found["chain (go)"]; len(c.filters) != 3 || c.size != 14 {
 		t.Errorf("chain: %+v", c)
 	}
-	if c := found["/rust/headers-rust.wasm"]; c.filters[0].Configuration != found["headers (go)"].filters[0].Configuration {
+	if c := found["../headers-rust.wasm"]; c.filters[0].Configuration != found["headers (go)"].filters[0].Configuration {
 		t.Errorf("a module whose name begins with headers is configured otherwise: %q", c.filters[0].Configuration)
 	}
 	if c := found["/other.wasm"]; len(c.filters) != 1 || c.filters[0].Configuration != "" {
@@ -137,7 +137,7 @@ func TestModulesNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := modulesNamed([]string{file})
-	if err != nil || len(got) != 1 || got[0] != (module{"authtoken-rust", file, 5}) {
+	if err != nil || len(got) != 1 || got[0] != (module{name: "authtoken-rust", path: file, named: file, size: 5}) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	if _, err := modulesNamed([]string{file + "x"}); err == nil {

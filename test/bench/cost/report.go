@@ -10,7 +10,7 @@ import (
 )
 
 var columns = []string{
-	"filter", "size KB", "added CPU µs", "quartiles", "CPU µs", "ratio", "requests/s", "p50 µs", "p99 µs", "max ms", "RSS before MiB", "after", "errors",
+	"filter", "size KB", "added CPU µs", "quartiles", "CPU µs", "ratio", "requests/s", "p50 µs", "p99 µs", "max ms", "RSS MiB before", "RSS MiB", "errors",
 }
 
 func cells(row *Row) []string {
@@ -71,6 +71,12 @@ func (r *Result) WritePlots(dir string) error {
 		}
 	}
 	return nil
+}
+
+// Summary is what a README has room for, in Markdown: the first traffic's main numbers.
+func (r *Result) Summary() string {
+	return fmt.Sprintf("Processor time of Envoy %s for a request, more than without a filter; the second row is the error of the run:\n\n%s",
+		r.Envoy, table(r.Traffic[0]).Only("filter", "size KB", "added CPU µs", "quartiles", "ratio", "p99 µs", "RSS MiB").Markdown())
 }
 
 // Markdown is a chapter with the numbers.

@@ -31,8 +31,8 @@ type Traffic struct {
 
 // Row is one contestant.
 type Row struct {
-	// Name is "<filter> (<compiler>)" for what was built, and a path for what was
-	// named.
+	// Name is "<filter> (<compiler>)" for what was built, and its path, as it was
+	// given, for what was named.
 	Name string `json:"name"`
 	// Size is that of its modules, in bytes.
 	Size int64 `json:"size,omitempty"`

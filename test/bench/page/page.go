@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -23,6 +24,19 @@ import (
 type Table struct {
 	Columns []string
 	Rows    [][]string
+}
+
+// Only is the table with some of its columns.
+func (t Table) Only(columns ...string) Table {
+	only := Table{Columns: columns}
+	for _, row := range t.Rows {
+		var cells []string
+		for _, column := range columns {
+			cells = append(cells, row[slices.Index(t.Columns, column)])
+		}
+		only.Rows = append(only.Rows, cells)
+	}
+	return only
 }
 
 // Write prints the table for a terminal.

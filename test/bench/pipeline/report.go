@@ -109,6 +109,12 @@ func (r *Result) plot() (*plot.Plot, error) {
 	return p, nil
 }
 
+// Summary is what a README has room for, in Markdown.
+func (r *Result) Summary() string {
+	return fmt.Sprintf("The pipeline, with filters as `go tool mage new` writes them, by %s; reads and writes are requests to the registry:\n\n%s",
+		page.Compiler(r.Compiler), r.table().Only("step", "filters", "built", "time s", "peak MiB", "reads", "writes").Markdown())
+}
+
 // Markdown is a chapter with the numbers.
 func (r *Result) Markdown() string {
 	var b strings.Builder

@@ -26,7 +26,9 @@ func describeMachine(ctx context.Context) (Machine, error) {
 		m.CPU = strings.TrimSpace(infos[0].ModelName)
 	}
 	if info, err := host.InfoWithContext(ctx); err == nil {
-		m.OS = strings.TrimSpace(info.Platform + " " + info.PlatformVersion + ", " + info.OS + " " + info.KernelVersion)
+		// What follows the numbers of a kernel's release is its builder's business.
+		kernel, _, _ := strings.Cut(info.KernelVersion, "-")
+		m.OS = strings.TrimSpace(info.Platform + " " + info.PlatformVersion + ", " + info.OS + " " + kernel)
 	}
 	memory, err := mem.VirtualMemoryWithContext(ctx)
 	if err != nil {

@@ -47,6 +47,7 @@ type part interface {
 	WriteTable(io.Writer) error
 	WritePlots(dir string) error
 	Markdown() string
+	Summary() string
 	// Err is what must not be, and was measured.
 	Err() error
 }
@@ -105,10 +106,15 @@ func (r *Report) WriteFiles(dir string) error {
 func (r *Report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What Slipway costs\n\n")
-	fmt.Fprintf(&b, "Measured on %s, %s, %d × %s, %d MiB of memory, at commit %s, %s. Written by `go tool mage bench`.\n",
-		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.CPU, r.Machine.MemoryMiB, r.Commit, r.Time.Format("2006-01-02 15:04 UTC"))
+	fmt.Fprintf(&b, "Measured on %s. Written by `go tool mage bench`.\n", r.where())
 	for _, p := range r.parts() {
 		fmt.Fprintf(&b, "\n%s", p.Markdown())
 	}
 	return b.String()
+}
+
+// where says where, when and of what a report is.
+func (r *Report) where() string {
+	return fmt.Sprintf("%s, %s, %d × %s, %d MiB of memory, at commit %s, %s",
+		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.CPU, r.Machine.MemoryMiB, r.Commit, r.Time.Format("2006-01-02 15:04 UTC"))
 }

@@ -1,0 +1,69 @@
+package report
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the README's numbers, and the pages beside results/bench.json, anew")
+
+// Where the committed report is, as seen from the README and from here.
+const results = "test/bench/results"
+
+var root = filepath.Join("..", "..", "..")
+
+// TestREADME holds the README and the pages to the committed report: nobody types
+// numbers.
+func TestREADME(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(root, results)
+	var r Report
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "bench.json"))), &r); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(root, "README.md")
+	readme := read(t, file)
+	want, err := inReadme(readme, r.Summary(results))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := r.WriteFiles(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	const how = `run "go test ./report -run README -update" in test/bench`
+	if readme != want {
+		t.Errorf("the README's numbers are not those of %s/bench.json; %s", results, how)
+	}
+	if read(t, filepath.Join(dir, "bench.md")) != r.markdown() {
+		t.Errorf("%s/bench.md is not what bench.json gives; %s", results, how)
+	}
+}
+
+func TestInReadme(t *testing.T) {
+	t.Parallel()
+	got, err := inReadme("a\n<!-- bench -->\nold\n<!-- /bench -->\nb\n", "new\n")
+	if want := "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb\n"; err != nil || got != want {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if _, err := inReadme("a\n<!-- bench -->\nold\n", "new\n"); err == nil {
+		t.Error("a README without the end of the numbers is no error")
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
