@@ -109,10 +109,27 @@ func (r *Result) plot() (*plot.Plot, error) {
 	return p, nil
 }
 
-// Summary is what a README has room for, in Markdown.
+// Summary is what a README has room for, in Markdown: a row for each step.
 func (r *Result) Summary() string {
-	return fmt.Sprintf("The pipeline, with filters as `go tool mage new` writes them, by %s; reads and writes are requests to the registry:\n\n%s",
-		page.Compiler(r.Compiler), r.table().Only("step", "filters", "built", "time s", "peak MiB", "reads", "writes").Markdown())
+	table := page.Table{Columns: []string{"step"}}
+	for _, row := range r.Steps[0].Rows {
+		table.Columns = append(table.Columns, fmt.Sprintf("s with %d", row.Filters))
+	}
+	table.Columns = append(table.Columns, "peak MiB", "reads", "writes")
+	for _, s := range r.Steps {
+		cells := []string{s.Name}
+		for i := range r.Steps[0].Rows {
+			seconds := "-"
+			if i < len(s.Rows) {
+				seconds = fmt.Sprintf("%.1f", s.Rows[i].Seconds)
+			}
+			cells = append(cells, seconds)
+		}
+		most := s.Rows[len(s.Rows)-1]
+		table.Rows = append(table.Rows, append(cells, fmt.Sprint(most.PeakRSS>>20), fmt.Sprint(most.Reads), fmt.Sprint(most.Writes)))
+	}
+	return fmt.Sprintf("Seconds that a step takes with so many filters by %s; memory, and requests to the registry, with the most of them:\n\n%s",
+		page.Compiler(r.Compiler), table.Markdown())
 }
 
 // Markdown is a chapter with the numbers.
