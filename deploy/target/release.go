@@ -138,8 +138,16 @@ func attestRelease(ctx context.Context, c config.Config, record rel.Record, r *o
 	if err != nil {
 		return err
 	}
+	unchanged := 0
 	for _, a := range attached {
+		if a.Unchanged {
+			unchanged++
+			continue
+		}
 		fmt.Fprintln(log, a)
+	}
+	if unchanged > 0 {
+		fmt.Fprintf(log, "%d of %d statements were there already\n", unchanged, len(attached))
 	}
 	return nil
 }
