@@ -21,7 +21,7 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 	}
 	r.modules, err = build.Load(r.Dist, r.filterNames())
 	if err == nil && reflect.DeepEqual(sumsOf(r.modules), r.state.Modules) {
-		return "with " + compiler(r.modules[0]), true, nil
+		return "with " + compiler(r.modules[0].Compiler), true, nil
 	}
 	r.modules, err = r.Build(ctx, build.Options{
 		Filters:     r.filters,
@@ -36,12 +36,11 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 	if sums := sumsOf(r.modules); !reflect.DeepEqual(sums, r.state.Modules) {
 		r.state = &state{Asked: r.state.Asked, Modules: sums}
 	}
-	return "with " + compiler(r.modules[0]), false, r.saveState()
+	return "with " + compiler(r.modules[0].Compiler), false, r.saveState()
 }
 
-// compiler is what a module was built with.
-func compiler(m build.Module) string {
-	c := m.Compiler
+// compiler names what modules are built with.
+func compiler(c build.Toolchain) string {
 	if c.Name == build.Go {
 		return c.GoVersion
 	}
@@ -79,7 +78,7 @@ func (r *run) rebuild(ctx context.Context, out io.Writer) (note string, confirme
 	for i, second := range modules {
 		if first := r.modules[i]; !reflect.DeepEqual(first.Record, second.Record) {
 			return "", false, fmt.Errorf("%s: two builds of commit %s differ: the first has wasm sha256 %s with %s, the second %s with %s; %s",
-				first.Name, r.git.Commit, first.WasmSHA256, compiler(first), second.WasmSHA256, compiler(second), whyDifferent(first, second))
+				first.Name, r.git.Commit, first.WasmSHA256, compiler(first.Compiler), second.WasmSHA256, compiler(second.Compiler), whyDifferent(first, second))
 		}
 	}
 	r.state.Rebuilt = true

@@ -13,11 +13,8 @@ func (r Record) Notes() string {
 	if r.Rehearsal {
 		b.WriteString("This is a rehearsal: the addresses are those of an embedded registry and storage.\n\n")
 	}
-	fmt.Fprintf(&b, "Built from commit `%s` with %s", r.Commit, r.Compiler.Name)
-	if r.Compiler.Name != "go" {
-		fmt.Fprintf(&b, " %s and", r.Compiler.Version)
-	}
-	fmt.Fprintf(&b, " %s, twice, with the same bytes. Tested in Envoy %s.\n", r.Compiler.GoVersion, strings.Join(r.EnvoyVersions, ", "))
+	fmt.Fprintf(&b, "Built from commit `%s` with %s, twice, with the same bytes. Tested in Envoy %s.\n",
+		r.Commit, compiler(r.Compiler), strings.Join(r.EnvoyVersions, ", "))
 
 	b.WriteString("\n## Size\n\n| filter | bytes | change |\n|---|--:|--:|\n")
 	for _, f := range r.Filters {

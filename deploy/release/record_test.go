@@ -135,7 +135,7 @@ func TestNotes(t *testing.T) {
 	record.Filters[0].Manifests = []release.Manifest{{Shape: oci.Artifact, Repository: "ghcr.io/acme/authtoken", Tag: "1.4.0", ManifestDigest: "sha256:" + strings.Repeat("e", 64)}}
 	notes := record.Notes()
 	for _, want := range []string{
-		"with go go1.26.8, twice", "Tested in Envoy 1.36.4, 1.40.0.",
+		"with go1.26.8, twice", "Tested in Envoy 1.36.4, 1.40.0.",
 		"| authtoken | 900 | -100 (-10.0 %) since 1.3.0 |", "| headers | 1000 | same as 1.2.0 |", "| requestlog | 1000 | new |",
 		"oci://ghcr.io/acme/authtoken:1.4.0@sha256:" + strings.Repeat("e", 64),
 		"| headers | <https://f.example/h.wasm> | `" + strings.Repeat("c", 64) + "` |",
