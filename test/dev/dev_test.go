@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,31 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/test/envoy"
+
+	"github.com/slipway-wasm/slipway/test/programs"
 )
-
-// output collects what dev prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // desk is a repository with one filter, and dev running on it.
 type desk struct {
@@ -43,7 +25,7 @@ type desk struct {
 	main, metadata string // files
 	source         string // of main
 	listener       string
-	out            output
+	out            programs.Output
 	ended          chan error
 }
 
@@ -185,26 +167,15 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 		main:     filepath.Join(filters, "dev", "main.go"),
 		metadata: filepath.Join(filters, "dev", "filter.yaml"),
 		source:   source,
-		listener: freeAddress(t),
+		listener: programs.MustFreeAddress(t),
 		ended:    make(chan error, 1),
 	}
 	d.save(d.main, source)
 	d.save(d.metadata, metadata)
 	return d, options{
-		Filter: "dev", Listener: d.listener, Backend: freeAddress(t), Admin: freeAddress(t),
+		Filter: "dev", Listener: d.listener, Backend: programs.MustFreeAddress(t), Admin: programs.MustFreeAddress(t),
 		Root: root, Config: cfg, Out: &d.out,
 	}
-}
-
-// freeAddress is an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func needEnvoy(t *testing.T) {

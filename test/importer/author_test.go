@@ -1,16 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/slipway-wasm/slipway/test/programs"
 )
 
 // A filter's beginning in another repository: new makes one that builds and whose tests
@@ -28,9 +27,9 @@ func TestAuthor(t *testing.T) {
 	// One after the other: mage compiles the magefile in the same folder.
 	for target, args := range map[string][]string{"dev": {"hello"}, "run": {"-filter=hello"}} {
 		t.Run(target, func(t *testing.T) {
-			address := freeAddress(t)
+			address := programs.MustFreeAddress(t)
 			args := append([]string{"tool", "mage", target}, args...)
-			args = append(args, "-listener="+address, "-backend="+freeAddress(t), "-admin="+freeAddress(t))
+			args = append(args, "-listener="+address, "-backend="+programs.MustFreeAddress(t), "-admin="+programs.MustFreeAddress(t))
 			program := start(t, dir, args...)
 			program.eventually(func() error { return greeted(address) })
 			program.interrupt()
@@ -57,7 +56,7 @@ func greeted(address string) error {
 type program struct {
 	*testing.T
 	cmd   *exec.Cmd
-	out   output
+	out   programs.Output
 	ended chan error
 }
 
@@ -113,36 +112,4 @@ func (p *program) interrupt() {
 	case <-time.After(time.Minute):
 		p.Fatalf("interrupted, it does not end\n%s", p.out.String())
 	}
-}
-
-// output collects what a program prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// freeAddress is an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return address
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,42 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/test/envoy"
+
+	"github.com/slipway-wasm/slipway/test/programs"
 )
-
-// freeAddress is an address on loopback that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-// output collects what run prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // eventually waits until see returns nil.
 func eventually(t *testing.T, ended <-chan error, see func() error) {
@@ -82,10 +53,10 @@ func TestRun(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var out output
+	var out programs.Output
 	o := runOptions{
 		Filter:   "requestlog",
-		Listener: freeAddress(t), Backend: freeAddress(t), Admin: freeAddress(t),
+		Listener: programs.MustFreeAddress(t), Backend: programs.MustFreeAddress(t), Admin: programs.MustFreeAddress(t),
 		Root: "../..", Dist: t.TempDir(), Config: cfg, Out: &out,
 	}
 	ended := make(chan error, 1)
@@ -148,7 +119,7 @@ func TestRunNamesTakenPorts(t *testing.T) {
 		t.Cleanup(func() { listener.Close() })
 		return listener.Addr().String()
 	}
-	o := runOptions{Filter: "requestlog", Listener: taken(), Backend: freeAddress(t), Admin: taken(), Root: "../..", Out: io.Discard}
+	o := runOptions{Filter: "requestlog", Listener: taken(), Backend: programs.MustFreeAddress(t), Admin: taken(), Root: "../..", Out: io.Discard}
 	err := run(t.Context(), o)
 	if err == nil {
 		t.Fatal("no error")
@@ -176,7 +147,7 @@ func TestRunRefuses(t *testing.T) {
 			t.Parallel()
 			o := runOptions{
 				Filter:   "requestlog",
-				Listener: freeAddress(t), Backend: freeAddress(t), Admin: freeAddress(t),
+				Listener: programs.MustFreeAddress(t), Backend: programs.MustFreeAddress(t), Admin: programs.MustFreeAddress(t),
 				Root: "../..", Out: io.Discard,
 			}
 			test.change(&o)

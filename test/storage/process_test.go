@@ -38,16 +38,6 @@ func running(t *testing.T, process *server.Process, err error) string {
 	return process.Addr
 }
 
-// freeAddr is a loopback address that nobody listens on.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	addr, err := server.FreeAddr()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr
-}
-
 // goTool builds a tool of the module in dir, unless the build cache has it, and
 // returns the program's path.
 func goTool(t *testing.T, dir, name string) string {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/slipway-wasm/slipway/test/programs"
 )
 
 // Debian says how to get the web servers.
@@ -28,7 +30,7 @@ func Nginx(ctx context.Context, o NginxOptions) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := FreeAddr()
+	addr, err := programs.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/slipway-wasm/slipway/test/programs"
 )
 
 // Process is a running server.
@@ -22,7 +24,7 @@ type Process struct {
 	Addr string
 
 	cmd    *exec.Cmd
-	output lockedBuffer
+	output programs.Output
 	end    chan struct{}
 	ended  error
 }
@@ -46,16 +48,6 @@ func Find(name, howTo string) (string, error) {
 		return "", &Missing{Program: name, HowTo: howTo}
 	}
 	return path, nil
-}
-
-// FreeAddr is a loopback address that nobody listens on.
-func FreeAddr() (string, error) {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String(), nil
 }
 
 // Start starts a server and waits until it listens on addr. The kernel ends it if
@@ -112,23 +104,6 @@ func (p *Process) Stop() {
 func (p *Process) Output() string {
 	text := p.output.String()
 	return filepath.Base(p.cmd.Path) + ":\n" + text[max(0, len(text)-4000):]
-}
-
-type lockedBuffer struct {
-	mu   sync.Mutex
-	data bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.data.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.data.String()
 }
 
 // building keeps the go command to one build at a time, as its cache does for the

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/slipway-wasm/slipway/test/programs"
 )
 
 // Buckets of S3.
@@ -38,7 +40,7 @@ func S3(ctx context.Context, o S3Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := FreeAddr()
+	addr, err := programs.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
