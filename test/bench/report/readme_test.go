@@ -3,8 +3,10 @@ package report
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -14,6 +16,12 @@ var update = flag.Bool("update", false, "write the README's numbers, and the pag
 const results = "test/bench/results"
 
 var root = filepath.Join("..", "..", "..")
+
+// The lines of a README between which the summary of a report stands.
+const (
+	readmeBegin = "<!-- bench -->\n"
+	readmeEnd   = "<!-- /bench -->\n"
+)
 
 // TestREADME holds the README and the pages to the committed report: nobody types
 // numbers.
@@ -57,6 +65,16 @@ func TestInReadme(t *testing.T) {
 	if _, err := inReadme("a\n<!-- bench -->\nold\n", "new\n"); err == nil {
 		t.Error("a README without the end of the numbers is no error")
 	}
+}
+
+// inReadme returns a README with another summary.
+func inReadme(readme, summary string) (string, error) {
+	before, rest, begins := strings.Cut(readme, readmeBegin)
+	_, after, ends := strings.Cut(rest, readmeEnd)
+	if !begins || !ends {
+		return "", fmt.Errorf("the README lacks the lines %q and %q, between which the numbers stand", readmeBegin, readmeEnd)
+	}
+	return before + readmeBegin + summary + readmeEnd + after, nil
 }
 
 func read(t *testing.T, file string) string {

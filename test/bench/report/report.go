@@ -113,6 +113,17 @@ func (r *Report) markdown() string {
 	return b.String()
 }
 
+// Summary is what a README shows of a report, in Markdown. folder is where the
+// report's files are, as seen from the README.
+func (r *Report) Summary(folder string) string {
+	var b strings.Builder
+	for _, p := range r.parts() {
+		fmt.Fprintf(&b, "%s\n", p.Summary())
+	}
+	fmt.Fprintf(&b, "[All numbers and plots](%s/bench.md): %s.\n", folder, r.where())
+	return b.String()
+}
+
 // where says where, when and of what a report is.
 func (r *Report) where() string {
 	return fmt.Sprintf("%s, %s, %d × %s, %d MiB of memory, at commit %s, %s",
