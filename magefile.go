@@ -239,7 +239,7 @@ func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *stri
 	if err != nil {
 		return err
 	}
-	opts := target.ReleaseOptions{DryRun: dryRun != nil && *dryRun, Until: value(until), Suite: suiteOptions()}
+	opts := target.ReleaseOptions{DryRun: target.Given(dryRun), Until: target.Given(until), Suite: suiteOptions()}
 	return target.Release(ctx, c, versionOrTag, opts, output())
 }
 
@@ -303,7 +303,7 @@ func (Kind) Up(ctx context.Context) error {
 //	                      with a tag, a digest or both
 //	                      (mccutchen/go-httpbin:v2.26.0)
 func (Kind) Smoke(ctx context.Context, context, published *string) error {
-	return target.KindSmoke(ctx, value(context), value(published), output())
+	return target.KindSmoke(ctx, target.Given(context), target.Given(published), output())
 }
 
 // Down removes what kind:up started, in whatever state it is.
@@ -322,12 +322,4 @@ func suiteOptions() suite.Options {
 
 func output() target.Output {
 	return target.Output{Out: os.Stdout, Err: os.Stderr}
-}
-
-// value is that of a flag; empty if it was not given.
-func value(flag *string) string {
-	if flag == nil {
-		return ""
-	}
-	return *flag
 }

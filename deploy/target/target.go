@@ -19,6 +19,16 @@ type Output struct {
 	JSON bool
 }
 
+// Given is the value of an optional argument of a target; the zero value if it was not
+// given.
+func Given[T any](argument *T) T {
+	if argument == nil {
+		var zero T
+		return zero
+	}
+	return *argument
+}
+
 // print writes a result: as JSON, or what text writes.
 func (o Output) print(value any, text func(io.Writer) error) error {
 	if !o.JSON {

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
+	"github.com/slipway-wasm/slipway/deploy/target"
 	"github.com/slipway-wasm/slipway/test/suite"
 )
 
@@ -79,7 +80,7 @@ func New(name string) error {
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Dev(ctx context.Context, filter string, listener, backend, admin *string) error {
-	return suite.Dev(ctx, commands, suite.LocalOptions{Filter: filter, Listener: value(listener), Backend: value(backend), Admin: value(admin)})
+	return suite.Dev(ctx, commands, suite.LocalOptions{Filter: filter, Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
 }
 
 // Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
@@ -103,5 +104,5 @@ func Dev(ctx context.Context, filter string, listener, backend, admin *string) e
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Run(ctx context.Context, filter, listener, backend, admin *string) error {
-	return suite.Run(ctx, commands, suite.LocalOptions{Filter: value(filter), Listener: value(listener), Backend: value(backend), Admin: value(admin)})
+	return suite.Run(ctx, commands, suite.LocalOptions{Filter: target.Given(filter), Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
 }

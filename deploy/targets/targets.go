@@ -362,7 +362,7 @@ func Referrers(ctx context.Context, reference string, json *bool) error {
 //
 //	go tool mage registry -address=0.0.0.0:5000
 func Registry(ctx context.Context, address *string) error {
-	return target.ServeRegistry(ctx, value(address), output(nil))
+	return target.ServeRegistry(ctx, target.Given(address), output(nil))
 }
 
 // Storage serves the embedded storage on 127.0.0.1:5001, or another address (-address=HOST:PORT), until Ctrl-C.
@@ -373,7 +373,7 @@ func Registry(ctx context.Context, address *string) error {
 //
 //	go tool mage storage -address=0.0.0.0:5001
 func Storage(ctx context.Context, address *string) error {
-	return target.ServeStorage(ctx, value(address), output(nil))
+	return target.ServeStorage(ctx, target.Given(address), output(nil))
 }
 
 // Upload stores the built filters under a version, where proxies fetch them by URL and sha256.
@@ -437,7 +437,7 @@ func Upload(ctx context.Context, version string, json *bool) error {
 //	                      retries, for example 10m (30m)
 func Render(ctx context.Context, version string, diff *string) error {
 	return do(nil, func(c config.Config, out target.Output) error {
-		return target.Render(ctx, c, version, value(diff), out)
+		return target.Render(ctx, c, version, target.Given(diff), out)
 	})
 }
 
@@ -477,13 +477,5 @@ func do(json *bool, work func(config.Config, target.Output) error) error {
 // output prints results to standard output, as JSON if the flag was given, and
 // everything else to standard error.
 func output(json *bool) target.Output {
-	return target.Output{Out: os.Stdout, Err: os.Stderr, JSON: json != nil && *json}
-}
-
-// value is that of a flag; empty if it was not given.
-func value(flag *string) string {
-	if flag == nil {
-		return ""
-	}
-	return *flag
+	return target.Output{Out: os.Stdout, Err: os.Stderr, JSON: target.Given(json)}
 }
