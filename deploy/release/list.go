@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/fatih/color"
-	"golang.org/x/term"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/progress"
 )
 
 // list prints the steps, a line each, and what a step prints between them, set off
@@ -24,13 +25,8 @@ type list struct {
 }
 
 func newList(out io.Writer) *list {
-	l := &list{out: out}
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		l.width, _, _ = term.GetSize(int(file.Fd()))
-		l.width = max(l.width, 1)
-		l.colored = os.Getenv("NO_COLOR") == "" // https://no-color.org
-	}
-	return l
+	width := progress.Width(out)
+	return &list{out: out, width: width, colored: width > 0 && os.Getenv("NO_COLOR") == ""} // https://no-color.org
 }
 
 func (l *list) begin(step string) {

@@ -144,6 +144,15 @@ func ReadRecord(path string) (*Record, error) {
 	return record, nil
 }
 
+// FilterNames are the names of what was released.
+func (r Record) FilterNames() []string {
+	names := make([]string, len(r.Filters))
+	for i, f := range r.Filters {
+		names[i] = f.Name
+	}
+	return names
+}
+
 // Same reports whether two records say the same, whenever the releases were made.
 func (r Record) Same(other Record) bool {
 	r.Times, other.Times = nil, nil

@@ -11,9 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fatih/color"
-
 	"github.com/Masterminds/semver/v3"
+	"github.com/fatih/color"
 	"github.com/gofrs/flock"
 
 	"github.com/slipway-wasm/slipway/deploy/build"

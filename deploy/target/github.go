@@ -40,8 +40,8 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 		return fmt.Errorf(`the record in %s is that of %s; run "go tool mage release %s" first`, dist, record.Tag, tag)
 	}
 	files := []string{filepath.Join(dist, rel.RecordFile)}
-	for _, f := range record.Filters {
-		files = append(files, filepath.Join(dist, f.Name+".wasm"))
+	for _, name := range record.FilterNames() {
+		files = append(files, filepath.Join(dist, name+".wasm"))
 	}
 	state, err := gitHubState(ctx, tag)
 	if err != nil {

@@ -127,10 +127,7 @@ func stores(ctx context.Context, c config.Config, out Output) (*rel.Stores, erro
 // attestRelease attaches bills of materials and, if somebody can sign, signatures
 // and provenances.
 func attestRelease(ctx context.Context, c config.Config, record rel.Record, r *oci.Registry, log io.Writer) error {
-	c.Filters = nil
-	for _, f := range record.Filters {
-		c.Filters = append(c.Filters, f.Name)
-	}
+	c.Filters = record.FilterNames()
 	attached, err := attestIn(ctx, c, record.Version, r)
 	if errors.Is(err, errNoSigner) {
 		return describeSigned(ctx, record.Version, c.Filters, r, log)
@@ -180,11 +177,7 @@ func describeSigned(ctx context.Context, version string, filters []string, r *oc
 
 // verifyRelease checks what attestRelease attached.
 func verifyRelease(ctx context.Context, c config.Config, record rel.Record, r *oci.Registry, log io.Writer) error {
-	var names []string
-	for _, f := range record.Filters {
-		names = append(names, f.Name)
-	}
-	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r, Filters: names, Version: record.Version, Policy: policy(c)})
+	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r, Filters: record.FilterNames(), Version: record.Version, Policy: policy(c)})
 	if err != nil {
 		return err
 	}

@@ -33,8 +33,18 @@ func New(out io.Writer) *Reporter {
 	if out == nil {
 		return nil
 	}
+	return &Reporter{out: out, terminal: Width(out) > 0}
+}
+
+// Width is how many columns the terminal has that out is; 0 if it is none. A terminal
+// that does not say has one.
+func Width(out io.Writer) int {
 	file, ok := out.(*os.File)
-	return &Reporter{out: out, terminal: ok && term.IsTerminal(int(file.Fd()))}
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return 0
+	}
+	width, _, _ := term.GetSize(int(file.Fd()))
+	return max(width, 1)
 }
 
 // Printf prints one line; the format needs no line break.
