@@ -28,7 +28,7 @@ func newFacts(t *testing.T) signedFacts {
 	t.Helper()
 	record := build.Record{
 		Name: "headers", WasmSHA256: wasmSHA256,
-		Compiler: build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
+		Compiler: build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
 		Modules:  []build.GoModule{{Path: "github.com/acme/filters"}, {Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"}},
 	}
 	m := oci.Manifest{
@@ -102,7 +102,7 @@ func TestProvenance(t *testing.T) {
 	for _, d := range p.BuildDefinition.ResolvedDependencies {
 		named = append(named, d.URI+" "+d.Digest["gitCommit"])
 	}
-	want := "git+https://github.com/acme/filters " + revision + ",pkg:generic/tinygo@0.33.0 ,pkg:golang/std@1.22.12 ,pkg:golang/github.com/tetratelabs/proxy-wasm-go-sdk@v0.24.0 "
+	want := "git+https://github.com/acme/filters " + revision + ",pkg:generic/tinygo@0.41.1 ,pkg:golang/std@1.22.12 ,pkg:golang/github.com/tetratelabs/proxy-wasm-go-sdk@v0.24.0 "
 	if got := strings.Join(named, ","); got != want {
 		t.Errorf("it names %s\nwant %s", got, want)
 	}

@@ -31,7 +31,7 @@ type Compiler interface {
 type Toolchain struct {
 	// Name is "go" or "tinygo".
 	Name string `json:"name"`
-	// Version is the compiler's version, without a prefix: "1.26.8", "0.33.0".
+	// Version is the compiler's version, without a prefix: "1.26.8", "0.41.1".
 	Version string `json:"version"`
 	// GoVersion is the version of Go whose standard library was compiled in, as
 	// Go writes it: "go1.26.8".
@@ -68,7 +68,7 @@ const (
 const GoToolchain = "go1.26.8"
 
 // TinyGoToolchain is the Go release whose standard library TinyGo compiles.
-// Every TinyGo from 0.33 to 0.41 accepts it (builder/config.go in each), and none
+// Every TinyGo from 0.36 to 0.41 accepts it (builder/config.go in each), and none
 // accepts a Go newer than itself.
 const TinyGoToolchain = "go1.22.12"
 

@@ -19,10 +19,14 @@ var _ Compiler = tinyGoCompiler{}
 
 // tinyGoTarget are the flags that also decide which files are compiled.
 //
+// c-shared makes a WASI reactor, as the ordinary Go compiler does. Without it TinyGo
+// makes a WASI command, whose _start has called proc_exit since TinyGo 0.36; Envoy
+// traps that call, and loads no such module.
+//
 // custommalloc leaves out TinyGo's own malloc: Envoy prefers an exported malloc
 // to proxy_on_memory_allocate, and TinyGo's pins every buffer that it hands out,
 // so that the proxy's memory grows with each request.
-var tinyGoTarget = []string{"-target=wasi", "-scheduler=none", "-tags=custommalloc"}
+var tinyGoTarget = []string{"-target=wasip1", "-buildmode=c-shared", "-scheduler=none", "-tags=custommalloc"}
 
 // tinyGoFlags adds -no-debug: debug information holds the paths of folders.
 var tinyGoFlags = append([]string{"-no-debug"}, tinyGoTarget...)

@@ -102,7 +102,7 @@ func (leakyTinyGo) Compile(_ context.Context, _, out string) error {
 func TestLeakyModuleIsRefused(t *testing.T) {
 	t.Parallel()
 	dist := t.TempDir()
-	j := job{leakyTinyGo{}, Toolchain{Name: TinyGo, Version: "0.33.0"}, catalog.Filter{Name: "leaky"}, nil, dist}
+	j := job{leakyTinyGo{}, Toolchain{Name: TinyGo, Version: "0.41.1"}, catalog.Filter{Name: "leaky"}, nil, dist}
 	_, _, err := j.run(t.Context(), false)
 	if err == nil || !strings.Contains(err.Error(), "the module exports TinyGo's malloc") {
 		t.Errorf("error is %v", err)

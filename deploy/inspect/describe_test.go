@@ -34,12 +34,12 @@ func TestDescribe(t *testing.T) {
 		{Module: "env", Name: "proxy_log", Signature: "iii:i"},
 		{Module: "wasi_snapshot_preview1", Name: "sched_yield", Signature: ":i"},
 	}
-	wasm := withProducers(wasmtest.Encode(options), "processed-by", [2]string{"clang", "16"}, [2]string{"TinyGo", "0.33.0"})
+	wasm := withProducers(wasmtest.Encode(options), "processed-by", [2]string{"clang", "16"}, [2]string{"TinyGo", "0.41.1"})
 	d, err := Describe(t.Context(), wasm)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Size != int64(len(wasm)) || d.WasmSHA256 == "" || d.ABI != "0.2.0" || d.Compiler != "TinyGo 0.33.0" {
+	if d.Size != int64(len(wasm)) || d.WasmSHA256 == "" || d.ABI != "0.2.0" || d.Compiler != "TinyGo 0.41.1" {
 		t.Errorf("described as %+v", d)
 	}
 	var names []string
@@ -250,7 +250,7 @@ func TestCompiler(t *testing.T) {
 		}
 	}
 	// A section that is cut off tells what it can, and does no harm.
-	long := withProducers(plain, "processed-by", [2]string{"TinyGo", "0.33.0"})
+	long := withProducers(plain, "processed-by", [2]string{"TinyGo", "0.41.1"})
 	content := long[len(plain)+2:]
 	for n := len("producers") + 2; n < len(content); n++ {
 		if _, err := Describe(t.Context(), appendSection(slices.Clone(plain), 0, content[:n])); err != nil {

@@ -34,7 +34,7 @@ func place() (dir string, registry *oci.Registry, filter oci.Filter, done func()
 			Name:       "headers",
 			WasmSHA256: fmt.Sprintf("%x", sha256.Sum256(wasm)),
 			Size:       int64(len(wasm)),
-			Compiler:   build.Toolchain{Name: build.TinyGo, Version: "0.33.0", GoVersion: "go1.22.12"},
+			Compiler:   build.Toolchain{Name: build.TinyGo, Version: "0.41.1", GoVersion: "go1.22.12"},
 		}},
 		Metadata: catalog.Metadata{Title: "Headers", Description: "Changes headers.", License: "Apache-2.0"},
 	}

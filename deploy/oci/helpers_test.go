@@ -59,7 +59,7 @@ func moduleAt(path, name string, wasm []byte) Filter {
 			Name:          name,
 			WasmSHA256:    hex.EncodeToString(sum[:]),
 			Size:          int64(len(wasm)),
-			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12"},
 			Modules: []build.GoModule{
 				{Path: "github.com/acme/filters"},
 				{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"},

@@ -128,7 +128,7 @@ func TestAnnotations(t *testing.T) {
 		"org.opencontainers.image.created":         "2026-03-29T01:30:00Z",
 		"io.github.slipway-wasm.filter":            "headers",
 		"io.github.slipway-wasm.wasm-sha256":       filter.Module.WasmSHA256,
-		"io.github.slipway-wasm.compiler":          "tinygo 0.33.0 go1.22.12",
+		"io.github.slipway-wasm.compiler":          "tinygo 0.41.1 go1.22.12",
 		"io.github.slipway-wasm.proxy-wasm-go-sdk": "v0.24.0",
 		"io.github.slipway-wasm.proxy-wasm-abi":    "0.2.0",
 		"io.github.slipway-wasm.envoy-min":         filter.Module.EnvoyMin,

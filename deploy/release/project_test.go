@@ -300,7 +300,7 @@ func (j job) build(_ context.Context, opts build.Options) ([]build.Module, error
 			Name:          f.Name,
 			WasmSHA256:    sum(wasm),
 			Size:          int64(len(wasm)),
-			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
 			Inputs:        sum(inputs),
 			Report:        *report,
 		}}

@@ -40,7 +40,7 @@ func project(t *testing.T) {
 			Name:          name,
 			WasmSHA256:    hex.EncodeToString(sum[:]),
 			Size:          int64(len(wasm)),
-			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12"},
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12"},
 		}
 		data, err := json.Marshal(record)
 		if err != nil {

@@ -21,8 +21,8 @@ var errTruncated = errors.New("truncated module")
 // startable returns the module with its start function under the name that
 // proxytest calls.
 //
-// TinyGo builds a WASI command, which exports _start; the ordinary Go compiler,
-// with -buildmode=c-shared, a WASI reactor, which exports _initialize
+// With -buildmode=c-shared both compilers build a WASI reactor, which exports
+// _initialize; a WASI command exports _start
 // (https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md).
 // Envoy calls whichever is there. proxytest leaves the start functions of wazero
 // at their default, which is _start alone, and offers no way to change it, so a

@@ -51,7 +51,7 @@ func Filter(t testing.TB, name, content string) attest.Filter {
 			Name:          name,
 			WasmSHA256:    hex.EncodeToString(sum[:]),
 			Size:          int64(len(wasm)),
-			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.33.0", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
+			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
 			Modules: []build.GoModule{
 				{Path: "github.com/acme/filters"},
 				{Path: "github.com/tetratelabs/proxy-wasm-go-sdk", Version: "v0.24.0"},
