@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 )
 
 // Envoy itself takes the bootstraps in the golden files, and would not take one with

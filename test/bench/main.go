@@ -19,11 +19,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/test/bench/cost"
 	"github.com/slipway-wasm/slipway/test/bench/pipeline"
 	"github.com/slipway-wasm/slipway/test/bench/report"
 	"github.com/slipway-wasm/slipway/test/bench/soak"
-	"github.com/slipway-wasm/slipway/test/envoy"
 )
 
 func main() {

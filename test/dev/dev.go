@@ -19,9 +19,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/test/authservice"
-	"github.com/slipway-wasm/slipway/test/envoy"
 	"github.com/slipway-wasm/slipway/test/local"
 )
 

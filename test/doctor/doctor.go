@@ -16,7 +16,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
-	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 )
 
 // check is one thing to look for.

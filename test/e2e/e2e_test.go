@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/envoy"
 	"github.com/slipway-wasm/slipway/test/scenario"
 )
 

@@ -30,7 +30,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
-	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	repositorysuite "github.com/slipway-wasm/slipway/test/suite"
 )
 

@@ -11,9 +11,9 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/oci"
-	"github.com/slipway-wasm/slipway/test/envoy"
 )
 
 // TestPublished runs one filter as it comes from where it was published, in one

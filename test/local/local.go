@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/envoy"
 )
 
 // AuthCluster is what the filter authtoken calls its auth service by default.

@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
-	"github.com/slipway-wasm/slipway/test/envoy"
-	"github.com/slipway-wasm/slipway/test/envoy/stats"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/stats"
 	"github.com/slipway-wasm/slipway/test/poll"
 	"github.com/slipway-wasm/slipway/test/rollout"
 )

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
-	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 
 	"github.com/slipway-wasm/slipway/test/programs"
 )

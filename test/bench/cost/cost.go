@@ -27,9 +27,9 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/test/authservice"
 	"github.com/slipway-wasm/slipway/test/bench/usage"
-	"github.com/slipway-wasm/slipway/test/envoy"
 )
 
 // Options say what is measured. Root, Dist and Envoy are required.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/test/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 )
 
 // A filter that calls the proxy once more for each header shows in the table. Rounds are

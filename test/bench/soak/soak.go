@@ -23,10 +23,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/test/authservice"
 	"github.com/slipway-wasm/slipway/test/bench/usage"
-	"github.com/slipway-wasm/slipway/test/envoy"
 )
 
 // Filters are the filters that are soaked.

@@ -15,7 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/slipway-wasm/slipway/test/envoy/stats"
+	"github.com/slipway-wasm/slipway/deploy/envoy/stats"
 	"github.com/slipway-wasm/slipway/test/kind/kubectl"
 	"github.com/slipway-wasm/slipway/test/rollout"
 )

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/slipway-wasm/slipway/test/envoy/stats"
+	"github.com/slipway-wasm/slipway/deploy/envoy/stats"
 )
 
 // AdminURL is the base URL of the admin interface, without a trailing slash.
