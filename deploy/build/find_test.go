@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 // noTinyGo makes a machine without TinyGo: with an empty PATH and cache.

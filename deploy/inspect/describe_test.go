@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 // withProducers appends a producers section with one field and its values.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 // module imports what few Envoys have.

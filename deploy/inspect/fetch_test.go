@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 func zipped(t *testing.T, content []byte) []byte {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 const wasi = "wasi_snapshot_preview1"

@@ -18,8 +18,8 @@ import (
 	craneLayout "github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/test/distribution"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // BenchmarkPushBesideCrane pushes 20 filters of 2 MB, and pushes them again

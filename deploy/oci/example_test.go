@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // place makes what the examples work with: a folder, a registry, and a filter as

@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 // testRelease returns a release of a version; each call the same.

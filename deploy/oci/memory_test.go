@@ -10,8 +10,8 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/test/distribution"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // sized returns a filter whose module has so many bytes of data.

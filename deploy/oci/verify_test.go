@@ -11,7 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 func TestVerify(t *testing.T) {

@@ -22,11 +22,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // inProject is set in a child of the tests, which works in a project: what a

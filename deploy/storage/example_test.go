@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // place makes what the examples work with: the embedded storage, and a module as

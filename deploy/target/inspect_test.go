@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // The same module is described wherever it is.

@@ -18,8 +18,8 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // project changes to a checkout with two built filters.

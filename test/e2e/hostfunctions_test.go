@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
 // TestHostFunctions holds the table in package inspect against Envoy: a module

@@ -14,8 +14,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
-	"github.com/slipway-wasm/slipway/test/wasmtest"
 )
 
 // Release is a release of a version, each time the same.
