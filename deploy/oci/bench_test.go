@@ -19,7 +19,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
-	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
 // BenchmarkPushBesideCrane pushes 20 filters of 2 MB, and pushes them again
@@ -35,7 +35,7 @@ import (
 // start of 20 processes: its code, called one image after the other in this process,
 // beside ours.
 func BenchmarkPushBesideCrane(b *testing.B) {
-	registry := distribution.Start(b, distribution.Options{})
+	registry := distributiontest.Start(b, distributiontest.Options{})
 	crane := buildCrane(b)
 	layouts, modules := b.TempDir(), b.TempDir()
 	var filters []Filter

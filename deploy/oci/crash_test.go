@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/faultproxy"
-	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
 // The variable that names the module for the child of TestKilledPush.
@@ -51,9 +51,9 @@ func pushAsChild(address string) int {
 // where an undisturbed one does.
 func TestKilledPush(t *testing.T) {
 	t.Parallel()
-	registry := distribution.Start(t, distribution.Options{})
+	registry := distributiontest.Start(t, distributiontest.Options{})
 	filter := testFilter(t, "headers", large)
-	proxy := faultproxy.Start(t, registry)
+	proxy := faultproxytest.Start(t, registry)
 	undisturbed := openWith(t, RegistryOptions{Address: proxy.Addr + "/undisturbed"})
 	want := push(t, undisturbed, "1.0.0", filter)
 	requests := len(proxy.Requests(""))
@@ -113,7 +113,7 @@ func pushUntil(t *testing.T, registry, address, module string, n int, late bool)
 		}
 		child <- process
 	}
-	proxy := faultproxy.Start(t, registry, faultproxy.Rule{Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	proxy := faultproxytest.Start(t, registry, faultproxytest.Rule{Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if int(count.Add(1)) != n {
 			next.ServeHTTP(w, r)
 			return
@@ -122,7 +122,7 @@ func pushUntil(t *testing.T, registry, address, module string, n int, late bool)
 			next.ServeHTTP(httptest.NewRecorder(), r)
 		}
 		kill()
-		faultproxy.Reset(w, r, next)
+		faultproxytest.Reset(w, r, next)
 	}})
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), pushTo+"="+strings.Replace(address, registry, proxy.Addr, 1), pushModule+"="+module)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
-	"github.com/slipway-wasm/slipway/deploy/internal/faultproxy"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 )
 
 const (
@@ -36,28 +36,28 @@ func TestPushThroughFaults(t *testing.T) {
 	t.Parallel()
 	filter := testFilter(t, "headers", large)
 	want := push(t, openTest(t, startRegistry(t, embedded.Options{})), "1.0.0", filter)
-	for name, rule := range map[string]faultproxy.Rule{
-		"429 with Retry-After":             {Match: putManifest, Times: 1, Fault: faultproxy.Status(429, "Retry-After", "1")},
-		"429 without":                      {Match: startUpload, Times: 3, Fault: faultproxy.Status(429)},
-		"500 to the first":                 {Match: headManifest, Times: 2, Fault: faultproxy.Status(500)},
-		"502 to an upload":                 {Match: putBlob, Times: 2, Fault: faultproxy.Status(502)},
-		"503 to the version tag":           {Match: putVersionTag, Times: 2, Fault: faultproxy.Status(503)},
-		"504 to a moving tag":              {Match: putMovingTag, Times: 2, Fault: faultproxy.Status(504)},
-		"reset before an upload":           {Match: startUpload, Times: 2, Fault: faultproxy.Reset},
-		"reset in an upload":               {Match: putBlob, Times: 2, Fault: faultproxy.ResetInRequest},
-		"reset after an upload":            {Match: putBlob, Times: 2, Fault: faultproxy.ResetAfterWork},
-		"reset after the manifest":         {Match: putManifest, Times: 2, Fault: faultproxy.ResetAfterWork},
-		"reset after the version tag":      {Match: putVersionTag, Times: 1, Fault: faultproxy.ResetAfterWork},
-		"reset while blobs are looked up":  {Match: headBlob, Times: 2, Fault: faultproxy.Reset},
-		"reset while tags are listed":      {Match: listTags, Times: 2, Fault: faultproxy.Reset},
-		"half a blob when it is read back": {Match: getBlob, Times: 2, Fault: faultproxy.Truncate},
-		"half a manifest":                  {Match: getManifest, Times: 2, Fault: faultproxy.Truncate},
-		"half a tag list":                  {Match: listTags, Times: 2, Fault: faultproxy.Truncate},
-		"a blob that hangs":                {Match: getBlob, Times: 1, Fault: faultproxy.Hang},
+	for name, rule := range map[string]faultproxytest.Rule{
+		"429 with Retry-After":             {Match: putManifest, Times: 1, Fault: faultproxytest.Status(429, "Retry-After", "1")},
+		"429 without":                      {Match: startUpload, Times: 3, Fault: faultproxytest.Status(429)},
+		"500 to the first":                 {Match: headManifest, Times: 2, Fault: faultproxytest.Status(500)},
+		"502 to an upload":                 {Match: putBlob, Times: 2, Fault: faultproxytest.Status(502)},
+		"503 to the version tag":           {Match: putVersionTag, Times: 2, Fault: faultproxytest.Status(503)},
+		"504 to a moving tag":              {Match: putMovingTag, Times: 2, Fault: faultproxytest.Status(504)},
+		"reset before an upload":           {Match: startUpload, Times: 2, Fault: faultproxytest.Reset},
+		"reset in an upload":               {Match: putBlob, Times: 2, Fault: faultproxytest.ResetInRequest},
+		"reset after an upload":            {Match: putBlob, Times: 2, Fault: faultproxytest.ResetAfterWork},
+		"reset after the manifest":         {Match: putManifest, Times: 2, Fault: faultproxytest.ResetAfterWork},
+		"reset after the version tag":      {Match: putVersionTag, Times: 1, Fault: faultproxytest.ResetAfterWork},
+		"reset while blobs are looked up":  {Match: headBlob, Times: 2, Fault: faultproxytest.Reset},
+		"reset while tags are listed":      {Match: listTags, Times: 2, Fault: faultproxytest.Reset},
+		"half a blob when it is read back": {Match: getBlob, Times: 2, Fault: faultproxytest.Truncate},
+		"half a manifest":                  {Match: getManifest, Times: 2, Fault: faultproxytest.Truncate},
+		"half a tag list":                  {Match: listTags, Times: 2, Fault: faultproxytest.Truncate},
+		"a blob that hangs":                {Match: getBlob, Times: 1, Fault: faultproxytest.Hang},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}), rule)
+			proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}), rule)
 			r := openWith(t, RegistryOptions{Address: proxy.Addr + "/acme", Stall: time.Second})
 			got := push(t, r, "1.0.0", filter)
 			for i := range want {
@@ -90,33 +90,33 @@ func checkComplete(t testing.TB, r *Registry, filter, tag, digest string) {
 func TestPushGivesUp(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		rule  faultproxy.Rule
+		rule  faultproxytest.Rule
 		want  string
 		tries int // of requests that the rule matches; 0 if it does not matter
 	}{
-		"401":                        {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(401)}, `docker login`, 1},
-		"403 to the lookup":          {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(403)}, "let them write to the repository", 1},
-		"403 to an upload":           {faultproxy.Rule{Match: startUpload, Fault: faultproxy.Status(403)}, "let them write to the repository", 1},
-		"403 to the version tag":     {faultproxy.Rule{Match: putVersionTag, Fault: faultproxy.Status(403)}, "let them write to the repository", 1},
-		"413":                        {faultproxy.Rule{Match: putBlob, Fault: faultproxy.Status(413)}, "client_max_body_size", 0},
-		"400":                        {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Status(400)}, "400 Bad Request: fault: injected 400", 1},
-		"Retry-After of minutes":     {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Status(429, "Retry-After", "300")}, "TRANSFER_TIMEOUT", 1},
-		"503 for ever":               {faultproxy.Rule{Match: startUpload, Fault: faultproxy.Status(503)}, "503 Service Unavailable", 6},
-		"resets for ever":            {faultproxy.Rule{Match: putManifest, Fault: faultproxy.Reset}, "send the manifest: PUT ", 6},
-		"other bytes read back":      {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Corrupt}, "read back what was sent: read blob sha256:", 1},
-		"half of it read back":       {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Shorten}, "read back what was sent: read blob sha256:", 0},
-		"more of it read back":       {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Endless}, "read back what was sent: read blob sha256:", 1},
-		"other manifest read back":   {faultproxy.Rule{Match: getManifest + "sha256:", Fault: faultproxy.Corrupt}, "read the manifest back", 1},
-		"endless manifest":           {faultproxy.Rule{Match: getManifest + "sha256:", Fault: faultproxy.Endless}, "read the manifest back", 1},
-		"other digest acknowledged":  {faultproxy.Rule{Match: putManifest, Fault: faultproxy.WrongHeader("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "digest mismatch", 1},
-		"nonsense for a digest":      {faultproxy.Rule{Match: putManifest, Fault: faultproxy.WrongHeader("Docker-Content-Digest", "sha256:nonsense")}, "Docker-Content-Digest", 1},
-		"other host for the upload":  {faultproxy.Rule{Match: startUpload, Fault: faultproxy.WrongHeader("Location", "http://evil.example/upload")}, "different host", 1},
-		"a page instead of a digest": {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(200, "Content-Type", "text/html")}, "Docker-Content-Digest", 1},
+		"401":                        {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(401)}, `docker login`, 1},
+		"403 to the lookup":          {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(403)}, "let them write to the repository", 1},
+		"403 to an upload":           {faultproxytest.Rule{Match: startUpload, Fault: faultproxytest.Status(403)}, "let them write to the repository", 1},
+		"403 to the version tag":     {faultproxytest.Rule{Match: putVersionTag, Fault: faultproxytest.Status(403)}, "let them write to the repository", 1},
+		"413":                        {faultproxytest.Rule{Match: putBlob, Fault: faultproxytest.Status(413)}, "client_max_body_size", 0},
+		"400":                        {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.Status(400)}, "400 Bad Request: fault: injected 400", 1},
+		"Retry-After of minutes":     {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.Status(429, "Retry-After", "300")}, "TRANSFER_TIMEOUT", 1},
+		"503 for ever":               {faultproxytest.Rule{Match: startUpload, Fault: faultproxytest.Status(503)}, "503 Service Unavailable", 6},
+		"resets for ever":            {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.Reset}, "send the manifest: PUT ", 6},
+		"other bytes read back":      {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Corrupt}, "read back what was sent: read blob sha256:", 1},
+		"half of it read back":       {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Shorten}, "read back what was sent: read blob sha256:", 0},
+		"more of it read back":       {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Endless}, "read back what was sent: read blob sha256:", 1},
+		"other manifest read back":   {faultproxytest.Rule{Match: getManifest + "sha256:", Fault: faultproxytest.Corrupt}, "read the manifest back", 1},
+		"endless manifest":           {faultproxytest.Rule{Match: getManifest + "sha256:", Fault: faultproxytest.Endless}, "read the manifest back", 1},
+		"other digest acknowledged":  {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.WrongHeader("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "digest mismatch", 1},
+		"nonsense for a digest":      {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.WrongHeader("Docker-Content-Digest", "sha256:nonsense")}, "Docker-Content-Digest", 1},
+		"other host for the upload":  {faultproxytest.Rule{Match: startUpload, Fault: faultproxytest.WrongHeader("Location", "http://evil.example/upload")}, "different host", 1},
+		"a page instead of a digest": {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(200, "Content-Type", "text/html")}, "Docker-Content-Digest", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address := startRegistry(t, embedded.Options{})
-			proxy := faultproxy.Start(t, address, c.rule)
+			proxy := faultproxytest.Start(t, address, c.rule)
 			r := openTest(t, proxy.Addr)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -143,25 +143,25 @@ func TestPullGivesUp(t *testing.T) {
 	address := startRegistry(t, embedded.Options{})
 	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", large))
 	for name, c := range map[string]struct {
-		rule faultproxy.Rule
+		rule faultproxytest.Rule
 		want string
 	}{
-		"wrong bytes":                 {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Corrupt}, "read blob sha256:"},
-		"truncated":                   {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Truncate}, "read blob sha256:"},
-		"short, and says so":          {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Shorten}, "read blob sha256:"},
-		"endless":                     {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Endless}, "read blob sha256:"},
-		"wrong manifest":              {faultproxy.Rule{Match: getManifest, Fault: faultproxy.Corrupt}, "mismatch"},
-		"endless manifest":            {faultproxy.Rule{Match: getManifest, Fault: faultproxy.Endless}, "pull "},
-		"huge manifest":               {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(200, "Content-Length", "99999999999", "Content-Type", "application/vnd.oci.image.manifest.v1+json", "Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "no manifest has more"},
-		"no such blob":                {faultproxy.Rule{Match: getBlob, Fault: faultproxy.Status(404)}, "not found"},
-		"forbidden":                   {faultproxy.Rule{Match: headManifest, Fault: faultproxy.Status(403)}, "use others"},
-		"wrong digest in the header":  {faultproxy.Rule{Match: headManifest, Fault: faultproxy.WrongHeader("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "not found"},
-		"no media type of a manifest": {faultproxy.Rule{Match: headManifest, Fault: faultproxy.WrongHeader("Content-Type", "text/html")}, "text/html"},
+		"wrong bytes":                 {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Corrupt}, "read blob sha256:"},
+		"truncated":                   {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Truncate}, "read blob sha256:"},
+		"short, and says so":          {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Shorten}, "read blob sha256:"},
+		"endless":                     {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Endless}, "read blob sha256:"},
+		"wrong manifest":              {faultproxytest.Rule{Match: getManifest, Fault: faultproxytest.Corrupt}, "mismatch"},
+		"endless manifest":            {faultproxytest.Rule{Match: getManifest, Fault: faultproxytest.Endless}, "pull "},
+		"huge manifest":               {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(200, "Content-Length", "99999999999", "Content-Type", "application/vnd.oci.image.manifest.v1+json", "Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "no manifest has more"},
+		"no such blob":                {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Status(404)}, "not found"},
+		"forbidden":                   {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(403)}, "use others"},
+		"wrong digest in the header":  {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.WrongHeader("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "not found"},
+		"no media type of a manifest": {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.WrongHeader("Content-Type", "text/html")}, "text/html"},
 	} {
 		for _, tag := range []string{"1.0.0", "compat-1.0.0"} {
 			t.Run(name+" "+tag, func(t *testing.T) {
 				t.Parallel()
-				r := openTest(t, faultproxy.Start(t, address, c.rule).Addr)
+				r := openTest(t, faultproxytest.Start(t, address, c.rule).Addr)
 				folder := t.TempDir()
 				file := filepath.Join(folder, "pulled.wasm")
 				if err := os.WriteFile(file, []byte("as it was"), 0o600); err != nil {
@@ -195,7 +195,7 @@ func TestNotThere(t *testing.T) {
 		t.Errorf("list: %v, error %v", list, err)
 	}
 	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
-		r := openTest(t, faultproxy.Start(t, startRegistry(t, embedded.Options{}), faultproxy.Rule{Fault: faultproxy.Status(code)}).Addr)
+		r := openTest(t, faultproxytest.Start(t, startRegistry(t, embedded.Options{}), faultproxytest.Rule{Fault: faultproxytest.Status(code)}).Addr)
 		if _, err := List(t.Context(), r, []string{"headers"}); err == nil || absent(err) {
 			t.Errorf("list after %d: %v", code, err)
 		}

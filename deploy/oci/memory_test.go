@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
-	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
 // sized returns a filter whose module has so many bytes of data.
@@ -53,7 +53,7 @@ func (zeros) Read(p []byte) (int, error) {
 // TestMemory pushes and pulls a small and a very large module, and counts what is
 // allocated on the way. It is not parallel, so that nothing else allocates.
 func TestMemory(t *testing.T) {
-	r := openTest(t, distribution.Start(t, distribution.Options{}))
+	r := openTest(t, distributiontest.Start(t, distributiontest.Options{}))
 	allocated := func(do func()) int64 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

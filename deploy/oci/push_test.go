@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
-	"github.com/slipway-wasm/slipway/deploy/internal/faultproxy"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 )
 
@@ -62,7 +62,7 @@ func TestPushThenPull(t *testing.T) {
 // TestPushAgain pushes the same a second time: nothing but lookups may be sent.
 func TestPushAgain(t *testing.T) {
 	t.Parallel()
-	proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}))
+	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
 	filters := []Filter{testFilter(t, "headers", "a"), testFilter(t, "authtoken", "b")}
 	first := push(t, r, "1.0.0", filters...)
@@ -82,7 +82,7 @@ func TestPushAgain(t *testing.T) {
 // with a filter whose version is free: nothing may change, not even for that one.
 func TestPushOtherBytes(t *testing.T) {
 	t.Parallel()
-	proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}))
+	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
 	theirs := push(t, r, "1.0.0", testFilter(t, "headers", "theirs"))[0]
 	proxy.Forget()

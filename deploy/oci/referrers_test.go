@@ -13,7 +13,7 @@ import (
 	"oras.land/oras-go/v2/content"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
-	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
 func TestAttachAndDiscover(t *testing.T) {
@@ -77,7 +77,7 @@ func TestAttachAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{
 		"embedded":     startRegistry(t, embedded.Options{NoReferrers: true}),
-		"distribution": distribution.Start(t, distribution.Options{}),
+		"distribution": distributiontest.Start(t, distributiontest.Options{}),
 		"layout":       LayoutScheme + t.TempDir(),
 	} {
 		t.Run(name, func(t *testing.T) {

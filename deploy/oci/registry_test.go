@@ -18,17 +18,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
-	"github.com/slipway-wasm/slipway/deploy/internal/faultproxy"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
-	"github.com/slipway-wasm/slipway/test/distribution"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
 // TestDistribution pushes to a registry that asks for a password, and reads back
 // with go-containerregistry, which shares no code with what pushed.
 func TestDistribution(t *testing.T) {
 	t.Parallel()
-	proxy := faultproxy.Start(t, distribution.Start(t, distribution.Options{Auth: true}))
-	r := openWith(t, RegistryOptions{Address: proxy.Addr + "/acme/filters", Username: distribution.Username, Password: distribution.Password})
+	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{Auth: true}))
+	r := openWith(t, RegistryOptions{Address: proxy.Addr + "/acme/filters", Username: distributiontest.Username, Password: distributiontest.Password})
 	filter := testFilter(t, "headers", large)
 	published := push(t, r, "1.4.0", filter)
 	for _, p := range published {
@@ -37,7 +37,7 @@ func TestDistribution(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			image, err := remote.Image(ref, remote.WithAuth(&authn.Basic{Username: distribution.Username, Password: distribution.Password}))
+			image, err := remote.Image(ref, remote.WithAuth(&authn.Basic{Username: distributiontest.Username, Password: distributiontest.Password}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestDistribution(t *testing.T) {
 		checkComplete(t, r, "headers", p.Tag, p.ManifestDigest)
 	}
 	proxy.Forget()
-	again := push(t, openWith(t, RegistryOptions{Address: proxy.Addr + "/acme/filters", Username: distribution.Username, Password: distribution.Password}), "1.4.0", filter)
+	again := push(t, openWith(t, RegistryOptions{Address: proxy.Addr + "/acme/filters", Username: distributiontest.Username, Password: distributiontest.Password}), "1.4.0", filter)
 	if sent := proxy.Requests("^(PUT|POST|PATCH|DELETE) "); len(sent) > 0 || !again[0].Unchanged {
 		t.Errorf("the second push sent %q", sent)
 	}
@@ -75,7 +75,7 @@ func TestDistribution(t *testing.T) {
 
 // TestCredentials opens the same registry with each kind of credentials.
 func TestCredentials(t *testing.T) {
-	address := distribution.Start(t, distribution.Options{Auth: true})
+	address := distributiontest.Start(t, distributiontest.Options{Auth: true})
 	const wrong = "not-the-passw0rd"
 	config := t.TempDir()
 	t.Setenv("DOCKER_CONFIG", config)
@@ -88,7 +88,7 @@ func TestCredentials(t *testing.T) {
 			password = ""
 		}
 		data, err := json.Marshal(map[string]any{"auths": map[string]any{address: map[string]string{
-			"username": distribution.Username, "password": password,
+			"username": distributiontest.Username, "password": password,
 		}}})
 		if err != nil {
 			t.Fatal(err)
@@ -104,9 +104,9 @@ func TestCredentials(t *testing.T) {
 	}{
 		{name: "none", want: `run "docker login ` + address + `"`},
 		{name: "no password in docker", docker: "empty", want: `run "docker login ` + address + `"`},
-		{name: "environment", opts: RegistryOptions{Username: distribution.Username, Password: distribution.Password}},
-		{name: "wrong in the environment", docker: distribution.Password, opts: RegistryOptions{Username: distribution.Username, Password: wrong}, want: "does not accept REGISTRY_USERNAME"},
-		{name: "docker", docker: distribution.Password},
+		{name: "environment", opts: RegistryOptions{Username: distributiontest.Username, Password: distributiontest.Password}},
+		{name: "wrong in the environment", docker: distributiontest.Password, opts: RegistryOptions{Username: distributiontest.Username, Password: wrong}, want: "does not accept REGISTRY_USERNAME"},
+		{name: "docker", docker: distributiontest.Password},
 		{name: "wrong in docker", docker: wrong, want: "401 Unauthorized"},
 	} {
 		login(c.docker)
@@ -115,7 +115,7 @@ func TestCredentials(t *testing.T) {
 		if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
-		if err != nil && (strings.Contains(err.Error(), wrong) || strings.Contains(err.Error(), distribution.Password)) {
+		if err != nil && (strings.Contains(err.Error(), wrong) || strings.Contains(err.Error(), distributiontest.Password)) {
 			t.Errorf("%s: a password is in %q", c.name, err)
 		}
 	}
@@ -123,9 +123,9 @@ func TestCredentials(t *testing.T) {
 
 // TestCredentialHelper gets the password from a helper program, as docker does.
 func TestCredentialHelper(t *testing.T) {
-	address := distribution.Start(t, distribution.Options{Auth: true})
+	address := distributiontest.Start(t, distributiontest.Options{Auth: true})
 	folder := t.TempDir()
-	helper := "#!/bin/sh\necho '{\"ServerURL\":\"x\",\"Username\":\"" + distribution.Username + "\",\"Secret\":\"" + distribution.Password + "\"}'\n"
+	helper := "#!/bin/sh\necho '{\"ServerURL\":\"x\",\"Username\":\"" + distributiontest.Username + "\",\"Secret\":\"" + distributiontest.Password + "\"}'\n"
 	if err := os.WriteFile(filepath.Join(folder, "docker-credential-slipwaytest"), []byte(helper), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestCredentialHelper(t *testing.T) {
 // TestMount publishes a filter whose module another filter of the registry has.
 func TestMount(t *testing.T) {
 	t.Parallel()
-	proxy := faultproxy.Start(t, distribution.Start(t, distribution.Options{}))
+	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{}))
 	wasm := testFilter(t, "headers", large)
 	push(t, openTest(t, proxy.Addr), "1.0.0", wasm)
 	renamed := wasm
@@ -156,7 +156,7 @@ func TestMount(t *testing.T) {
 	checkComplete(t, openTest(t, proxy.Addr), "renamed", "1.0.0", published[0].ManifestDigest)
 
 	// A registry that does not mount gets the blobs.
-	proxy = faultproxy.Start(t, proxy.Addr, faultproxy.Rule{Match: startUpload, Times: 1, Fault: faultproxy.Status(http.StatusForbidden)})
+	proxy = faultproxytest.Start(t, proxy.Addr, faultproxytest.Rule{Match: startUpload, Times: 1, Fault: faultproxytest.Status(http.StatusForbidden)})
 	renamed.Module.Name = "again"
 	if _, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{renamed}, Siblings: []string{"headers"}, Release: testRelease("1.0.0")}); err != nil {
 		t.Errorf("where a mount is forbidden: %v", err)
@@ -166,7 +166,7 @@ func TestMount(t *testing.T) {
 // TestBlobsThereAreNotSent publishes the same module under a second version.
 func TestBlobsThereAreNotSent(t *testing.T) {
 	t.Parallel()
-	proxy := faultproxy.Start(t, distribution.Start(t, distribution.Options{}))
+	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{}))
 	filter := testFilter(t, "headers", large)
 	for _, version := range []string{"1.0.0", "1.0.1"} {
 		proxy.Forget()
@@ -189,7 +189,7 @@ func TestTwoPushesAtOnce(t *testing.T) {
 	meet := func(registry string) string {
 		var mu sync.Mutex
 		meetings := make(map[string]*sync.WaitGroup) // by path
-		return faultproxy.Start(t, registry, faultproxy.Rule{Match: "^PUT .*/manifests/1", Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		return faultproxytest.Start(t, registry, faultproxytest.Rule{Match: "^PUT .*/manifests/1", Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			mu.Lock()
 			looked, written := meetings["looked "+r.URL.Path], meetings["written "+r.URL.Path]
 			if looked == nil {
@@ -210,7 +210,7 @@ func TestTwoPushesAtOnce(t *testing.T) {
 	}
 	for name, address := range map[string]string{
 		"embedded":     meet(startRegistry(t, embedded.Options{})),
-		"distribution": meet(distribution.Start(t, distribution.Options{})),
+		"distribution": meet(distributiontest.Start(t, distributiontest.Options{})),
 		"layout":       LayoutScheme + t.TempDir(),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,14 +251,14 @@ func TestRivalBetweenTries(t *testing.T) {
 	t.Parallel()
 	address := startRegistry(t, embedded.Options{})
 	var theirs string
-	proxy := faultproxy.Start(t, address, faultproxy.Rule{Match: putVersionTag, Times: 1, Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	proxy := faultproxytest.Start(t, address, faultproxytest.Rule{Match: putVersionTag, Times: 1, Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		published, err := Push(t.Context(), openTest(t, address), PushOptions{Filters: []Filter{testFilter(t, "headers", "theirs")}, Release: testRelease("1.0.0")})
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		theirs = published[0].ManifestDigest
-		faultproxy.Status(http.StatusServiceUnavailable)(w, r, next)
+		faultproxytest.Status(http.StatusServiceUnavailable)(w, r, next)
 	}})
 	_, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{testFilter(t, "headers", "ours")}, Release: testRelease("1.0.0")})
 	if !errors.As(err, new(*immutable.Conflict)) {
@@ -275,7 +275,7 @@ func TestMovingTagsAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{
 		"embedded":     startRegistry(t, embedded.Options{}),
-		"distribution": distribution.Start(t, distribution.Options{}),
+		"distribution": distributiontest.Start(t, distributiontest.Options{}),
 		"layout":       LayoutScheme + t.TempDir(),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -379,7 +379,7 @@ func TestForeignMovingTag(t *testing.T) {
 // TestPushRefuses pushes what must not be published: nothing may be sent.
 func TestPushRefuses(t *testing.T) {
 	t.Parallel()
-	proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}))
+	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
 	good := testFilter(t, "headers", "hello")
 	changed := testFilter(t, "changed", "hello")
@@ -426,7 +426,7 @@ func TestPushRefuses(t *testing.T) {
 // is published has the bytes of the record, or nothing is.
 func TestModuleChangesWhileItIsSent(t *testing.T) {
 	t.Parallel()
-	proxy := faultproxy.Start(t, startRegistry(t, embedded.Options{}))
+	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
 	filter, other := testFilter(t, "headers", "hello"), testFilter(t, "headers", "HELLO")
 	if err := os.Rename(other.Module.Path, filter.Module.Path); err != nil {

@@ -22,12 +22,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
-	"github.com/slipway-wasm/slipway/test/published"
 	"github.com/slipway-wasm/slipway/test/suite"
 )
 
@@ -125,7 +125,7 @@ func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.M
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 	}
-	module := published.Filter(t, "headers", "").Module
+	module := attesttest.Filter(t, "headers", "").Module
 	wasm, err := os.ReadFile(module.Path)
 	record, err2 := json.Marshal(module.Record)
 	if err := errors.Join(err, err2); err != nil {

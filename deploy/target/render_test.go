@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
@@ -14,14 +15,13 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/published"
 )
 
 // What is configured is what manifests name; the embedded stores, whose ports are
 // others each time, by addresses that stay.
 func TestPublished(t *testing.T) {
 	t.Chdir(t.TempDir())
-	module := published.Filter(t, "headers", "").Module
+	module := attesttest.Filter(t, "headers", "").Module
 
 	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
 	if err != nil {

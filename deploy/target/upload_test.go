@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/published"
 )
 
 // TestUploadNamesManifests: index.json names the same module in the registry, where
@@ -81,7 +81,7 @@ func TestUploadNamesManifests(t *testing.T) {
 	}
 
 	push(public, "1.2.0")
-	other := published.Filter(t, "headers", "").Module
+	other := attesttest.Filter(t, "headers", "").Module
 	wasm, err := os.ReadFile(other.Path)
 	record, err2 := json.Marshal(other.Record)
 	if err := errors.Join(err, err2); err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
-	"github.com/slipway-wasm/slipway/test/distribution"
 )
 
 // TestVerifyRecord tampers with the record of a release, one fact at a time.
@@ -83,8 +83,8 @@ func TestVerifyRecord(t *testing.T) {
 // passwords that docker keeps do not help, and those that are given do.
 func TestVerifyAnonymously(t *testing.T) {
 	project(t)
-	address := distribution.Start(t, distribution.Options{Auth: true})
-	login := base64.StdEncoding.EncodeToString([]byte(distribution.Username + ":" + distribution.Password))
+	address := distributiontest.Start(t, distributiontest.Options{Auth: true})
+	login := base64.StdEncoding.EncodeToString([]byte(distributiontest.Username + ":" + distributiontest.Password))
 	write(t, filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), `{"auths":{"`+address+`":{"auth":"`+login+`"}}}`)
 	ctx, c := t.Context(), config.Config{Registry: address + "/acme", Filters: []string{"headers"}}
 	run(t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
@@ -93,9 +93,9 @@ func TestVerifyAnonymously(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the manifest is wrong") || !strings.Contains(err.Error(), "let everybody read it") {
 		t.Errorf("without a password: %v", err)
 	}
-	if err != nil && strings.Contains(err.Error(), distribution.Password) {
+	if err != nil && strings.Contains(err.Error(), distributiontest.Password) {
 		t.Errorf("the password is in %v", err)
 	}
-	c.RegistryUsername, c.RegistryPassword = distribution.Username, distribution.Password
+	c.RegistryUsername, c.RegistryPassword = distributiontest.Username, distributiontest.Password
 	run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) })
 }

@@ -12,12 +12,12 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
-	"github.com/slipway-wasm/slipway/test/published"
 )
 
 const version = "1.4.0"
@@ -36,9 +36,9 @@ type place struct {
 // publish publishes a filter and signs it.
 func publish(t *testing.T) *place {
 	t.Helper()
-	p := &place{filter: published.Filter(t, "headers", "hello"), dir: t.TempDir(), stored: t.TempDir()}
+	p := &place{filter: attesttest.Filter(t, "headers", "hello"), dir: t.TempDir(), stored: t.TempDir()}
 	p.address = start(t, p.dir)
-	p.registry = published.Push(t, p.address, version, nil, p.filter)
+	p.registry = attesttest.Push(t, p.address, version, nil, p.filter)
 	s, err := storage.Open(storage.Options{Dir: p.stored})
 	check(t, err)
 	t.Cleanup(func() { _ = s.Close() })
@@ -65,7 +65,7 @@ func (p *place) signOptions(t *testing.T) attest.SignOptions {
 	return attest.SignOptions{
 		Registry: p.registry,
 		Filters:  []attest.Filter{p.filter},
-		Release:  published.Release(version),
+		Release:  attesttest.Release(version),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Rehearsal: true},
 	}
@@ -194,7 +194,7 @@ func TestUnsigned(t *testing.T) {
 	p := publish(t)
 	key := p.policy
 	p.policy = attest.Policy{}
-	p.registry = published.Push(t, start(t, t.TempDir()), version, nil, p.filter)
+	p.registry = attesttest.Push(t, start(t, t.TempDir()), version, nil, p.filter)
 	checks := p.verify(t)
 	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom ok" || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
@@ -222,7 +222,7 @@ func TestTampering(t *testing.T) {
 			// As somebody does who may push: the tag leads to another module.
 			func(t *testing.T, p *place) {
 				other := start(t, t.TempDir())
-				p.registry = published.Push(t, other, version, nil, published.Filter(t, "headers", "other"))
+				p.registry = attesttest.Push(t, other, version, nil, attesttest.Filter(t, "headers", "other"))
 			},
 			"manifest ok, sum wrong, signature missing, provenance missing, sbom missing", "in the registry",
 		},
@@ -232,7 +232,7 @@ func TestTampering(t *testing.T) {
 				for _, name := range []string{"signature", "provenance", "sbom"} {
 					bundles[name] = p.bundle(t, name+".sigstore.json")
 				}
-				p.registry = published.Push(t, start(t, t.TempDir()), version, nil, published.Filter(t, "headers", "other"))
+				p.registry = attesttest.Push(t, start(t, t.TempDir()), version, nil, attesttest.Filter(t, "headers", "other"))
 				for name, content := range bundles {
 					p.attach(t, name+".sigstore.json", content)
 				}
@@ -286,7 +286,7 @@ func TestTampering(t *testing.T) {
 		},
 		"another signer": {
 			func(t *testing.T, p *place) {
-				p.registry = published.Push(t, start(t, t.TempDir()), version, nil, p.filter)
+				p.registry = attesttest.Push(t, start(t, t.TempDir()), version, nil, p.filter)
 				_, err := attest.Sign(t.Context(), p.signOptions(t))
 				check(t, err)
 			},

@@ -17,11 +17,11 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/attest/sigstore/virtual"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
-	"github.com/slipway-wasm/slipway/test/distribution"
-	"github.com/slipway-wasm/slipway/test/published"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
 const password = "correct-horse-battery-staple"
@@ -72,7 +72,7 @@ func newKeys(t *testing.T) (private, public string) {
 // registries are real ones that keep referrers in different ways.
 func registries(t *testing.T, test func(t *testing.T, address string)) {
 	for name, start := range map[string]func(t *testing.T) string{
-		"distribution, without the referrers API": func(t *testing.T) string { return distribution.Start(t, distribution.Options{}) },
+		"distribution, without the referrers API": func(t *testing.T) string { return distributiontest.Start(t, distributiontest.Options{}) },
 		"go-containerregistry, with it":           startEmbedded,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func startEmbedded(t *testing.T) string {
 // publish pushes a filter and signs it with a key.
 func publish(t *testing.T, address, key string, filter attest.Filter) *oci.Registry {
 	t.Helper()
-	r := published.Push(t, address, "1.4.0", oci.Shapes, filter)
+	r := attesttest.Push(t, address, "1.4.0", oci.Shapes, filter)
 	signed, err := attest.Sign(t.Context(), options(r, key, filter))
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func options(r *oci.Registry, key string, filter attest.Filter) attest.SignOptio
 	return attest.SignOptions{
 		Registry: r,
 		Filters:  []attest.Filter{filter},
-		Release:  published.Release("1.4.0"),
+		Release:  attesttest.Release("1.4.0"),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Key: key},
 	}
@@ -125,7 +125,7 @@ func TestCosignAccepts(t *testing.T) {
 	private, public := newKeys(t)
 	_, other := newKeys(t)
 	registries(t, func(t *testing.T, address string) {
-		filter := published.Filter(t, "headers", "hello")
+		filter := attesttest.Filter(t, "headers", "hello")
 		r := publish(t, address, private, filter)
 		manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
 		if err != nil || len(manifests) != len(oci.Shapes) {
@@ -208,7 +208,7 @@ func validate(t *testing.T, payload []byte) {
 			named["sdk"] = dependency.GetUri()
 		}
 	}
-	if named["gitCommit"] != published.Release("1.4.0").Revision || named["sdk"] == "" {
+	if named["gitCommit"] != attesttest.Release("1.4.0").Revision || named["sdk"] == "" {
 		t.Errorf("it does not name what was built from what: %v", named)
 	}
 }
@@ -217,12 +217,12 @@ func validate(t *testing.T, payload []byte) {
 // Actions signs, with a virtual sigstore in the place of the public one.
 func TestCosignAcceptsKeyless(t *testing.T) {
 	v := virtual.Start(t)
-	filter := published.Filter(t, "headers", "hello")
+	filter := attesttest.Filter(t, "headers", "hello")
 	for name, address := range map[string]string{
-		"distribution, without the referrers API": distribution.Start(t, distribution.Options{}),
+		"distribution, without the referrers API": distributiontest.Start(t, distributiontest.Options{}),
 		"go-containerregistry, with it":           startEmbedded(t),
 	} {
-		r := published.Push(t, address, "1.4.0", nil, filter)
+		r := attesttest.Push(t, address, "1.4.0", nil, filter)
 		opts := options(r, "", filter)
 		opts.Signer = v.Signer
 		if _, err := attest.Sign(t.Context(), opts); err != nil {
@@ -259,7 +259,7 @@ func TestCosignAcceptsKeyless(t *testing.T) {
 func TestFileByProvenance(t *testing.T) {
 	t.Parallel()
 	private, public := newKeys(t)
-	filter := published.Filter(t, "headers", "hello")
+	filter := attesttest.Filter(t, "headers", "hello")
 	r := publish(t, startEmbedded(t), private, filter)
 	manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
 	if err != nil {
@@ -284,7 +284,7 @@ func TestFileByProvenance(t *testing.T) {
 	if err := verify(filter.Module.Path); err != nil {
 		t.Error(err)
 	}
-	if verify(published.Filter(t, "headers", "other").Module.Path) == nil {
+	if verify(attesttest.Filter(t, "headers", "other").Module.Path) == nil {
 		t.Error("cosign accepts another module")
 	}
 }
@@ -296,7 +296,7 @@ func TestSlipwayAccepts(t *testing.T) {
 	private, public := newKeys(t)
 	_, other := newKeys(t)
 	registries(t, func(t *testing.T, address string) {
-		r := published.Push(t, address, "1.4.0", nil, published.Filter(t, "headers", "hello"))
+		r := attesttest.Push(t, address, "1.4.0", nil, attesttest.Filter(t, "headers", "hello"))
 		config := filepath.Join(t.TempDir(), "signing-config.json")
 		if _, err := cosign(t, "signing-config", "create", "--out="+config); err != nil {
 			t.Fatal(err)
@@ -330,7 +330,7 @@ func TestSignTwice(t *testing.T) {
 	t.Parallel()
 	private, _ := newKeys(t)
 	other, otherPublic := newKeys(t)
-	filter := published.Filter(t, "headers", "hello")
+	filter := attesttest.Filter(t, "headers", "hello")
 	address := startEmbedded(t)
 	r := publish(t, address, private, filter)
 	count := func() (n int) {
@@ -370,8 +370,8 @@ func TestSignTwice(t *testing.T) {
 // TestRefusals: each error says what to do, and none holds the password or the key.
 func TestRefusals(t *testing.T) {
 	private, _ := newKeys(t)
-	filter := published.Filter(t, "headers", "hello")
-	r := published.Push(t, startEmbedded(t), "1.4.0", nil, filter)
+	filter := attesttest.Filter(t, "headers", "hello")
+	r := attesttest.Push(t, startEmbedded(t), "1.4.0", nil, filter)
 	key, err := os.ReadFile(private)
 	if err != nil {
 		t.Fatal(err)
@@ -390,7 +390,7 @@ func TestRefusals(t *testing.T) {
 		"no file":  {password, func(o *attest.SignOptions) { o.Signer.Key = "missing.key" }, "no such file"},
 		"no encrypted key": {password, func(o *attest.SignOptions) { o.Signer.Key = plain },
 			"cosign import-key-pair"},
-		"other module": {password, func(o *attest.SignOptions) { o.Filters = []attest.Filter{published.Filter(t, "headers", "other")} },
+		"other module": {password, func(o *attest.SignOptions) { o.Filters = []attest.Filter{attesttest.Filter(t, "headers", "other")} },
 			"build the version that is published"},
 		"other commit": {password, func(o *attest.SignOptions) { o.Release.Revision = strings.Repeat("0", 40) },
 			"check out the commit that is published"},

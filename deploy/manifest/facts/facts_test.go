@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
@@ -19,13 +20,12 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/published"
 )
 
 // module writes a module that Envoy loads; another content makes another module.
 func module(t *testing.T, name, content string) build.Module {
 	t.Helper()
-	return published.Filter(t, name, content).Module
+	return attesttest.Filter(t, name, content).Module
 }
 
 func openRegistry(t *testing.T) (r *oci.Registry, address string) {

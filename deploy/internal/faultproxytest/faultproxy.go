@@ -1,9 +1,9 @@
-// Package faultproxy puts a proxy with a fault before a real server, for tests.
+// Package faultproxytest puts a proxy with a fault before a real server, for tests.
 //
 // Registries, stores and the proxies before them fail in ways that cannot be
 // asked for. Here the server stays the real one, and each Fault is named after
 // what goes wrong between it and the client.
-package faultproxy
+package faultproxytest
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
-// Package published makes what tests of published filters need: small modules that
+// Package attesttest makes what tests of published filters need: small modules that
 // Envoy loads, with the records of a build, in a registry.
-package published
+package attesttest
 
 import (
 	"crypto/sha256"
