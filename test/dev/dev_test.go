@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 
-	"github.com/slipway-wasm/slipway/test/programs"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // desk is a repository with one filter, and dev running on it.
@@ -25,7 +25,7 @@ type desk struct {
 	main, metadata string // files
 	source         string // of main
 	listener       string
-	out            programs.Output
+	out            envoytest.Output
 	ended          chan error
 }
 
@@ -167,13 +167,13 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 		main:     filepath.Join(filters, "dev", "main.go"),
 		metadata: filepath.Join(filters, "dev", "filter.yaml"),
 		source:   source,
-		listener: programs.MustFreeAddress(t),
+		listener: envoytest.MustFreeAddress(t),
 		ended:    make(chan error, 1),
 	}
 	d.save(d.main, source)
 	d.save(d.metadata, metadata)
 	return d, options{
-		Filter: "dev", Listener: d.listener, Backend: programs.MustFreeAddress(t), Admin: programs.MustFreeAddress(t),
+		Filter: "dev", Listener: d.listener, Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
 		Root: root, Config: cfg, Out: &d.out,
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/test/programs"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // A filter's beginning in another repository: new makes one that builds and whose tests
@@ -27,9 +27,9 @@ func TestAuthor(t *testing.T) {
 	// One after the other: mage compiles the magefile in the same folder.
 	for target, args := range map[string][]string{"dev": {"hello"}, "run": {"-filter=hello"}} {
 		t.Run(target, func(t *testing.T) {
-			address := programs.MustFreeAddress(t)
+			address := envoytest.MustFreeAddress(t)
 			args := append([]string{"tool", "mage", target}, args...)
-			args = append(args, "-listener="+address, "-backend="+programs.MustFreeAddress(t), "-admin="+programs.MustFreeAddress(t))
+			args = append(args, "-listener="+address, "-backend="+envoytest.MustFreeAddress(t), "-admin="+envoytest.MustFreeAddress(t))
 			program := start(t, dir, args...)
 			program.eventually(func() error { return greeted(address) })
 			program.interrupt()
@@ -56,7 +56,7 @@ func greeted(address string) error {
 type program struct {
 	*testing.T
 	cmd   *exec.Cmd
-	out   programs.Output
+	out   envoytest.Output
 	ended chan error
 }
 

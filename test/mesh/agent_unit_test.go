@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
-	"github.com/slipway-wasm/slipway/test/poll"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 	"github.com/slipway-wasm/slipway/test/rollout"
 )
 
@@ -62,7 +62,7 @@ func TestAgentEndsWithKilledParent(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err = poll.Until(ctx, func() error {
+	err = envoytest.Until(ctx, func() error {
 		if err := syscall.Kill(pid, 0); err == nil {
 			return errors.New("the agent still runs")
 		}
@@ -106,7 +106,7 @@ func startLonely(ctx context.Context, dir string) (admin, pid int, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, upTimeout)
 	defer cancel()
-	if err := poll.Until(ctx, func() error { return answers(ctx, ports[1]) }); err != nil {
+	if err := envoytest.Until(ctx, func() error { return answers(ctx, ports[1]) }); err != nil {
 		return 0, 0, fmt.Errorf("%w\n  %s", err, a.lastWords())
 	}
 	return ports[1], a.process.Pid, nil

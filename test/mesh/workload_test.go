@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 	"github.com/slipway-wasm/slipway/deploy/envoy/stats"
-	"github.com/slipway-wasm/slipway/test/poll"
 	"github.com/slipway-wasm/slipway/test/rollout"
 )
 
@@ -119,7 +119,7 @@ func (m *mesh) Workload(ctx context.Context, name string) (_ rollout.Workload, e
 func (w *workload) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("not up after %v", upTimeout))
 	defer cancel()
-	return poll.Until(ctx, func() error {
+	return envoytest.Until(ctx, func() error {
 		select {
 		case <-w.agent.done:
 			cancel()

@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 
-	"github.com/slipway-wasm/slipway/test/programs"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // eventually waits until see returns nil.
@@ -53,10 +53,10 @@ func TestRun(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	var out programs.Output
+	var out envoytest.Output
 	o := runOptions{
 		Filter:   "requestlog",
-		Listener: programs.MustFreeAddress(t), Backend: programs.MustFreeAddress(t), Admin: programs.MustFreeAddress(t),
+		Listener: envoytest.MustFreeAddress(t), Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
 		Root: "../..", Dist: t.TempDir(), Config: cfg, Out: &out,
 	}
 	ended := make(chan error, 1)
@@ -119,7 +119,7 @@ func TestRunNamesTakenPorts(t *testing.T) {
 		t.Cleanup(func() { listener.Close() })
 		return listener.Addr().String()
 	}
-	o := runOptions{Filter: "requestlog", Listener: taken(), Backend: programs.MustFreeAddress(t), Admin: taken(), Root: "../..", Out: io.Discard}
+	o := runOptions{Filter: "requestlog", Listener: taken(), Backend: envoytest.MustFreeAddress(t), Admin: taken(), Root: "../..", Out: io.Discard}
 	err := run(t.Context(), o)
 	if err == nil {
 		t.Fatal("no error")
@@ -147,7 +147,7 @@ func TestRunRefuses(t *testing.T) {
 			t.Parallel()
 			o := runOptions{
 				Filter:   "requestlog",
-				Listener: programs.MustFreeAddress(t), Backend: programs.MustFreeAddress(t), Admin: programs.MustFreeAddress(t),
+				Listener: envoytest.MustFreeAddress(t), Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
 				Root: "../..", Out: io.Discard,
 			}
 			test.change(&o)

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 	"github.com/slipway-wasm/slipway/test/authservice"
-	"github.com/slipway-wasm/slipway/test/poll"
 )
 
 const (
@@ -42,7 +42,7 @@ func authtoken(o Options) []Scenario {
 				`, "path": "/token", "authority": "auth.example", "headers": {"accept": "text/plain", "x-who": "e2e"}`)},
 			Checks: []Check{
 				{"fetches at once, as configured", func(ctx context.Context, e *Env) error {
-					return poll.Until(ctx, func() error {
+					return envoytest.Until(ctx, func() error {
 						fetches := e.Auth.Fetches()
 						if len(fetches) == 0 {
 							return errors.New("nothing fetched")
@@ -57,7 +57,7 @@ func authtoken(o Options) []Scenario {
 					})
 				}},
 				{"the client sees the token and the static header", func(ctx context.Context, e *Env) error {
-					return poll.Until(ctx, func() error {
+					return envoytest.Until(ctx, func() error {
 						seen, res, err := e.upstream(ctx, http.Header{"X-Auth": {"the client's"}})
 						if err != nil {
 							return err
@@ -69,7 +69,7 @@ func authtoken(o Options) []Scenario {
 					})
 				}},
 				{"counts and uses refreshed tokens", func(ctx context.Context, e *Env) error {
-					return poll.Until(ctx, func() error {
+					return envoytest.Until(ctx, func() error {
 						n, err := e.counter(ctx, refreshSuccess)
 						if err != nil {
 							return err
@@ -107,7 +107,7 @@ func authtoken(o Options) []Scenario {
 					if err := e.Auth.Set(authservice.Answering); err != nil {
 						return err
 					}
-					if err := poll.Until(ctx, func() error {
+					if err := envoytest.Until(ctx, func() error {
 						if n := len(e.Auth.Fetches()); n <= before {
 							return fmt.Errorf("%d fetches since the service is back", n-before)
 						}
@@ -142,7 +142,7 @@ func authtoken(o Options) []Scenario {
 			Filters: []Filter{configure("authtoken-both", `, "inject": {"on": "both", "header": "x-token"}, "static": {}`)},
 			Checks: []Check{
 				{"upstream and client see the token, no other value", func(ctx context.Context, e *Env) error {
-					return poll.Until(ctx, func() error {
+					return envoytest.Until(ctx, func() error {
 						seen, res, err := e.upstream(ctx, http.Header{"X-Token": {"forged", "twice"}})
 						if err != nil {
 							return err
@@ -203,7 +203,7 @@ func hasTokenOnceAnswering(ctx context.Context, e *Env) error {
 	if err := e.Auth.Set(authservice.Answering); err != nil {
 		return err
 	}
-	return poll.Until(ctx, func() error {
+	return envoytest.Until(ctx, func() error {
 		res, err := e.sendOK(ctx, request{path: "/get"})
 		if err != nil {
 			return err
@@ -217,7 +217,7 @@ func hasTokenOnceAnswering(ctx context.Context, e *Env) error {
 // however busy, are two fetches closer together, unless workers do not share.
 func fetchesOncePerInterval(ctx context.Context, e *Env) error {
 	const fetches, requests = 4, 16
-	err := poll.Until(ctx, func() error {
+	err := envoytest.Until(ctx, func() error {
 		if n := len(e.Auth.Fetches()); n < fetches {
 			return fmt.Errorf("%d fetches, waiting for %d", n, fetches)
 		}
@@ -238,7 +238,7 @@ func fetchesOncePerInterval(ctx context.Context, e *Env) error {
 	if err := e.Auth.Set(authservice.Down); err != nil {
 		return err
 	}
-	return poll.Until(ctx, func() error {
+	return envoytest.Until(ctx, func() error {
 		for range requests {
 			res, err := e.sendOK(ctx, request{path: "/get"})
 			if err != nil {
@@ -273,7 +273,7 @@ func (e *Env) moreFailures(ctx context.Context, n uint64) error {
 	if err != nil {
 		return err
 	}
-	return poll.Until(ctx, func() error {
+	return envoytest.Until(ctx, func() error {
 		now, err := e.counter(ctx, refreshFailure)
 		if err == nil && now < before+n {
 			err = fmt.Errorf("%d fetches failed, waiting for %d", now-before, n)

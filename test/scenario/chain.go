@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/slipway-wasm/slipway/test/poll"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // chain has all three filters in one chain, each seeing what the ones before it did.
@@ -24,7 +24,7 @@ func chain(o Options) []Scenario {
 		},
 		Checks: []Check{
 			{"each filter does its part, in order", func(ctx context.Context, e *Env) error {
-				return poll.Until(ctx, func() error {
+				return envoytest.Until(ctx, func() error {
 					const path = "/anything/chained"
 					mark := e.Log.Mark()
 					header := http.Header{"X-Kept": {"yes"}}

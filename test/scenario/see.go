@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/slipway-wasm/slipway/test/poll"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // request is what is sent.
@@ -97,7 +97,7 @@ const (
 // counterIs waits until a filter's counter has a value, both in /stats and for
 // Prometheus.
 func (e *Env) counterIs(ctx context.Context, name string, want uint64) error {
-	return poll.Until(ctx, func() error {
+	return envoytest.Until(ctx, func() error {
 		got, err := e.counter(ctx, name)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/test/storage/server"
 
-	"github.com/slipway-wasm/slipway/test/programs"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // store is a running store.
@@ -102,7 +102,7 @@ func startNginx(t *testing.T, locks bool) store {
 // startApache starts Apache with mod_dav.
 func startApache(t *testing.T) store {
 	apache := program(t, "apache2", server.Debian)
-	dir, addr := t.TempDir(), programs.MustFreeAddress(t)
+	dir, addr := t.TempDir(), envoytest.MustFreeAddress(t)
 	for _, name := range []string{"root", "root/private", "locks"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
 			t.Fatal(err)
@@ -236,7 +236,7 @@ func runS3(t *testing.T, everybody string) string {
 }
 
 func startGCS(t *testing.T) store {
-	addr := programs.MustFreeAddress(t)
+	addr := envoytest.MustFreeAddress(t)
 	host, port, _ := strings.Cut(addr, ":")
 	start(t, addr, exec.CommandContext(context.WithoutCancel(t.Context()), goTool(t, ".", "fake-gcs-server"),
 		"-backend", "memory", "-scheme", "http", "-host", host, "-port", port, "-public-host", addr, "-external-url", "http://"+addr, "-log-level", "error"))
@@ -259,7 +259,7 @@ func startGCS(t *testing.T) store {
 // startAzurite starts Microsoft's emulator of Azure Blob Storage.
 func startAzurite(t *testing.T) store {
 	azurite := program(t, "azurite-blob", `"npm install --global azurite@`+azuriteVersion+`" does that`)
-	dir, addr := t.TempDir(), programs.MustFreeAddress(t)
+	dir, addr := t.TempDir(), envoytest.MustFreeAddress(t)
 	host, port, _ := strings.Cut(addr, ":")
 	key := base64.StdEncoding.EncodeToString([]byte(password))
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), azurite,

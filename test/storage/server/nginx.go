@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/slipway-wasm/slipway/test/programs"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // Debian says how to get the web servers.
@@ -30,7 +30,7 @@ func Nginx(ctx context.Context, o NginxOptions) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := programs.FreeAddress()
+	addr, err := envoytest.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/slipway-wasm/slipway/test/programs"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // Process is a running server.
@@ -24,7 +24,7 @@ type Process struct {
 	Addr string
 
 	cmd    *exec.Cmd
-	output programs.Output
+	output envoytest.Output
 	end    chan struct{}
 	ended  error
 }

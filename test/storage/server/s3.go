@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"github.com/slipway-wasm/slipway/test/programs"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
 // Buckets of S3.
@@ -40,7 +40,7 @@ func S3(ctx context.Context, o S3Options) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := programs.FreeAddress()
+	addr, err := envoytest.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

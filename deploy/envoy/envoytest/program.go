@@ -1,6 +1,6 @@
-// Package programs holds what everybody needs who starts a program in a test: what it
-// prints, while it still runs, and an address for it to listen on.
-package programs
+// Package envoytest helps tests that start Envoy and other programs: it collects what
+// a program prints, finds an address to listen on, and polls until a condition holds.
+package envoytest
 
 import (
 	"bytes"

@@ -1,6 +1,4 @@
-// Package poll waits for what becomes true at a time that nobody can name, as a proxy
-// does what it was told.
-package poll
+package envoytest
 
 import (
 	"context"
@@ -11,8 +9,8 @@ import (
 // interval is how often Until looks.
 const interval = 20 * time.Millisecond
 
-// Until calls see until it returns nil. When ctx ends it returns what see returned
-// last, and why ctx ended.
+// Until polls: it calls see until that returns nil. When ctx ends, it returns what see
+// returned last, and why ctx ended.
 func Until(ctx context.Context, see func() error) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
