@@ -15,8 +15,9 @@ import (
 	"github.com/magefile/mage/mg"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/target"
-	"github.com/slipway-wasm/slipway/test/suite"
+	"github.com/slipway-wasm/slipway/test/repository"
 
 	//mage:import
 	"github.com/slipway-wasm/slipway/deploy/targets"
@@ -42,7 +43,7 @@ func Test(ctx context.Context) error {
 	if err := targets.Build(ctx); err != nil {
 		return err
 	}
-	return suite.Test(ctx, suiteOptions())
+	return gotest.Test(ctx, suiteOptions())
 }
 
 // E2e takes the filters from source to filtered requests in real Envoy.
@@ -66,7 +67,7 @@ func Test(ctx context.Context) error {
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func E2e(ctx context.Context) error {
-	return suite.E2E(ctx, suiteOptions())
+	return gotest.E2E(ctx, suiteOptions())
 }
 
 // Bench measures what filters cost a request in real Envoy, and what it costs to build, push and release more and more of them.
@@ -101,7 +102,7 @@ func E2e(ctx context.Context) error {
 //	                      rounds, and the pipeline with 50 filters and all its
 //	                      releases (false)
 func Bench(ctx context.Context) error {
-	return suite.Bench(ctx, suiteOptions())
+	return gotest.Bench(ctx, suiteOptions())
 }
 
 // Soak runs all filters in real Envoy for a time, such as 2m, and fails when a VM crashes or memory grows.
@@ -125,7 +126,7 @@ func Bench(ctx context.Context) error {
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Soak(ctx context.Context, duration time.Duration) error {
-	return suite.Soak(ctx, suiteOptions(), duration)
+	return gotest.Soak(ctx, suiteOptions(), duration)
 }
 
 // Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.
@@ -147,7 +148,7 @@ func Soak(ctx context.Context, duration time.Duration) error {
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Mesh(ctx context.Context) error {
-	return suite.Mesh(ctx, suiteOptions())
+	return gotest.Mesh(ctx, suiteOptions())
 }
 
 // Lint runs the linters over every module.
@@ -156,7 +157,7 @@ func Mesh(ctx context.Context) error {
 //
 //	go tool mage lint
 func Lint(ctx context.Context) error {
-	return suite.Lint(ctx, suiteOptions())
+	return repository.Lint(ctx, ".", os.Stdout, os.Stderr)
 }
 
 // Release releases a version, or that of a git tag such as v1.4.0 or headers/v1.4.0, and rehearses it where neither REGISTRY nor STORAGE_URL is set (-dryRun prints what would happen, -until=STEP stops after a step).
@@ -315,9 +316,9 @@ func (Kind) Down(ctx context.Context) error {
 	return target.KindDown(ctx, output())
 }
 
-func suiteOptions() suite.Options {
+func suiteOptions() gotest.Options {
 	_, ci := os.LookupEnv("CI")
-	return suite.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}
+	return gotest.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}
 }
 
 func output() target.Output {

@@ -8,7 +8,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 )
 
-// That Envoy discovers the filter by what is rendered here, test/dev sees.
+// That Envoy discovers the filter by what is rendered here, deploy/dev sees.
 func TestDiscovered(t *testing.T) {
 	t.Parallel()
 	options := envoyconf.BuildOptions{

@@ -11,9 +11,9 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
-	"github.com/slipway-wasm/slipway/test/suite"
 )
 
 // ReleaseOptions say how far a release goes.
@@ -23,7 +23,7 @@ type ReleaseOptions struct {
 	// Until is the step to stop after: see release.Steps. Default: none.
 	Until string
 	// Suite says how tests run; their environment is Release's to choose.
-	Suite suite.Options
+	Suite gotest.Options
 }
 
 // Release releases a version, or the version of a git tag: see release.Release. What
@@ -69,13 +69,13 @@ func releaseOptions(c config.Config, versionOrTag string, opts ReleaseOptions, o
 		Test: func(ctx context.Context, dist string, log io.Writer) error {
 			tests := tests
 			tests.Dist, tests.Out, tests.Err = dist, log, log
-			return suite.Test(ctx, tests)
+			return gotest.Test(ctx, tests)
 		},
 		E2E: func(ctx context.Context, dist string, filters []string, log io.Writer) (rel.Played, error) {
 			tests := tests
 			tests.Dist, tests.Out, tests.Err = dist, log, log
 			tests.Env = append(tests.Env, "FILTERS="+strings.Join(filters, ","))
-			played, err := suite.E2EBuilt(ctx, tests)
+			played, err := gotest.E2EBuilt(ctx, tests)
 			return rel.Played(played), err
 		},
 		Until: opts.Until,

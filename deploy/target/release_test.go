@@ -27,8 +27,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
-	"github.com/slipway-wasm/slipway/test/suite"
 )
 
 // canaries are secrets in the environment. None may be seen anywhere.
@@ -193,7 +193,7 @@ func TestReleaseKeepsSecrets(t *testing.T) {
 			var out bytes.Buffer
 			output := Output{Out: &out, Err: &out}
 			recorded, watched := recordArguments(t), watchArguments()
-			options, err := releaseOptions(c, "1.4.0", ReleaseOptions{Suite: suite.Options{RefuseSkips: true}}, output)
+			options, err := releaseOptions(c, "1.4.0", ReleaseOptions{Suite: gotest.Options{RefuseSkips: true}}, output)
 			if err == nil {
 				options.Build = builder
 				_, err = rel.Release(t.Context(), options)

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
 	"github.com/slipway-wasm/slipway/deploy/target"
-	"github.com/slipway-wasm/slipway/test/suite"
 )
 
 // commands says how targets run Slipway's own commands.
-var commands = suite.Options{Out: os.Stdout, Err: os.Stderr}
+var commands = gotest.Options{Out: os.Stdout, Err: os.Stderr}
 
 // Doctor says what is installed, what is missing for which target, and how to get it.
 //
@@ -31,7 +31,7 @@ var commands = suite.Options{Out: os.Stdout, Err: os.Stderr}
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Doctor(ctx context.Context) error {
-	return suite.Doctor(ctx, commands)
+	return gotest.Doctor(ctx, commands)
 }
 
 // New starts a filter in filter/NAME that works: it builds, has tests, runs and is released as it is.
@@ -80,7 +80,7 @@ func New(name string) error {
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Dev(ctx context.Context, filter string, listener, backend, admin *string) error {
-	return suite.Dev(ctx, commands, suite.LocalOptions{Filter: filter, Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
+	return gotest.Dev(ctx, commands, gotest.LocalOptions{Filter: filter, Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
 }
 
 // Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
@@ -104,5 +104,5 @@ func Dev(ctx context.Context, filter string, listener, backend, admin *string) e
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Run(ctx context.Context, filter, listener, backend, admin *string) error {
-	return suite.Run(ctx, commands, suite.LocalOptions{Filter: target.Given(filter), Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
+	return gotest.Run(ctx, commands, gotest.LocalOptions{Filter: target.Given(filter), Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
 }

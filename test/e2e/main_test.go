@@ -6,7 +6,7 @@
 // SLIPWAY_DIST, those in that folder are run as they are, and none is built. The
 // other environment variables are those of package deploy/config: ENVOY_VERSIONS
 // is the matrix, FILTERS narrows what is run. SLIPWAY_E2E_REPORT names a file for
-// what was run, a suite.Played, once all of it passed.
+// what was run, a gotest.Played, once all of it passed.
 package e2e
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	repositorysuite "github.com/slipway-wasm/slipway/test/suite"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
 // root is the repository's folder, seen from this package's.
@@ -136,7 +136,7 @@ func writePlayed(file string) error {
 	if err != nil {
 		return err
 	}
-	played := repositorysuite.Played{
+	played := gotest.Played{
 		Modules:       map[string]string{},
 		EnvoyVersions: suite.report.envoys(),
 		Checks:        len(suite.report.rows),

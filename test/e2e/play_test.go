@@ -14,8 +14,8 @@ import (
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/authservice"
 	"github.com/slipway-wasm/slipway/test/scenario"
 )
 

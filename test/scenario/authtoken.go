@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
-	"github.com/slipway-wasm/slipway/test/authservice"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"context"
 	"slices"
 
-	"github.com/slipway-wasm/slipway/test/authservice"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 )
 
 // Scenario is one proxy with filters, and what must be seen of it.

@@ -28,7 +28,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/test/authservice"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/test/bench/usage"
 )
 

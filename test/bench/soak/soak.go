@@ -24,8 +24,8 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/authservice"
 	"github.com/slipway-wasm/slipway/test/bench/usage"
 )
 

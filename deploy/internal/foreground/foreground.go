@@ -1,6 +1,6 @@
-// Package local holds what the commands share that run Envoy on a developer's
+// Package foreground helps the commands that run Envoy in a terminal, on a developer's
 // machine, at addresses that he types into other programs.
-package local
+package foreground
 
 import (
 	"context"

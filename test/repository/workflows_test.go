@@ -1,4 +1,4 @@
-package suite
+package repository
 
 import (
 	"bytes"
@@ -350,7 +350,7 @@ func TestLintWorkflows(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			err := lintWorkflows(t.Context(), Options{Root: root, Out: &out, Err: &out})
+			err := lintWorkflows(t.Context(), root, &out, &out)
 			if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%v, want %q\n%s", err, c.want, out.String())
 			}

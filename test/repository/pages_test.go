@@ -1,4 +1,4 @@
-package suite
+package repository
 
 import (
 	"io/fs"

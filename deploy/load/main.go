@@ -31,7 +31,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/suite"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
 func main() {
@@ -61,7 +61,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	played := suite.Played{Modules: map[string]string{}}
+	played := gotest.Played{Modules: map[string]string{}}
 	versions := c.EnvoyVersions
 	if len(versions) == 0 {
 		versions = []string{""}

@@ -20,9 +20,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/authservice"
-	"github.com/slipway-wasm/slipway/test/local"
+	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 )
 
 // readyTimeout is for a machine that is busy with more than this.
@@ -76,10 +76,10 @@ func dev(ctx context.Context, o options) (err error) {
 
 func (s *session) run(ctx context.Context) (err error) {
 	var listener, backend, admin envoyconf.Address
-	err = local.CheckFree(
-		local.Address{Flag: "listener", Value: s.Listener, Parsed: &listener},
-		local.Address{Flag: "backend", Value: s.Backend, Parsed: &backend},
-		local.Address{Flag: "admin", Value: s.Admin, Parsed: &admin},
+	err = foreground.CheckFree(
+		foreground.Address{Flag: "listener", Value: s.Listener, Parsed: &listener},
+		foreground.Address{Flag: "backend", Value: s.Backend, Parsed: &backend},
+		foreground.Address{Flag: "admin", Value: s.Admin, Parsed: &admin},
 	)
 	if err != nil {
 		return err
@@ -95,20 +95,20 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := w.watch([]string{filter.Dir}); err != nil {
 		return err
 	}
-	binary, err := local.FindEnvoy(ctx, s.Config, s.Out)
+	binary, err := foreground.FindEnvoy(ctx, s.Config, s.Out)
 	if err != nil {
 		return err
 	}
-	closeBackend, err := local.Serve(s.Backend, httpbin.New())
+	closeBackend, err := foreground.Serve(s.Backend, httpbin.New())
 	if err != nil {
 		return err
 	}
-	defer local.CloseInto(&err, closeBackend)
+	defer foreground.CloseInto(&err, closeBackend)
 	auth, err := authservice.Start(authservice.Answering)
 	if err != nil {
 		return err
 	}
-	defer local.CloseInto(&err, auth.Close)
+	defer foreground.CloseInto(&err, auth.Close)
 
 	if err := s.first(ctx, w); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *session) run(ctx context.Context) (err error) {
 			Filters: []envoyconf.Filter{{Name: s.Filter, Source: envoyconf.Discovered{Path: s.discoveryFile()}}},
 		}},
 		Upstream: backend,
-		Clusters: []envoyconf.Cluster{{Name: local.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
+		Clusters: []envoyconf.Cluster{{Name: foreground.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
 	})
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer local.CloseInto(&err, proxy.Stop)
+	defer foreground.CloseInto(&err, proxy.Stop)
 	s.view.serve()
 	if stats, err := discoveryStats(ctx, proxy, s.Filter); err != nil {
 		return err

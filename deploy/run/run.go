@@ -16,9 +16,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/authservice"
-	"github.com/slipway-wasm/slipway/test/local"
+	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 )
 
 // runOptions say what is run where. All fields are required.
@@ -37,10 +37,10 @@ func run(ctx context.Context, o runOptions) (err error) {
 		o.Dist = filepath.Join(o.Root, "dist")
 	}
 	var listener, upstream, admin envoyconf.Address
-	err = local.CheckFree(
-		local.Address{Flag: "listener", Value: o.Listener, Parsed: &listener},
-		local.Address{Flag: "backend", Value: o.Backend, Parsed: &upstream},
-		local.Address{Flag: "admin", Value: o.Admin, Parsed: &admin},
+	err = foreground.CheckFree(
+		foreground.Address{Flag: "listener", Value: o.Listener, Parsed: &listener},
+		foreground.Address{Flag: "backend", Value: o.Backend, Parsed: &upstream},
+		foreground.Address{Flag: "admin", Value: o.Admin, Parsed: &admin},
 	)
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	binary, err := local.FindEnvoy(ctx, o.Config, o.Out)
+	binary, err := foreground.FindEnvoy(ctx, o.Config, o.Out)
 	if err != nil {
 		return err
 	}
@@ -63,21 +63,21 @@ func run(ctx context.Context, o runOptions) (err error) {
 			err = os.RemoveAll(dir)
 		}
 	}()
-	closeBackend, err := local.Serve(o.Backend, backend())
+	closeBackend, err := foreground.Serve(o.Backend, backend())
 	if err != nil {
 		return err
 	}
-	defer local.CloseInto(&err, closeBackend)
+	defer foreground.CloseInto(&err, closeBackend)
 	auth, err := authservice.Start(authservice.Answering)
 	if err != nil {
 		return err
 	}
-	defer local.CloseInto(&err, auth.Close)
+	defer foreground.CloseInto(&err, auth.Close)
 	storage, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(dir, "storage")})
 	if err != nil {
 		return err
 	}
-	defer local.CloseInto(&err, storage.Close)
+	defer foreground.CloseInto(&err, storage.Close)
 	object, err := put(storage, filter.Name, module)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 			}},
 		}},
 		Upstream: upstream,
-		Clusters: []envoyconf.Cluster{{Name: local.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
+		Clusters: []envoyconf.Cluster{{Name: foreground.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
 	})
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 		}
 		return err
 	}
-	defer local.CloseInto(&err, proxy.Stop)
+	defer foreground.CloseInto(&err, proxy.Stop)
 	fmt.Fprintf(o.Out, `
 %[1]s runs in Envoy %[2]s.
   backend        http://%[3]s/hello
@@ -141,7 +141,7 @@ Try:
 
 Ctrl-C ends everything.
 
-`, filter.Name, binary.Version, o.Backend, auth.Port(), local.AuthCluster, storage.URL(object.Key), file, o.Admin, proxy.LogFile(), o.Listener)
+`, filter.Name, binary.Version, o.Backend, auth.Port(), foreground.AuthCluster, storage.URL(object.Key), file, o.Admin, proxy.LogFile(), o.Listener)
 
 	select {
 	case <-ctx.Done():

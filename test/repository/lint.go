@@ -1,16 +1,24 @@
-package suite
+// Package repository holds what is about this repository alone: its linters, and tests
+// of its pages, its workflows and the directions of its imports.
+package repository
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
+
+// GolangciLint is the pinned linter: https://golangci-lint.run/docs/product/changelog
+const GolangciLint = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
 
 // Actionlint is the pinned linter of workflows:
 // https://github.com/rhysd/actionlint/blob/main/CHANGELOG.md
@@ -28,19 +36,45 @@ var zizmorSums = map[string]string{
 	"darwin/arm64": "0a999c98015becd9f69919ce01febadfb1c2be9b8ec2ce9ef7eb13ff23ba8eba",
 }
 
+// Lint runs golangci-lint over every module below root, and actionlint and zizmor over
+// the workflows. What they print goes to out and errOut.
+func Lint(ctx context.Context, root string, out, errOut io.Writer) error {
+	failures := []error{lintWorkflows(ctx, root, out, errOut)}
+	modules, err := gotest.Modules(root)
+	if err != nil {
+		return errors.Join(append(failures, err)...)
+	}
+	for _, module := range modules {
+		fmt.Fprintf(out, "lint: module %s\n", module)
+		if err := goRun(ctx, filepath.Join(root, module), out, errOut, GolangciLint, "run", "./..."); err != nil {
+			failures = append(failures, fmt.Errorf("lint module %s: %w", module, err))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// goRun runs a program of another module in a folder.
+func goRun(ctx context.Context, dir string, out, errOut io.Writer, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"run"}, args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stdout, cmd.Stderr = out, errOut
+	return cmd.Run()
+}
+
 // lintWorkflows runs actionlint and zizmor over .github: what GitHub would not run,
 // and what others could abuse. Neither asks the network about it.
-func lintWorkflows(ctx context.Context, opts Options) error {
-	workflows, err := filepath.Glob(filepath.Join(opts.Root, ".github", "workflows", "*.yml"))
+func lintWorkflows(ctx context.Context, root string, out, errOut io.Writer) error {
+	workflows, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
 	if err != nil || len(workflows) == 0 {
 		return err
 	}
-	if opts.Out != nil {
-		fmt.Fprintln(opts.Out, "lint: workflows")
-	}
+	fmt.Fprintln(out, "lint: workflows")
 	// Without the linters for scripts, which lint what is installed by chance.
-	actionlint := command(ctx, opts, ".", "run", Actionlint, "-shellcheck=", "-pyflakes=")
-	if err := actionlint.Run(); err != nil {
+	if err := goRun(ctx, root, out, errOut, Actionlint, "-shellcheck=", "-pyflakes="); err != nil {
 		return fmt.Errorf("lint workflows with actionlint: %w", err)
 	}
 	zizmor, err := installZizmor(ctx)
@@ -48,8 +82,8 @@ func lintWorkflows(ctx context.Context, opts Options) error {
 		return fmt.Errorf("lint workflows with zizmor %s: %w", zizmorVersion, err)
 	}
 	cmd := exec.CommandContext(ctx, zizmor, "--offline", "--pedantic", "--no-progress", "--quiet", "--strict-collection", ".github")
-	cmd.Dir = opts.Root
-	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err
+	cmd.Dir = root
+	cmd.Stdout, cmd.Stderr = out, errOut
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("lint workflows with zizmor: %w", err)
 	}

@@ -1,7 +1,7 @@
 // Dev runs a filter in real Envoy while its author works on it: at every save it is
 // built and Envoy loads it, without a restart.
 //
-//	go run ./test/dev [flags] FILTER
+//	go run ./deploy/dev [flags] FILTER
 //
 // FILTER is a folder below filter/. It runs in front of an httpbin, with the example
 // configuration of its filter.yaml, which is watched too. A build that fails, and a

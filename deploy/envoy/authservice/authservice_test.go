@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/test/authservice"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 )
 
 func TestService(t *testing.T) {

@@ -1,4 +1,4 @@
-package suite_test
+package gotest_test
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/test/suite"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
 // repository writes a repository of two modules.
@@ -47,7 +47,7 @@ func read(t *testing.T, path string) string {
 
 func TestModules(t *testing.T) {
 	t.Parallel()
-	modules, err := suite.Modules(repository(t, "package inner\n"))
+	modules, err := gotest.Modules(repository(t, "package inner\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestTest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			err := suite.Test(t.Context(), suite.Options{
+			err := gotest.Test(t.Context(), gotest.Options{
 				Root:        repository(t, "package inner\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nvar _ = os.Getenv\n\nfunc TestInner(t *testing.T) { "+test.body+" }\n"),
 				Dist:        t.TempDir(),
 				RefuseSkips: test.refuseSkips,
@@ -109,7 +109,7 @@ func TestE2EBuilt(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			played, err := suite.E2EBuilt(t.Context(), suite.Options{Root: root, Dist: dist, Env: append(os.Environ(), "GIVEN=yes"), Out: &out, Err: &out})
+			played, err := gotest.E2EBuilt(t.Context(), gotest.Options{Root: root, Dist: dist, Env: append(os.Environ(), "GIVEN=yes"), Out: &out, Err: &out})
 			if test.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
 					t.Errorf("error is %v, want %q in it; output:\n%s", err, test.wantErr, out.String())

@@ -1,9 +1,9 @@
-// Package suite runs the tests and linters of every Go module in the repository.
+// Package gotest runs the tests of every Go module in a repository.
 //
-// The repository is several modules, for what a filter or a heavy dependency
-// needs, and "go test ./..." sees one at a time. This package finds them, so that
-// one command tests all of it and no list has to name a new one.
-package suite
+// A repository of filters is several modules, and "go test ./..." sees one at a time.
+// This package finds them, so that one command tests all of it and no list has to name
+// a new one.
+package gotest
 
 import (
 	"context"
@@ -21,9 +21,6 @@ import (
 	"strings"
 	"time"
 )
-
-// GolangciLint is the pinned linter: https://golangci-lint.run/docs/product/changelog
-const GolangciLint = "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0"
 
 // Options says where the repository is and how strict a run is.
 type Options struct {
@@ -172,14 +169,14 @@ func e2eBuilt(ctx context.Context, opts Options) (Played, error) {
 }
 
 // e2eOrLoad plays the repository's scenarios or, in one that has none, loads each
-// filter: command test/load.
+// filter: command deploy/load.
 func e2eOrLoad(ctx context.Context, opts Options) error {
 	if _, err := os.Stat(filepath.Join(opts.Root, "test", "e2e")); err == nil {
 		return E2E(ctx, opts)
 	}
 	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
 	opts.Root = slipway()
-	return whole(ctx, opts, "load", ".", "run", "./test/load")
+	return whole(ctx, opts, "load", ".", "run", "./deploy/load")
 }
 
 // slipway is the folder of Slipway's source, which this was compiled from. The
@@ -224,15 +221,15 @@ type LocalOptions struct {
 }
 
 // Run runs one filter in real Envoy in front of a small backend, until it is
-// interrupted, which is no error: command test/reverseproxy.
+// interrupted, which is no error: command deploy/run.
 func Run(ctx context.Context, opts Options, local LocalOptions) error {
-	return runLocal(ctx, opts, local, "run", "./test/reverseproxy")
+	return runLocal(ctx, opts, local, "run", "./deploy/run")
 }
 
 // Dev runs one filter in real Envoy while its author works on it, until it is
-// interrupted, which is no error: command test/dev.
+// interrupted, which is no error: command deploy/dev.
 func Dev(ctx context.Context, opts Options, local LocalOptions) error {
-	return runLocal(ctx, opts, local, "dev", "./test/dev")
+	return runLocal(ctx, opts, local, "dev", "./deploy/dev")
 }
 
 // runLocal runs one of Slipway's commands on the filters of any repository.
@@ -265,10 +262,10 @@ func Soak(ctx context.Context, opts Options, duration time.Duration) error {
 	return whole(ctx, opts, "soak", "test/bench", "run", ".", "-soak="+duration.String())
 }
 
-// Doctor says what is installed and what is missing: command test/doctor.
+// Doctor says what is installed and what is missing: command deploy/doctor.
 func Doctor(ctx context.Context, opts Options) error {
 	opts.Root = slipway()
-	return whole(ctx, opts, "doctor", ".", "run", "./test/doctor")
+	return whole(ctx, opts, "doctor", ".", "run", "./deploy/doctor")
 }
 
 // whole runs the go command for a whole system.
@@ -284,14 +281,6 @@ func wait(cmd *exec.Cmd, step string) error {
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	return nil
-}
-
-// Lint runs golangci-lint over every module, and actionlint and zizmor over the
-// workflows.
-func Lint(ctx context.Context, opts Options) error {
-	return errors.Join(lintWorkflows(ctx, opts), eachModule(ctx, opts, "lint", func(module string) error {
-		return command(ctx, opts, module, "run", GolangciLint, "run", "./...").Run()
-	}))
 }
 
 // Modules returns the folders of the repository that hold a Go module, as seen

@@ -1,7 +1,7 @@
 // Doctor says what is installed of what Slipway's targets use, in which version,
 // and how to get what is missing:
 //
-//	go run ./test/doctor
+//	go run ./deploy/doctor
 //
 // It fails only if something is missing without which nothing works. It changes
 // nothing and asks no server. The environment variables are those of package

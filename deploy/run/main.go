@@ -1,7 +1,7 @@
-// Reverseproxy runs a filter in real Envoy in front of a small backend, for a
+// Run runs a filter in real Envoy in front of a small backend, for a
 // person to play with:
 //
-//	go run ./test/reverseproxy [flags] [FILTER]
+//	go run ./deploy/run [flags] [FILTER]
 //
 // FILTER is a folder below filter/; without one it is requestlog. The filter gets
 // the example configuration of its filter.yaml. Ctrl-C ends everything.
