@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Options says where the repository is and how strict a run is.
@@ -27,7 +26,7 @@ type Options struct {
 	// Root is the repository's folder. Default: ".".
 	Root string
 	// Dist is the folder with the built filters, for the tests that run compiled
-	// modules. Required for Test and Mesh.
+	// modules. Required.
 	Dist string
 	// RefuseSkips makes a skipped test an error, as continuous integration wants.
 	RefuseSkips bool
@@ -117,14 +116,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	return nil
 }
 
-// E2E runs the filters in real Envoy: package test/e2e, which builds them and ends
-// with a list of what was checked.
-func E2E(ctx context.Context, opts Options) error {
-	// Without a package's name, in its folder, the output is shown as it comes.
-	return whole(ctx, opts, "e2e", "test/e2e", "test", "-count=1", "-timeout=20m")
-}
-
-// Played is what E2EBuilt ran.
+// Played is what E2E ran.
 type Played struct {
 	// Modules are the wasm sha256 of the modules, by the filter's name.
 	Modules map[string]string `json:"modules"`
@@ -134,17 +126,18 @@ type Played struct {
 	Checks int `json:"checks"`
 }
 
-// E2EBuilt does what E2E does with the modules in opts.Dist as they are, and builds
-// none. It returns what ran, by its own word.
-func E2EBuilt(ctx context.Context, opts Options) (Played, error) {
-	played, err := e2eBuilt(ctx, opts)
+// E2E plays the modules in opts.Dist in real Envoy, as they are: the repository's
+// scenarios, package test/e2e, or, in a repository without that, each filter with its
+// example (command deploy/load). It returns what ran, by its own word.
+func E2E(ctx context.Context, opts Options) (Played, error) {
+	played, err := e2e(ctx, opts)
 	if err != nil {
 		return Played{}, fmt.Errorf("e2e with the modules in %s: %w", opts.Dist, err)
 	}
 	return played, nil
 }
 
-func e2eBuilt(ctx context.Context, opts Options) (Played, error) {
+func e2e(ctx context.Context, opts Options) (Played, error) {
 	dir, err := os.MkdirTemp("", "slipway-played-")
 	if err != nil {
 		return Played{}, err
@@ -172,7 +165,8 @@ func e2eBuilt(ctx context.Context, opts Options) (Played, error) {
 // filter: command deploy/load.
 func e2eOrLoad(ctx context.Context, opts Options) error {
 	if _, err := os.Stat(filepath.Join(opts.Root, "test", "e2e")); err == nil {
-		return E2E(ctx, opts)
+		// Without a package's name, in its folder, the output is shown as it comes.
+		return whole(ctx, opts, "e2e", "test/e2e", "test", "-count=1", "-timeout=20m")
 	}
 	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
 	opts.Root = slipway()
@@ -184,28 +178,6 @@ func e2eOrLoad(ctx context.Context, opts Options) error {
 func slipway() string {
 	_, self, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(self), "..", "..")
-}
-
-// Mesh rolls two releases of the filters out in a mesh of plain processes: package
-// test/mesh, which builds what is missing and ends with a table of what was seen.
-func Mesh(ctx context.Context, opts Options) error {
-	if runtime.GOOS != "linux" {
-		return fmt.Errorf("mesh: Istio's agent is made for Linux, and this is %s; run it in a Linux container or virtual machine", runtime.GOOS)
-	}
-	dist, err := filepath.Abs(opts.Dist)
-	if err != nil {
-		return fmt.Errorf("mesh: %w", err)
-	}
-	// The binary is kept: to link Istio takes longer than to play, and "go test"
-	// would do it each time.
-	binary := filepath.Join(dist, "mesh.test")
-	const folder = "test/mesh"
-	if err := whole(ctx, opts, "mesh", folder, "test", "-c", "-ldflags=-s -w", "-o", binary); err != nil {
-		return err
-	}
-	cmd := command(ctx, opts, folder)
-	cmd.Path, cmd.Args = binary, []string{binary, "-test.timeout=30m"}
-	return wait(cmd, "mesh")
 }
 
 // LocalOptions say what Run and Dev run, and where.
@@ -248,18 +220,6 @@ func runLocal(ctx context.Context, opts Options, local LocalOptions, step, comma
 		return err
 	}
 	return nil
-}
-
-// Bench measures what the filters cost in real Envoy, and writes bench.json and
-// bench.md into dist/: module test/bench.
-func Bench(ctx context.Context, opts Options) error {
-	return whole(ctx, opts, "bench", "test/bench", "run", ".")
-}
-
-// Soak runs all filters in one real Envoy for a time, under everything that wears them
-// out, and fails when a VM does or memory grows: module test/bench.
-func Soak(ctx context.Context, opts Options, duration time.Duration) error {
-	return whole(ctx, opts, "soak", "test/bench", "run", ".", "-soak="+duration.String())
 }
 
 // Doctor says what is installed and what is missing: command deploy/doctor.

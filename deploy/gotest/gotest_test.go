@@ -92,8 +92,8 @@ func TestTest(t *testing.T) {
 	}
 }
 
-// E2EBuilt hands over the modules as they are, and returns what ran by its own word.
-func TestE2EBuilt(t *testing.T) {
+// E2E hands over the modules as they are, and returns what ran by its own word.
+func TestE2E(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ body, wantErr string }{
 		"plays": {body: `os.WriteFile(os.Getenv("SLIPWAY_E2E_REPORT"), []byte("{\"modules\": {\"headers\": \"" + os.Getenv("SLIPWAY_DIST") + "\"}, \"envoyVersions\": [\"1.40.0\"], \"checks\": 3}"), 0o600)
@@ -109,7 +109,7 @@ func TestE2EBuilt(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			played, err := gotest.E2EBuilt(t.Context(), gotest.Options{Root: root, Dist: dist, Env: append(os.Environ(), "GIVEN=yes"), Out: &out, Err: &out})
+			played, err := gotest.E2E(t.Context(), gotest.Options{Root: root, Dist: dist, Env: append(os.Environ(), "GIVEN=yes"), Out: &out, Err: &out})
 			if test.wantErr != "" {
 				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
 					t.Errorf("error is %v, want %q in it; output:\n%s", err, test.wantErr, out.String())

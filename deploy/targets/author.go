@@ -7,7 +7,6 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
-	"github.com/slipway-wasm/slipway/deploy/target"
 )
 
 // commands says how targets run Slipway's own commands.
@@ -80,7 +79,7 @@ func New(name string) error {
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Dev(ctx context.Context, filter string, listener, backend, admin *string) error {
-	return gotest.Dev(ctx, commands, gotest.LocalOptions{Filter: filter, Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
+	return gotest.Dev(ctx, commands, gotest.LocalOptions{Filter: filter, Listener: given(listener), Backend: given(backend), Admin: given(admin)})
 }
 
 // Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
@@ -104,5 +103,5 @@ func Dev(ctx context.Context, filter string, listener, backend, admin *string) e
 //	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
 //	                      (1.40.0)
 func Run(ctx context.Context, filter, listener, backend, admin *string) error {
-	return gotest.Run(ctx, commands, gotest.LocalOptions{Filter: target.Given(filter), Listener: target.Given(listener), Backend: target.Given(backend), Admin: target.Given(admin)})
+	return gotest.Run(ctx, commands, gotest.LocalOptions{Filter: given(filter), Listener: given(listener), Backend: given(backend), Admin: given(admin)})
 }

@@ -18,7 +18,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
-	"github.com/slipway-wasm/slipway/deploy/target"
+	"github.com/slipway-wasm/slipway/deploy/targets"
 	"github.com/slipway-wasm/slipway/test/kind/cluster"
 	"github.com/slipway-wasm/slipway/test/kind/istio"
 	"github.com/slipway-wasm/slipway/test/kind/kubectl"
@@ -67,8 +67,8 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		if *published != "" {
-			out := target.Output{Out: os.Stdout, Err: os.Stderr}
-			if opts.Published, err = target.Published(ctx, c, *published, out); err != nil {
+			out := targets.Output{Out: os.Stdout, Err: os.Stderr}
+			if opts.Published, err = targets.Published(ctx, c, *published, out); err != nil {
 				return err
 			}
 		}

@@ -46,7 +46,7 @@ func Lint(ctx context.Context, root string, out, errOut io.Writer) error {
 	}
 	for _, module := range modules {
 		fmt.Fprintf(out, "lint: module %s\n", module)
-		if err := goRun(ctx, filepath.Join(root, module), out, errOut, GolangciLint, "run", "./..."); err != nil {
+		if err := goCommand(ctx, filepath.Join(root, module), out, errOut, "run", GolangciLint, "run", "./...").Run(); err != nil {
 			failures = append(failures, fmt.Errorf("lint module %s: %w", module, err))
 		}
 		if ctx.Err() != nil {
@@ -54,15 +54,6 @@ func Lint(ctx context.Context, root string, out, errOut io.Writer) error {
 		}
 	}
 	return errors.Join(failures...)
-}
-
-// goRun runs a program of another module in a folder.
-func goRun(ctx context.Context, dir string, out, errOut io.Writer, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"run"}, args...)...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	cmd.Stdout, cmd.Stderr = out, errOut
-	return cmd.Run()
 }
 
 // lintWorkflows runs actionlint and zizmor over .github: what GitHub would not run,
@@ -74,7 +65,7 @@ func lintWorkflows(ctx context.Context, root string, out, errOut io.Writer) erro
 	}
 	fmt.Fprintln(out, "lint: workflows")
 	// Without the linters for scripts, which lint what is installed by chance.
-	if err := goRun(ctx, root, out, errOut, Actionlint, "-shellcheck=", "-pyflakes="); err != nil {
+	if err := goCommand(ctx, root, out, errOut, "run", Actionlint, "-shellcheck=", "-pyflakes=").Run(); err != nil {
 		return fmt.Errorf("lint workflows with actionlint: %w", err)
 	}
 	zizmor, err := installZizmor(ctx)

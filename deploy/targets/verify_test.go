@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"encoding/base64"
@@ -21,8 +21,8 @@ import (
 func TestVerifyRecord(t *testing.T) {
 	project(t)
 	ctx, c := t.Context(), config.Config{}
-	pushed := runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
-	stored := runJSON[[]storage.Object](t, func(o Output) error { return Upload(ctx, c, "1.4.0", o) })
+	pushed := runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
+	stored := runJSON[[]storage.Object](t, func(o Output) error { return upload(ctx, c, "1.4.0", o) })
 	info, err := gitinfo.Read(ctx, "")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestVerifyRecord(t *testing.T) {
 	}
 	write(t, func(*rel.Record) {})
 	for _, version := range []string{"1.4.0", "v1.4.0", "headers/v1.4.0"} {
-		found := runJSON[verify.Release](t, func(o Output) error { return Verify(ctx, c, version, o) })
+		found := runJSON[verify.Release](t, func(o Output) error { return verifyPublished(ctx, c, version, o) })
 		if last := found.Checks[len(found.Checks)-1]; last.What != "record" || last.State != "ok" {
 			t.Errorf("%s: %+v", version, found.Checks)
 		}
@@ -69,14 +69,14 @@ func TestVerifyRecord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			write(t, test.change)
-			err := Verify(ctx, c, "1.4.0", Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
+			err := verifyPublished(ctx, c, "1.4.0", Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
 			if err == nil || !strings.Contains(err.Error(), "the record is wrong") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v\nwant %q", err, test.want)
 			}
 		})
 	}
 	write(t, func(r *rel.Record) { r.Version = "1.3.0" })
-	run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) })
+	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
 }
 
 // TestVerifyAnonymously: what only its publisher can pull is not released, so the
@@ -87,9 +87,9 @@ func TestVerifyAnonymously(t *testing.T) {
 	login := base64.StdEncoding.EncodeToString([]byte(distributiontest.Username + ":" + distributiontest.Password))
 	write(t, filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), `{"auths":{"`+address+`":{"auth":"`+login+`"}}}`)
 	ctx, c := t.Context(), config.Config{Registry: address + "/acme", Filters: []string{"headers"}}
-	run(t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	run(t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	out := Output{Out: &strings.Builder{}, Err: &strings.Builder{}}
-	err := Verify(ctx, c, "1.4.0", out)
+	err := verifyPublished(ctx, c, "1.4.0", out)
 	if err == nil || !strings.Contains(err.Error(), "the manifest is wrong") || !strings.Contains(err.Error(), "let everybody read it") {
 		t.Errorf("without a password: %v", err)
 	}
@@ -97,5 +97,5 @@ func TestVerifyAnonymously(t *testing.T) {
 		t.Errorf("the password is in %v", err)
 	}
 	c.RegistryUsername, c.RegistryPassword = distributiontest.Username, distributiontest.Password
-	run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) })
+	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
 }

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"bytes"
@@ -193,7 +193,7 @@ func TestReleaseKeepsSecrets(t *testing.T) {
 			var out bytes.Buffer
 			output := Output{Out: &out, Err: &out}
 			recorded, watched := recordArguments(t), watchArguments()
-			options, err := releaseOptions(c, "1.4.0", ReleaseOptions{Suite: gotest.Options{RefuseSkips: true}}, output)
+			options, err := releaseOptions(c, "1.4.0", releaseChoices{Suite: gotest.Options{RefuseSkips: true}}, output)
 			if err == nil {
 				options.Build = builder
 				_, err = rel.Release(t.Context(), options)

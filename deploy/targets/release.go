@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -16,8 +16,92 @@ import (
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// ReleaseOptions say how far a release goes.
-type ReleaseOptions struct {
+// Release releases a version, or that of a git tag such as v1.4.0 or headers/v1.4.0, and rehearses it where neither REGISTRY nor STORAGE_URL is set (-dryRun prints what would happen, -until=STEP stops after a step).
+//
+// It builds, tests, plays, pushes, uploads, attests, renders and verifies, in this
+// order; run again after an interruption, it goes on where it was.
+//
+// Examples:
+//
+//	go tool mage release 1.4.0
+//	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage release headers/v1.4.0
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+//	SHAPES                manifest shapes to push, separated by commas: artifact,
+//	                      compat, cncf (artifact)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	STORAGE_URL           storage for the filters: gs://, s3://, azblob:// with a
+//	                      bucket and a prefix, file:///FOLDER, or https:// for PUT
+//	                      (an embedded storage in dist/storage)
+//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
+//	                      credentials (STORAGE_URL, if that is https)
+//	STORAGE_USERNAME      user name for an https STORAGE_URL (none)
+//	STORAGE_PASSWORD      password for an https STORAGE_URL (none)
+//	STORAGE_TOKEN         bearer token for an https STORAGE_URL, in place of name
+//	                      and password (none)
+//	SIGN_KEY              private key to sign with: a file of cosign
+//	                      generate-key-pair, or a key in awskms://, gcpkms://,
+//	                      azurekms:// or hashivault:// (none: keyless in GitHub
+//	                      Actions, a key that nobody keeps in the embedded
+//	                      registry)
+//	COSIGN_PASSWORD       password of the file SIGN_KEY (none)
+//	FULCIO_URL            Fulcio of a private sigstore, for keyless signatures
+//	                      (the public one)
+//	REKOR_URL             transparency log of a private sigstore; with SIGN_KEY,
+//	                      the log to write to (the public one; with SIGN_KEY,
+//	                      none)
+//	TIMESTAMP_URL         timestamp authority of a private sigstore; with
+//	                      SIGN_KEY, the authority to ask (the public one; with
+//	                      SIGN_KEY, none)
+//	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
+//	                      cosign trusted-root create writes it (the public one, by
+//	                      TUF)
+//	VERIFY_KEY            public key, a file or as SIGN_KEY, whose signatures
+//	                      verify accepts (none; in the embedded registry that of
+//	                      the rehearsal)
+//	VERIFY_IDENTITY       identity whose keyless signatures verify accepts, to the
+//	                      letter, such as
+//	                      https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0
+//	                      (none)
+//	VERIFY_ISSUER         who vouches for VERIFY_IDENTITY, such as
+//	                      https://token.actions.githubusercontent.com (none)
+//	VERIFY_REPOSITORY     repository whose workflow has to have signed, where
+//	                      others call the same reusable workflow, such as
+//	                      https://github.com/acme/filters (any)
+//	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
+//	                      with a tag, a digest or both
+//	                      (mccutchen/go-httpbin:v2.26.0)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	opts := releaseChoices{DryRun: given(dryRun), Until: given(until), Suite: testOptions()}
+	return releaseVersion(ctx, c, versionOrTag, opts, newOutput(nil))
+}
+
+// releaseChoices say how far a release goes.
+type releaseChoices struct {
 	// DryRun prints what would happen, and changes nothing.
 	DryRun bool
 	// Until is the step to stop after: see release.Steps. Default: none.
@@ -26,10 +110,10 @@ type ReleaseOptions struct {
 	Suite gotest.Options
 }
 
-// Release releases a version, or the version of a git tag: see release.Release. What
+// releaseVersion releases a version, or the version of a git tag: see release.Release. What
 // is configured is where it is published: a registry, a storage or both; without
 // any of it, it is a rehearsal in the embedded ones.
-func Release(ctx context.Context, c config.Config, versionOrTag string, opts ReleaseOptions, out Output) error {
+func releaseVersion(ctx context.Context, c config.Config, versionOrTag string, opts releaseChoices, out Output) error {
 	options, err := releaseOptions(c, versionOrTag, opts, out)
 	if err != nil {
 		return fmt.Errorf("release: %w", err)
@@ -41,7 +125,7 @@ func Release(ctx context.Context, c config.Config, versionOrTag string, opts Rel
 	return err
 }
 
-func releaseOptions(c config.Config, versionOrTag string, opts ReleaseOptions, out Output) (rel.Options, error) {
+func releaseOptions(c config.Config, versionOrTag string, opts releaseChoices, out Output) (rel.Options, error) {
 	shapes, err := shapes(c)
 	if err != nil {
 		return rel.Options{}, err
@@ -75,7 +159,7 @@ func releaseOptions(c config.Config, versionOrTag string, opts ReleaseOptions, o
 			tests := tests
 			tests.Dist, tests.Out, tests.Err = dist, log, log
 			tests.Env = append(tests.Env, "FILTERS="+strings.Join(filters, ","))
-			played, err := gotest.E2EBuilt(ctx, tests)
+			played, err := gotest.E2E(ctx, tests)
 			return rel.Played(played), err
 		},
 		Until: opts.Until,
@@ -115,7 +199,7 @@ func stores(ctx context.Context, c config.Config, out Output) (*rel.Stores, erro
 		s.Registry, done = r, append(done, end)
 	}
 	if c.StorageURL != "" || rehearsal {
-		storage, err := OpenStorage(c, out)
+		storage, err := openStorage(c, out)
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}

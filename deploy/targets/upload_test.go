@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"encoding/json"
@@ -49,11 +49,11 @@ func TestUploadNamesManifests(t *testing.T) {
 	}
 	upload := func(c config.Config, version string) {
 		t.Helper()
-		run(t, func(o Output) error { return Upload(ctx, c, version, o) })
+		run(t, func(o Output) error { return upload(ctx, c, version, o) })
 	}
 	push := func(c config.Config, version string) oci.Published {
 		t.Helper()
-		return runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, version, o) })[0]
+		return runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, version, o) })[0]
 	}
 
 	rehearsal := config.Config{Filters: []string{"headers"}}

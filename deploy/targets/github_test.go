@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"encoding/json"
@@ -71,7 +71,7 @@ func TestGitHubDraft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := withRecorder(t, c.state)
 			writeRecord(t, func(r *rel.Record) { r.Tag = c.tag })
-			run(t, func(o Output) error { return GitHubDraft(t.Context(), c.tag, o) })
+			run(t, func(o Output) error { return draftOnGitHub(t.Context(), c.tag, o) })
 			want := strings.TrimSpace("release view " + c.tag + " --json=isDraft\n" + c.want)
 			if got := asked(); got != want {
 				t.Errorf("gh was asked\n%s\nwant\n%s", got, want)
@@ -86,7 +86,7 @@ func TestGitHubPublish(t *testing.T) {
 		"published": "",
 	} {
 		asked := withRecorder(t, state)
-		run(t, func(o Output) error { return GitHubPublish(t.Context(), "v1.4.0", o) })
+		run(t, func(o Output) error { return publishOnGitHub(t.Context(), "v1.4.0", o) })
 		if got := asked(); got != strings.TrimSpace("release view v1.4.0 --json=isDraft\n"+want) {
 			t.Errorf("%s: gh was asked\n%s", state, got)
 		}
@@ -102,10 +102,10 @@ func TestGitHubRefuses(t *testing.T) {
 		do    func() error
 		want  string
 	}{
-		"no tag":         {"none", func() error { return GitHubDraft(t.Context(), "1.4.0", out) }, "a release's tag is v1.4.0"},
-		"other tag":      {"none", func() error { return GitHubDraft(t.Context(), "v1.5.0", out) }, "go tool mage release v1.5.0"},
-		"no draft":       {"none", func() error { return GitHubPublish(t.Context(), "v1.4.0", out) }, "go tool mage github:draft v1.4.0"},
-		"GitHub is down": {"down", func() error { return GitHubDraft(t.Context(), "v1.4.0", out) }, "HTTP 502"},
+		"no tag":         {"none", func() error { return draftOnGitHub(t.Context(), "1.4.0", out) }, "a release's tag is v1.4.0"},
+		"other tag":      {"none", func() error { return draftOnGitHub(t.Context(), "v1.5.0", out) }, "go tool mage release v1.5.0"},
+		"no draft":       {"none", func() error { return publishOnGitHub(t.Context(), "v1.4.0", out) }, "go tool mage github:draft v1.4.0"},
+		"GitHub is down": {"down", func() error { return draftOnGitHub(t.Context(), "v1.4.0", out) }, "HTTP 502"},
 	} {
 		withRecorder(t, c.state)
 		if err := c.do(); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -114,11 +114,11 @@ func TestGitHubRefuses(t *testing.T) {
 	}
 	writeRecord(t, func(r *rel.Record) { r.Rehearsal = true })
 	withRecorder(t, "none")
-	if err := GitHubDraft(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "go tool mage release v1.4.0") {
+	if err := draftOnGitHub(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "go tool mage release v1.4.0") {
 		t.Errorf("a rehearsal: %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if err := GitHubPublish(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "https://cli.github.com") {
+	if err := publishOnGitHub(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "https://cli.github.com") {
 		t.Errorf("without gh: %v", err)
 	}
 }

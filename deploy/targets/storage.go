@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -19,9 +19,50 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
-// Upload stores the built filters under a version, where proxies fetch them by URL
+// Upload stores the built filters under a version, where proxies fetch them by URL and sha256.
+//
+// What is stored never changes: the same bytes again are a success, other bytes are
+// refused. Afterwards everything is fetched from STORAGE_PUBLIC_URL without credentials.
+// -json prints the result as JSON.
+//
+// Example:
+//
+//	STORAGE_URL='s3://acme/filters?region=eu-central-1' STORAGE_PUBLIC_URL=https://cdn.acme.example/filters go tool mage upload 1.4.0
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	STORAGE_URL           storage for the filters: gs://, s3://, azblob:// with a
+//	                      bucket and a prefix, file:///FOLDER, or https:// for PUT
+//	                      (an embedded storage in dist/storage)
+//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
+//	                      credentials (STORAGE_URL, if that is https)
+//	STORAGE_USERNAME      user name for an https STORAGE_URL (none)
+//	STORAGE_PASSWORD      password for an https STORAGE_URL (none)
+//	STORAGE_TOKEN         bearer token for an https STORAGE_URL, in place of name
+//	                      and password (none)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Upload(ctx context.Context, version string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return upload(ctx, c, version, out)
+	})
+}
+
+// Storage serves the embedded storage on 127.0.0.1:5001, or another address (-address=HOST:PORT), until Ctrl-C.
+//
+// It holds what upload writes without STORAGE_URL, in dist/storage, and is read-only.
+//
+// Example:
+//
+//	go tool mage storage -address=0.0.0.0:5001
+func Storage(ctx context.Context, address *string) error {
+	return serveStorage(ctx, given(address), newOutput(nil))
+}
+
+// upload stores the built filters under a version, where proxies fetch them by URL
 // and sha256.
-func Upload(ctx context.Context, c config.Config, version string, out Output) error {
+func upload(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
@@ -32,7 +73,7 @@ func Upload(ctx context.Context, c config.Config, version string, out Output) er
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
-	s, err := OpenStorage(c, out)
+	s, err := openStorage(c, out)
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
@@ -95,9 +136,9 @@ func ociReferences(ctx context.Context, c config.Config, version string, modules
 	return references
 }
 
-// OpenStorage opens the configured storage; without one, the embedded storage in
+// openStorage opens the configured storage; without one, the embedded storage in
 // dist/storage, which is served until it is closed.
-func OpenStorage(c config.Config, out Output) (*storage.Storage, error) {
+func openStorage(c config.Config, out Output) (*storage.Storage, error) {
 	return storage.Open(storage.Options{
 		URL:       c.StorageURL,
 		Dir:       filepath.Join(dist, "storage"),
@@ -109,9 +150,9 @@ func OpenStorage(c config.Config, out Output) (*storage.Storage, error) {
 	})
 }
 
-// ServeStorage serves the embedded storage, read-only, until ctx ends. The address
+// serveStorage serves the embedded storage, read-only, until ctx ends. The address
 // is a host and port; empty means 127.0.0.1:5001, which rendered manifests name.
-func ServeStorage(ctx context.Context, address string, out Output) error {
+func serveStorage(ctx context.Context, address string, out Output) error {
 	if address == "" {
 		address = strings.TrimPrefix(embeddedStorage, "http://")
 	}

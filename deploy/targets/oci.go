@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -20,6 +20,179 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
+// Push publishes the built filters in REGISTRY under a version, such as 1.4.0.
+//
+// The version's tag comes first and never changes; 1.4, 1 and latest follow it and
+// only move forward. The same bytes again are a success; other bytes are refused
+// before anything changes. Credentials are those of docker login. -json prints the
+// result as JSON.
+//
+// Example:
+//
+//	REGISTRY=ghcr.io/acme/filters go tool mage push 1.4.0
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	SHAPES                manifest shapes to push, separated by commas: artifact,
+//	                      compat, cncf (artifact)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Push(ctx context.Context, version string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return push(ctx, c, version, out)
+	})
+}
+
+// Pull writes the module of a reference, such as headers:1.4.0, to a file.
+//
+// Example:
+//
+//	go tool mage pull headers:1.4.0 headers.wasm
+//
+// Variables, with their defaults:
+//
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Pull(ctx context.Context, reference, file string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return pull(ctx, c, reference, file, out)
+	})
+}
+
+// List prints the published versions with their digests, sizes and dates.
+//
+// Example:
+//
+//	REGISTRY=ghcr.io/acme/filters go tool mage list -json
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func List(ctx context.Context, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return listVersions(ctx, c, out)
+	})
+}
+
+// Sbom attaches a bill of materials to each filter that was pushed under a version.
+//
+// It is made from the records in dist/, which have to be those of what was pushed.
+//
+// Example:
+//
+//	REGISTRY=ghcr.io/acme/filters go tool mage sbom 1.4.0
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Sbom(ctx context.Context, version string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return attachSBOMs(ctx, c, version, out)
+	})
+}
+
+// Attach attaches a file to a reference; the kind is sbom, provenance, test-report or a media type.
+//
+// Example:
+//
+//	go tool mage attach headers:1.4.0 test-report report.xml
+//
+// Variables, with their defaults:
+//
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Attach(ctx context.Context, reference, kind, file string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return attachFile(ctx, c, reference, kind, file, out)
+	})
+}
+
+// Referrers prints what is attached to a reference as a tree.
+//
+// Example:
+//
+//	go tool mage referrers headers:1.4.0
+//
+// Variables, with their defaults:
+//
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Referrers(ctx context.Context, reference string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return listReferrers(ctx, c, reference, out)
+	})
+}
+
+// Registry serves the embedded registry on 127.0.0.1:5000, or another address (-address=HOST:PORT), until Ctrl-C.
+//
+// It holds what push writes without REGISTRY, in dist/registry.
+//
+// Example:
+//
+//	go tool mage registry -address=0.0.0.0:5000
+func Registry(ctx context.Context, address *string) error {
+	return serveRegistry(ctx, given(address), newOutput(nil))
+}
+
 // LowestEnvoyTested is the lowest Envoy version that the gate (.ci/run) runs the
 // filters in. It is an annotation of what is pushed, so it must not depend on the
 // machine that pushes.
@@ -28,8 +201,8 @@ const LowestEnvoyTested = "1.36.4"
 // dist is where the build leaves modules.
 const dist = "dist"
 
-// Push publishes the built filters under a version.
-func Push(ctx context.Context, c config.Config, version string, out Output) error {
+// push publishes the built filters under a version.
+func push(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	filters, _, err := builtFilters(c)
@@ -67,8 +240,8 @@ func Push(ctx context.Context, c config.Config, version string, out Output) erro
 	})
 }
 
-// Pull writes the module of a reference to a file.
-func Pull(ctx context.Context, c config.Config, reference, file string, out Output) error {
+// pull writes the module of a reference to a file.
+func pull(ctx context.Context, c config.Config, reference, file string, out Output) error {
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
 		pulled, err := oci.Pull(ctx, r, ref, file)
 		if err != nil {
@@ -78,8 +251,8 @@ func Pull(ctx context.Context, c config.Config, reference, file string, out Outp
 	})
 }
 
-// List prints the published versions.
-func List(ctx context.Context, c config.Config, out Output) error {
+// listVersions prints the published versions.
+func listVersions(ctx context.Context, c config.Config, out Output) error {
 	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
 		list, err := oci.List(ctx, r, filters)
 		if err != nil {
@@ -89,10 +262,10 @@ func List(ctx context.Context, c config.Config, out Output) error {
 	})
 }
 
-// SBOM attaches a bill of materials to each filter's version, in every shape that
+// attachSBOMs attaches a bill of materials to each filter's version, in every shape that
 // is published. It is made from the records in dist/, which have to be those of
 // what is published.
-func SBOM(ctx context.Context, c config.Config, version string, out Output) error {
+func attachSBOMs(ctx context.Context, c config.Config, version string, out Output) error {
 	filters, _, err := builtFilters(c)
 	if err != nil {
 		return fmt.Errorf("sbom: %w", err)
@@ -115,9 +288,9 @@ func SBOM(ctx context.Context, c config.Config, version string, out Output) erro
 	})
 }
 
-// Attach attaches a file to what a reference stands for. kind is sbom, provenance,
+// attachFile attaches a file to what a reference stands for. kind is sbom, provenance,
 // test-report or a media type.
-func Attach(ctx context.Context, c config.Config, reference, kind, file string, out Output) error {
+func attachFile(ctx context.Context, c config.Config, reference, kind, file string, out Output) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("attach: %w", err)
@@ -155,8 +328,8 @@ func mediaType(kind string, content []byte) string {
 	return sniffed
 }
 
-// Referrers prints what is attached to what a reference stands for.
-func Referrers(ctx context.Context, c config.Config, reference string, out Output) error {
+// listReferrers prints what is attached to what a reference stands for.
+func listReferrers(ctx context.Context, c config.Config, reference string, out Output) error {
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
 		nodes, err := oci.Discover(ctx, r, ref)
 		if err != nil {
@@ -167,9 +340,9 @@ func Referrers(ctx context.Context, c config.Config, reference string, out Outpu
 	})
 }
 
-// ServeRegistry serves the embedded registry until ctx ends. The address is a host
+// serveRegistry serves the embedded registry until ctx ends. The address is a host
 // and port; empty means 127.0.0.1:5000, which rendered manifests name.
-func ServeRegistry(ctx context.Context, address string, out Output) error {
+func serveRegistry(ctx context.Context, address string, out Output) error {
 	if address == "" {
 		address = embeddedRegistry
 	}

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -15,19 +15,54 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
+// Render writes manifests for what was published under a version to dist/manifests, or prints what would change (-diff=FOLDER or -diff=cluster).
+//
+// Digests and sums are read back from what is configured, a registry, a storage or
+// both, never from a local build.
+//
+// Examples:
+//
+//	REGISTRY=ghcr.io/acme/filters go tool mage render 1.4.0
+//	go tool mage render 1.4.0 -diff=cluster
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
+//	                      credentials (STORAGE_URL, if that is https)
+//	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
+//	                      with a tag, a digest or both
+//	                      (mccutchen/go-httpbin:v2.26.0)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Render(ctx context.Context, version string, diff *string) error {
+	return do(nil, func(c config.Config, out Output) error {
+		return renderManifests(ctx, c, version, given(diff), out)
+	})
+}
+
 // The embedded registry and storage listen on another port each time. Manifests name
 // these instead, so that rendering twice gives the same bytes: where ServeRegistry and
-// ServeStorage serve them.
+// serveStorage serve them.
 const (
 	embeddedRegistry = "127.0.0.1:5000"
 	embeddedStorage  = "http://127.0.0.1:5001"
 )
 
-// Render writes the manifests of the filters as they were published under a
+// renderManifests writes the manifests of the filters as they were published under a
 // version, or prints what would change in a folder or, for "cluster", in the
 // cluster. What is configured is what manifests pull from: a registry, a storage or
 // both; without any configuration, the embedded ones.
-func Render(ctx context.Context, c config.Config, version, compare string, out Output) error {
+func renderManifests(ctx context.Context, c config.Config, version, compare string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
@@ -124,7 +159,7 @@ func openPublicStorage(c config.Config, out Output) (*storage.Storage, error) {
 	if c.StoragePublicURL != "" {
 		return storage.OpenPublic(c.StoragePublicURL, storage.Options{Out: out.Err})
 	}
-	return OpenStorage(c, out)
+	return openStorage(c, out)
 }
 
 // moved is an address below one base, below another.

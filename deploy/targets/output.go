@@ -1,7 +1,4 @@
-// Package target holds what is more than one call in the magefile's targets: it
-// reads what the configuration names, hands it to the packages that do the work,
-// and prints the result. So targets can be tested, and the magefile stays an index.
-package target
+package targets
 
 import (
 	"encoding/json"
@@ -19,9 +16,9 @@ type Output struct {
 	JSON bool
 }
 
-// Given is the value of an optional argument of a target; the zero value if it was not
+// given is the value of an optional argument of a target; the zero value if it was not
 // given.
-func Given[T any](argument *T) T {
+func given[T any](argument *T) T {
 	if argument == nil {
 		var zero T
 		return zero

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -11,16 +11,41 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/magefile/mage/mg"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// GitHubDraft makes a draft of the GitHub release of a git tag, with the record and
+// Github makes the GitHub release of a git tag, with gh.
+type Github mg.Namespace
+
+// Draft makes a draft of the GitHub release of a git tag, from dist/release.md, dist/release.json and the modules.
+//
+// A draft that is there is brought up to date, and what is published stays as it is. gh
+// has to be installed, and gets in as "gh auth login" or GH_TOKEN say.
+//
+// Example:
+//
+//	go tool mage github:draft v1.4.0
+func (Github) Draft(ctx context.Context, tag string) error {
+	return draftOnGitHub(ctx, tag, newOutput(nil))
+}
+
+// Publish shows the drafted GitHub release of a git tag to everybody.
+//
+// Example:
+//
+//	go tool mage github:publish v1.4.0
+func (Github) Publish(ctx context.Context, tag string) error {
+	return publishOnGitHub(ctx, tag, newOutput(nil))
+}
+
+// draftOnGitHub makes a draft of the GitHub release of a git tag, with the record and
 // the modules as its files and the notes as its text, or brings the draft that is
 // there up to date. A release that is published already stays as it is.
 //
 // It runs gh, which knows how to get in: GH_TOKEN, or "gh auth login".
-func GitHubDraft(ctx context.Context, tag string, out Output) error {
+func draftOnGitHub(ctx context.Context, tag string, out Output) error {
 	if err := gitHubDraft(ctx, tag, out); err != nil {
 		return fmt.Errorf("draft the GitHub release %s: %w", tag, err)
 	}
@@ -69,9 +94,9 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 	return gh(ctx, out, append(args, files...)...)
 }
 
-// GitHubPublish publishes the draft of a git tag's GitHub release. One that is
+// publishOnGitHub publishes the draft of a git tag's GitHub release. One that is
 // published already is a success.
-func GitHubPublish(ctx context.Context, tag string, out Output) error {
+func publishOnGitHub(ctx context.Context, tag string, out Output) error {
 	state, err := gitHubState(ctx, tag)
 	if err == nil {
 		switch state {

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -21,12 +21,54 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/verify"
 )
 
-// Verify verifies a reference, or a version of all filters, or that of a git tag,
+// Verify reads a reference, or a version with its sums, signatures, provenances and SBOMs, back without credentials and says what is ok, missing or wrong.
+//
+// Its exit code tells. -json prints the result as JSON.
+//
+// Examples:
+//
+//	REGISTRY=ghcr.io/acme/filters VERIFY_KEY=cosign.pub go tool mage verify 1.4.0
+//	go tool mage verify headers:1.4.0
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
+//	                      credentials (STORAGE_URL, if that is https)
+//	VERIFY_KEY            public key, a file or as SIGN_KEY, whose signatures
+//	                      verify accepts (none; in the embedded registry that of
+//	                      the rehearsal)
+//	VERIFY_IDENTITY       identity whose keyless signatures verify accepts, to the
+//	                      letter, such as
+//	                      https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0
+//	                      (none)
+//	VERIFY_ISSUER         who vouches for VERIFY_IDENTITY, such as
+//	                      https://token.actions.githubusercontent.com (none)
+//	VERIFY_REPOSITORY     repository whose workflow has to have signed, where
+//	                      others call the same reusable workflow, such as
+//	                      https://github.com/acme/filters (any)
+//	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
+//	                      cosign trusted-root create writes it (the public one, by
+//	                      TUF)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return verifyPublished(ctx, c, referenceOrVersion, out)
+	})
+}
+
+// verifyPublished verifies a reference, or a version of all filters, or that of a git tag,
 // with everything that belongs to it: the manifests, the modules and sums in the storage, the
 // signatures, provenances and bills of materials, and the record of the release in
 // dist/. A version is read without credentials, but for those that
 // REGISTRY_USERNAME and REGISTRY_PASSWORD name.
-func Verify(ctx context.Context, c config.Config, what string, out Output) error {
+func verifyPublished(ctx context.Context, c config.Config, what string, out Output) error {
 	if c, version, ok := versionOrTag(c, what); ok {
 		return verifyVersion(ctx, c, version, out)
 	}

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ func TestAttestWithoutASigner(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = registry.Close() })
 	c := config.Config{Registry: registry.Addr() + "/acme", RegistryPlainHTTP: true}
-	run(t, func(o Output) error { return Push(t.Context(), c, "1.4.0", o) })
+	run(t, func(o Output) error { return push(t.Context(), c, "1.4.0", o) })
 	r, done, err := openRegistry(t.Context(), c, "", Output{Err: &bytes.Buffer{}})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -15,6 +15,49 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
+// Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance.
+//
+// Example:
+//
+//	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage attest 1.4.0
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	SIGN_KEY              private key to sign with: a file of cosign
+//	                      generate-key-pair, or a key in awskms://, gcpkms://,
+//	                      azurekms:// or hashivault:// (none: keyless in GitHub
+//	                      Actions, a key that nobody keeps in the embedded
+//	                      registry)
+//	COSIGN_PASSWORD       password of the file SIGN_KEY (none)
+//	FULCIO_URL            Fulcio of a private sigstore, for keyless signatures
+//	                      (the public one)
+//	REKOR_URL             transparency log of a private sigstore; with SIGN_KEY,
+//	                      the log to write to (the public one; with SIGN_KEY,
+//	                      none)
+//	TIMESTAMP_URL         timestamp authority of a private sigstore; with
+//	                      SIGN_KEY, the authority to ask (the public one; with
+//	                      SIGN_KEY, none)
+//	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
+//	                      cosign trusted-root create writes it (the public one, by
+//	                      TUF)
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Attest(ctx context.Context, version string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return attestVersion(ctx, c, version, out)
+	})
+}
+
 // rehearsalKey is the public half of the key that signed in the embedded registry.
 // Nobody has the other half.
 var rehearsalKey = filepath.Join(dist, "rehearsal.pub")
@@ -22,12 +65,12 @@ var rehearsalKey = filepath.Join(dist, "rehearsal.pub")
 // errNoSigner says that nothing can be signed as configured.
 var errNoSigner = errors.New(`nobody says who signs; set SIGN_KEY to a key, or run in a job of GitHub Actions with the permission "id-token: write"`)
 
-// Attest attaches bills of materials, and signs what is published of a version: see
+// attestVersion attaches bills of materials, and signs what is published of a version: see
 // attest.Sign. What it signs has to be what is in dist/.
-func Attest(ctx context.Context, c config.Config, version string, out Output) error {
+func attestVersion(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	if _, ok := Signer(c); !ok {
+	if _, ok := configuredSigner(c); !ok {
 		return fmt.Errorf("attest %s: %w", version, errNoSigner)
 	}
 	r, done, err := openRegistry(ctx, c, "", out)
@@ -64,7 +107,7 @@ func attestIn(ctx context.Context, c config.Config, version string, r *oci.Regis
 	if _, err := oci.AttachSBOMs(ctx, r, filters, release); err != nil {
 		return nil, err
 	}
-	signer, ok := Signer(c)
+	signer, ok := configuredSigner(c)
 	if !ok {
 		return fail(errNoSigner)
 	}
@@ -107,8 +150,8 @@ func sign(ctx context.Context, opts attest.SignOptions) ([]attest.Attached, erro
 	return signed.Attached, err
 }
 
-// Signer is who signs as configured; false if nobody does.
-func Signer(c config.Config) (attest.Signer, bool) {
+// configuredSigner is who signs as configured; false if nobody does.
+func configuredSigner(c config.Config) (attest.Signer, bool) {
 	signer := attest.Signer{
 		Key:          c.SignKey,
 		FulcioURL:    c.FulcioURL,

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"io"
@@ -15,7 +15,7 @@ import (
 // under the names that rendered manifests have.
 func TestServeStorage(t *testing.T) {
 	project(t)
-	run(t, func(o Output) error { return Upload(t.Context(), config.Config{}, "1.0.0", o) })
+	run(t, func(o Output) error { return upload(t.Context(), config.Config{}, "1.0.0", o) })
 	want, err := os.ReadFile(filepath.Join("dist", "headers.wasm"))
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestServeStorage(t *testing.T) {
 		return true
 	})
 	defer done()
-	if err := ServeStorage(ctx, "127.0.0.1:0", Output{Out: &out, Err: &out}); err != nil {
+	if err := serveStorage(ctx, "127.0.0.1:0", Output{Out: &out, Err: &out}); err != nil {
 		t.Fatal(err)
 	}
 	if string(got) != string(want) {

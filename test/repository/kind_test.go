@@ -1,4 +1,4 @@
-package target
+package repository
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func TestKindWithoutDocker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("PATH", c.path)
 			var out bytes.Buffer
-			err := KindUp(t.Context(), Output{Out: &out, Err: &out})
+			err := KindUp(t.Context(), &out, &out)
 			if err == nil || out.Len() > 0 {
 				t.Fatalf("error %v, output %q", err, out.String())
 			}

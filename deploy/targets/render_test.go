@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"strings"
@@ -50,7 +50,7 @@ func TestPublished(t *testing.T) {
 	if again := pushTo(configured); again != digest {
 		t.Fatalf("one module, manifest digests %s and %s", digest, again)
 	}
-	s, err := OpenStorage(config.Config{}, Output{})
+	s, err := openStorage(config.Config{}, Output{})
 	if err != nil {
 		t.Fatal(err)
 	}

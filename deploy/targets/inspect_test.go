@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"net/http"
@@ -15,12 +15,12 @@ import (
 // The same module is described wherever it is.
 func TestInspect(t *testing.T) {
 	project(t)
-	run(t, func(o Output) error { return Push(t.Context(), config.Config{}, "1.0.0", o) })
+	run(t, func(o Output) error { return push(t.Context(), config.Config{}, "1.0.0", o) })
 	server := httptest.NewServer(http.FileServer(http.Dir("dist")))
 	t.Cleanup(server.Close)
 	var sum string
 	for _, what := range []string{filepath.Join("dist", "headers.wasm"), server.URL + "/headers.wasm", "headers:1.0.0"} {
-		i := runJSON[Inspection](t, func(o Output) error { return Inspect(t.Context(), config.Config{}, what, o) })
+		i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, what, o) })
 		if sum == "" {
 			sum = i.WasmSHA256
 		}
@@ -33,7 +33,7 @@ func TestInspect(t *testing.T) {
 		if i.Registry != nil && i.Registry.Annotations[oci.AnnotationWasmSHA256] != sum {
 			t.Errorf("%s: annotations %v", what, i.Registry.Annotations)
 		}
-		text := run(t, func(o Output) error { return Inspect(t.Context(), config.Config{}, what, o) })
+		text := run(t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, what, o) })
 		for _, want := range []string{what + "\n", sum, "proxy-wasm ABI  0.2.0", "\nSections\n", "proxy_on_context_create", "Envoy 1.26 and later  yes", "accepts"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is missing in\n%s", what, want, text)
@@ -44,7 +44,7 @@ func TestInspect(t *testing.T) {
 	options := wasmtest.Filter()
 	options.Imports = []wasmtest.Func{{Module: "env", Name: "abort", Signature: "iiii:"}}
 	write(t, "script.wasm", string(wasmtest.Encode(options)))
-	i := runJSON[Inspection](t, func(o Output) error { return Inspect(t.Context(), config.Config{}, "script.wasm", o) })
+	i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, "script.wasm", o) })
 	for _, v := range i.Consumers {
 		if v.Answer != oci.Refuses || v.Reason != "no Envoy loads the module" {
 			t.Errorf("script.wasm: %+v", v)
@@ -57,7 +57,7 @@ func TestInspect(t *testing.T) {
 		server.URL + "/none.wasm": "404",
 		"filter/headers/main.go":  "not a valid WebAssembly module",
 	} {
-		if err := Inspect(t.Context(), config.Config{}, what, Output{Out: &lines{act: func(string) {}}, Err: &lines{act: func(string) {}}}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := inspectModule(t.Context(), config.Config{}, what, Output{Out: &lines{act: func(string) {}}, Err: &lines{act: func(string) {}}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q in it", what, err, want)
 		}
 	}

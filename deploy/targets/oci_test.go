@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"bytes"
@@ -93,34 +93,34 @@ func runJSON[T any](t *testing.T, target func(Output) error) T {
 func TestTargetsWithoutARegistry(t *testing.T) {
 	project(t)
 	ctx, c := t.Context(), config.Config{Shapes: []string{"artifact", "compat"}}
-	first := runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	first := runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	if len(first) != 4 || first[0].Filter != "authtoken" || first[0].Unchanged || first[3].Tag != "compat-1.4.0" {
 		t.Errorf("push: %+v", first)
 	}
-	again := run(t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	again := run(t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	if strings.Count(again, "was there already") != 4 || !strings.Contains(again, "go tool mage registry") {
 		t.Errorf("push again:\n%s", again)
 	}
-	if list := run(t, func(o Output) error { return List(ctx, c, o) }); strings.Count(list, "1.4.0") != 4 {
+	if list := run(t, func(o Output) error { return listVersions(ctx, c, o) }); strings.Count(list, "1.4.0") != 4 {
 		t.Errorf("list:\n%s", list)
 	}
-	if sbom := run(t, func(o Output) error { return SBOM(ctx, c, "1.4.0", o) }); strings.Count(sbom, "attached ") != 4 {
+	if sbom := run(t, func(o Output) error { return attachSBOMs(ctx, c, "1.4.0", o) }); strings.Count(sbom, "attached ") != 4 {
 		t.Errorf("sbom:\n%s", sbom)
 	}
 	write(t, "report.xml", "<?xml version=\"1.0\"?><testsuites/>")
-	run(t, func(o Output) error { return Attach(ctx, c, "headers:1.4.0", "test-report", "report.xml", o) })
-	tree := run(t, func(o Output) error { return Referrers(ctx, c, "headers:latest", o) })
+	run(t, func(o Output) error { return attachFile(ctx, c, "headers:1.4.0", "test-report", "report.xml", o) })
+	tree := run(t, func(o Output) error { return listReferrers(ctx, c, "headers:latest", o) })
 	if !strings.Contains(tree, oci.TypeSBOM) || !strings.Contains(tree, oci.TypeTestReport+" report.xml") {
 		t.Errorf("referrers:\n%s", tree)
 	}
-	if verified := run(t, func(o Output) error { return Verify(ctx, c, "1.4.0", o) }); strings.Count(verified, ": ok\n") != 4 {
+	if verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) }); strings.Count(verified, ": ok\n") != 4 {
 		t.Errorf("verify:\n%s", verified)
 	}
-	one := runJSON[[]oci.Verification](t, func(o Output) error { return Verify(ctx, c, "headers@"+first[2].ManifestDigest, o) })
+	one := runJSON[[]oci.Verification](t, func(o Output) error { return verifyPublished(ctx, c, "headers@"+first[2].ManifestDigest, o) })
 	if len(one) != 1 || one[0].WasmSHA256 != first[2].WasmSHA256 || len(one[0].Problems) > 0 {
 		t.Errorf("verify by digest: %+v", one)
 	}
-	run(t, func(o Output) error { return Pull(ctx, c, "headers:compat-1.4.0", "pulled.wasm", o) })
+	run(t, func(o Output) error { return pull(ctx, c, "headers:compat-1.4.0", "pulled.wasm", o) })
 	pulled, err := os.ReadFile("pulled.wasm")
 	built, err2 := os.ReadFile("dist/headers.wasm")
 	if errors.Join(err, err2) != nil || !bytes.Equal(pulled, built) {
@@ -131,12 +131,12 @@ func TestTargetsWithoutARegistry(t *testing.T) {
 func TestTargetsWithALayout(t *testing.T) {
 	project(t)
 	ctx, c := t.Context(), config.Config{Registry: "oci-layout:" + filepath.Join(t.TempDir(), "layouts"), Filters: []string{"headers"}}
-	published := runJSON[[]oci.Published](t, func(o Output) error { return Push(ctx, c, "1.4.0", o) })
+	published := runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	if len(published) != 1 {
 		t.Fatalf("%+v", published)
 	}
 	for _, reference := range []string{"headers:1.4.0", c.Registry + "/headers:1", published[0].Reference()} {
-		run(t, func(o Output) error { return Verify(ctx, c, reference, o) })
+		run(t, func(o Output) error { return verifyPublished(ctx, c, reference, o) })
 	}
 }
 
@@ -152,32 +152,32 @@ func TestTargetsRefuse(t *testing.T) {
 	}
 	changed := func(o Output) error {
 		write(t, "dist/headers.wasm", "\x00asm\x01\x00\x00\x00")
-		return Push(ctx, layout, "1.0.0", o)
+		return push(ctx, layout, "1.0.0", o)
 	}
 	for _, c := range []struct {
 		name   string
 		target func(Output) error
 		want   string
 	}{
-		{"version", func(o Output) error { return Push(ctx, layout, "v1.0.0", o) }, "write it without the v"},
+		{"version", func(o Output) error { return push(ctx, layout, "v1.0.0", o) }, "write it without the v"},
 		{"shape", func(o Output) error {
-			return Push(ctx, with(func(c *config.Config) { c.Shapes = []string{"round"} }), "1.0.0", o)
+			return push(ctx, with(func(c *config.Config) { c.Shapes = []string{"round"} }), "1.0.0", o)
 		}, `SHAPES: shape "round"`},
 		{"filter", func(o Output) error {
-			return Push(ctx, with(func(c *config.Config) { c.Filters = []string{"nope"} }), "1.0.0", o)
+			return push(ctx, with(func(c *config.Config) { c.Filters = []string{"nope"} }), "1.0.0", o)
 		}, `filter "nope"`},
 		{"registry", func(o Output) error {
-			return Push(ctx, with(func(c *config.Config) { c.Registry = "https://me:" + secret + "@ghcr.io" }), "1.0.0", o)
+			return push(ctx, with(func(c *config.Config) { c.Registry = "https://me:" + secret + "@ghcr.io" }), "1.0.0", o)
 		}, "without scheme"},
 		{"half of the credentials", func(o Output) error {
-			return List(ctx, with(func(c *config.Config) { c.Registry, c.RegistryUsername = "127.0.0.1:1", "" }), o)
+			return listVersions(ctx, with(func(c *config.Config) { c.Registry, c.RegistryUsername = "127.0.0.1:1", "" }), o)
 		}, "go together"},
 		{"deadline", func(o Output) error {
-			return List(ctx, with(func(c *config.Config) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
+			return listVersions(ctx, with(func(c *config.Config) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
 		}, "TRANSFER_TIMEOUT"},
-		{"what to verify", func(o Output) error { return Verify(ctx, layout, "headers", o) }, "or a reference, such as headers:1.4.0"},
-		{"not published", func(o Output) error { return Verify(ctx, layout, "9.9.9", o) }, "not found"},
-		{"no such file", func(o Output) error { return Attach(ctx, layout, "headers:1.0.0", "sbom", "missing", o) }, "missing"},
+		{"what to verify", func(o Output) error { return verifyPublished(ctx, layout, "headers", o) }, "or a reference, such as headers:1.4.0"},
+		{"not published", func(o Output) error { return verifyPublished(ctx, layout, "9.9.9", o) }, "not found"},
+		{"no such file", func(o Output) error { return attachFile(ctx, layout, "headers:1.0.0", "sbom", "missing", o) }, "missing"},
 		{"changed module", changed, `changed after it was built; run "go tool mage build"`},
 	} {
 		var out, log bytes.Buffer
@@ -192,7 +192,7 @@ func TestTargetsRefuse(t *testing.T) {
 	if err := os.RemoveAll("dist"); err != nil {
 		t.Fatal(err)
 	}
-	if err := Push(ctx, layout, "1.0.0", Output{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}); !errors.Is(err, build.ErrNotBuilt) {
+	if err := push(ctx, layout, "1.0.0", Output{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}); !errors.Is(err, build.ErrNotBuilt) {
 		t.Errorf("no dist: %v", err)
 	}
 }
@@ -221,18 +221,18 @@ func TestServeRegistry(t *testing.T) {
 			return false
 		}
 		published = runJSON[[]oci.Published](t, func(o Output) error {
-			return Push(t.Context(), config.Config{Registry: match[1]}, "1.0.0", o)
+			return push(t.Context(), config.Config{Registry: match[1]}, "1.0.0", o)
 		})
 		return true
 	})
 	defer done()
-	if err := ServeRegistry(ctx, "127.0.0.1:0", Output{Out: &out, Err: &out}); err != nil {
+	if err := serveRegistry(ctx, "127.0.0.1:0", Output{Out: &out, Err: &out}); err != nil {
 		t.Fatal(err)
 	}
 	if len(published) != 2 {
 		t.Errorf("published %+v", published)
 	}
-	if list := run(t, func(o Output) error { return List(t.Context(), config.Config{}, o) }); strings.Count(list, "1.0.0") != 2 {
+	if list := run(t, func(o Output) error { return listVersions(t.Context(), config.Config{}, o) }); strings.Count(list, "1.0.0") != 2 {
 		t.Errorf("afterwards:\n%s", list)
 	}
 }

@@ -1,4 +1,4 @@
-package target
+package targets
 
 import (
 	"context"
@@ -17,8 +17,41 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
-// Inspection is what Inspect prints.
-type Inspection struct {
+// Inspect says what a module is and who loads it: a file, a URL, or a reference in a registry.
+//
+// Any proxy-wasm module will do, also one that was made elsewhere and in another
+// language: size by section, imports, exports, ABI, compiler, annotations, and for each
+// range of Envoy versions and each consumer whether it takes it, and why not. -json
+// prints all of it as JSON.
+//
+// Examples:
+//
+//	go tool mage inspect dist/headers.wasm
+//	go tool mage inspect headers:1.4.0
+//	go tool mage inspect ghcr.io/acme/filters/headers@sha256:…
+//	go tool mage inspect https://cdn.acme.example/filters/headers.wasm -json
+//
+// Variables, with their defaults:
+//
+//	REGISTRY              registry and path for the filters, for example
+//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
+//	                      registry in dist/registry)
+//	REGISTRY_USERNAME     user name for the registry (the docker credential
+//	                      store's)
+//	REGISTRY_PASSWORD     password or token for the registry (the docker
+//	                      credential store's)
+//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
+//	                      loopback address)
+//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
+//	                      retries, for example 10m (30m)
+func Inspect(ctx context.Context, fileOrReference string, json *bool) error {
+	return do(json, func(c config.Config, out Output) error {
+		return inspectModule(ctx, c, fileOrReference, out)
+	})
+}
+
+// inspection is what Inspect prints.
+type inspection struct {
 	// Source is what was inspected, as it was given.
 	Source string `json:"source"`
 	// Registry is what the registry holds besides the module; nil for a file or a
@@ -35,12 +68,12 @@ type Inspection struct {
 // envoys are the consumers that run modules in Envoy.
 var envoys = []string{"plain Envoy", "Istio", "Envoy Gateway"}
 
-// Inspect says what a module is and who loads it, whoever made it: a file, an http
+// inspectModule says what a module is and who loads it, whoever made it: a file, an http
 // or https URL, or a reference in a registry, such as headers:1.4.0.
-func Inspect(ctx context.Context, c config.Config, what string, out Output) error {
+func inspectModule(ctx context.Context, c config.Config, what string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	i := Inspection{Source: what}
+	i := inspection{Source: what}
 	wasm, err := i.read(ctx, c, what, out)
 	if err != nil {
 		return fmt.Errorf("inspect %s: %w", what, err)
@@ -58,7 +91,7 @@ func Inspect(ctx context.Context, c config.Config, what string, out Output) erro
 	return out.print(i, i.text)
 }
 
-func (i *Inspection) read(ctx context.Context, c config.Config, what string, out Output) ([]byte, error) {
+func (i *inspection) read(ctx context.Context, c config.Config, what string, out Output) ([]byte, error) {
 	wasm, err := os.ReadFile(what)
 	if err == nil {
 		i.Consumers = []oci.Verdict{
@@ -103,7 +136,7 @@ func (i *Inspection) read(ctx context.Context, c config.Config, what string, out
 }
 
 // text is the inspection for people.
-func (i *Inspection) text(w io.Writer) error {
+func (i *inspection) text(w io.Writer) error {
 	fmt.Fprintln(w, i.Source)
 	table := func(rows func(row func(cells ...string))) error {
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -164,7 +197,7 @@ func (i *Inspection) text(w io.Writer) error {
 	)
 }
 
-func (i *Inspection) annotations(w io.Writer, table func(func(row func(...string))) error) error {
+func (i *inspection) annotations(w io.Writer, table func(func(row func(...string))) error) error {
 	if i.Registry == nil || len(i.Registry.Annotations) == 0 {
 		return nil
 	}

@@ -1,9 +1,10 @@
-package target
+package repository
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,26 +17,26 @@ import (
 var kindModule = filepath.Join("test", "kind")
 
 // KindUp brings up a kind cluster with Istio and a registry.
-func KindUp(ctx context.Context, out Output) error {
+func KindUp(ctx context.Context, out, errOut io.Writer) error {
 	if err := findDocker(ctx); err != nil {
 		return fmt.Errorf("kind:up: %w", err)
 	}
-	return kind(ctx, out, "up")
+	return kind(ctx, out, errOut, "up")
 }
 
 // KindSmoke plays the roll-out in the cluster that a context of kubectl's names; if
 // it is empty, in that of KindUp, or, where that is not up, in kubectl's current one.
 // A version or git tag that is given is rolled out as well, as it is published.
-func KindSmoke(ctx context.Context, kubeContext, published string, out Output) error {
-	return kind(ctx, out, "smoke", "-context="+kubeContext, "-published="+published)
+func KindSmoke(ctx context.Context, kubeContext, published string, out, errOut io.Writer) error {
+	return kind(ctx, out, errOut, "smoke", "-context="+kubeContext, "-published="+published)
 }
 
 // KindDown removes what KindUp started, in whatever state it is.
-func KindDown(ctx context.Context, out Output) error {
+func KindDown(ctx context.Context, out, errOut io.Writer) error {
 	if err := findDocker(ctx); err != nil {
 		return fmt.Errorf("kind:down: %w", err)
 	}
-	return kind(ctx, out, "down")
+	return kind(ctx, out, errOut, "down")
 }
 
 // findDocker finds a docker daemon before minutes are spent on building a command
@@ -57,24 +58,21 @@ func findDocker(ctx context.Context) error {
 
 // kind builds the command and runs it here. Interrupted, it cleans up, for which it
 // is given time.
-func kind(ctx context.Context, out Output, args ...string) error {
-	program, err := filepath.Abs(filepath.Join(dist, "kind", "kind"))
+func kind(ctx context.Context, out, errOut io.Writer, args ...string) error {
+	program, err := filepath.Abs(filepath.Join("dist", "kind", "kind"))
 	if err != nil {
 		return err
 	}
 	if _, err := os.Stat(program); err != nil {
-		fmt.Fprintln(out.Err, "Building the command with kind, Helm and kubectl, which takes minutes the first time…")
+		fmt.Fprintln(errOut, "Building the command with kind, Helm and kubectl, which takes minutes the first time…")
 	}
 	// Not "go run", which does not hand on a signal.
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
-	build.Dir = kindModule
-	build.Env = append(os.Environ(), "GOWORK=off")
-	build.Stdout, build.Stderr = out.Err, out.Err
+	build := goCommand(ctx, kindModule, errOut, errOut, "build", "-o", program, ".")
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build %s: %w", kindModule, err)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdout, cmd.Stderr = out.Out, out.Err
+	cmd.Stdout, cmd.Stderr = out, errOut
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Minute
 	if err := cmd.Run(); err != nil {

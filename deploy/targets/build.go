@@ -1,0 +1,59 @@
+package targets
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/config"
+)
+
+// Build compiles every filter to dist/<filter>.wasm with a record beside it.
+//
+// A filter whose sources and compiler are as the record says is not built again. A
+// module that Envoy would not load is refused, with the import or export at fault.
+//
+// Example:
+//
+//	FILTERS=headers COMPILER=go go tool mage build
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+func Build(ctx context.Context) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+	_, err = build.Build(ctx, build.Options{
+		Filters:     filters,
+		Compiler:    c.Compiler,
+		GoToolchain: c.GoToolchain,
+		Out:         os.Stdout,
+	})
+	return err
+}
+
+// Tinygo downloads the pinned TinyGo release into your cache folder.
+//
+// It is compared with a pinned sha256 and needs no root. From then on it is what
+// filters are built with, unless COMPILER says go.
+//
+// Example:
+//
+//	go tool mage tinygo build
+func Tinygo(ctx context.Context) error {
+	_, err := tinygo.Install(ctx, tinygo.Options{Out: os.Stdout})
+	return err
+}

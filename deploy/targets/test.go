@@ -1,0 +1,67 @@
+package targets
+
+import (
+	"context"
+	"os"
+
+	"github.com/slipway-wasm/slipway/deploy/gotest"
+)
+
+// Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
+//
+// Where CI is set, a test that is skipped for what is missing is an error.
+//
+// Example:
+//
+//	go tool mage test
+//
+// Variables, with their defaults:
+//
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+func Test(ctx context.Context) error {
+	if err := Build(ctx); err != nil {
+		return err
+	}
+	return gotest.Test(ctx, testOptions())
+}
+
+// E2e takes the filters from source to filtered requests in real Envoy.
+//
+// It builds what is not up to date, serves it, plays the scenarios of test/e2e through
+// Envoy, and ends with a list of what was checked. A repository without that folder has
+// each filter loaded with its example, and one request answered.
+//
+// Example:
+//
+//	FILTERS=headers ENVOY_VERSIONS=1.36.4,1.40.0 go tool mage e2e
+//
+// Variables, with their defaults:
+//
+//	FILTERS               filters to work on, separated by commas (all)
+//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
+//	                      is installed, else go)
+//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
+//	                      go1.23.12 (the pinned release of each compiler)
+//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
+//	                      one (none)
+//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
+//	                      (1.40.0)
+func E2e(ctx context.Context) error {
+	if err := Build(ctx); err != nil {
+		return err
+	}
+	_, err := gotest.E2E(ctx, testOptions())
+	return err
+}
+
+// testOptions says how tests run: in this repository, with a skip as an error where CI
+// is set.
+func testOptions() gotest.Options {
+	_, ci := os.LookupEnv("CI")
+	return gotest.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}
+}
