@@ -6,7 +6,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-	"github.com/slipway-wasm/slipway/filter/configuration"
+	"github.com/slipway-wasm/slipway/filter/conf"
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
 )
 
@@ -44,7 +44,7 @@ type plugin struct {
 // src/wasm.cc). A fetch from here would be cancelled there, and the lease would
 // be held by nobody.
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
-	c, ok := configuration.Plugin("authtoken", size, parseConfig)
+	c, ok := conf.Plugin("authtoken", size, parseConfig)
 	if !ok {
 		return types.OnPluginStartStatusFailed
 	}

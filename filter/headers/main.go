@@ -4,7 +4,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-	"github.com/slipway-wasm/slipway/filter/configuration"
+	"github.com/slipway-wasm/slipway/filter/conf"
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
 	"github.com/slipway-wasm/slipway/filter/internal/counter"
 	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
@@ -32,7 +32,7 @@ type plugin struct {
 
 // OnPluginStart reads the plugin configuration.
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
-	c, ok := configuration.Plugin("headers", size, parseConfig)
+	c, ok := conf.Plugin("headers", size, parseConfig)
 	if !ok {
 		return types.OnPluginStartStatusFailed
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
 
-	"github.com/slipway-wasm/slipway/filter/configuration"
+	"github.com/slipway-wasm/slipway/filter/conf"
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
 	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
 )
@@ -29,7 +29,7 @@ type vmContext struct {
 
 // OnVMStart reads the VM configuration.
 func (v *vmContext) OnVMStart(size int) types.OnVMStartStatus {
-	direction, ok := configuration.VM("requestlog", size, parseVMConfig)
+	direction, ok := conf.VM("requestlog", size, parseVMConfig)
 	if !ok {
 		return types.OnVMStartStatusFailed
 	}
@@ -63,7 +63,7 @@ type plugin struct {
 
 // OnPluginStart reads the plugin configuration.
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
-	c, ok := configuration.Plugin("requestlog", size, parseConfig)
+	c, ok := conf.Plugin("requestlog", size, parseConfig)
 	if !ok {
 		return types.OnPluginStartStatusFailed
 	}
