@@ -1,17 +1,14 @@
 package config_test
 
 import (
-	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 )
 
 func TestFromEnv(t *testing.T) {
-	for _, v := range config.Variables() {
+	for _, v := range config.Describe[config.Config]() {
 		t.Setenv(v.Name, "")
 	}
 	c, err := config.FromEnv()
@@ -32,20 +29,18 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
-// TestPage: deploy/README.md lists every variable as the code has it.
-func TestPage(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
+// A program's own variables are read and described as those of Config are.
+func TestRead(t *testing.T) {
+	type own struct {
+		Size int `env:"OWN_SIZE" group:"own" doc:"how large" default:"1"`
 	}
-	for _, v := range config.Variables() {
-		if v.Name == "" || v.Doc == "" || v.Default == "" {
-			t.Errorf("a variable is not described: %+v", v)
-		}
-		row := fmt.Sprintf("| `%s` | %s | %s |\n", v.Name, v.Doc, v.Default)
-		if !strings.Contains(string(page), row) {
-			t.Errorf("deploy/README.md lacks the row\n%s", row)
-		}
+	t.Setenv("OWN_SIZE", "3")
+	c, err := config.Read[own]()
+	if err != nil || c.Size != 3 {
+		t.Errorf("read %+v, error %v", c, err)
+	}
+	want := []config.Variable{{Name: "OWN_SIZE", Group: "own", Doc: "how large", Default: "1"}}
+	if got := config.Describe[own](); !slices.Equal(got, want) {
+		t.Errorf("described as %+v", got)
 	}
 }

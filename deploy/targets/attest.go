@@ -20,38 +20,6 @@ import (
 // Example:
 //
 //	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage attest 1.4.0
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	SIGN_KEY              private key to sign with: a file of cosign
-//	                      generate-key-pair, or a key in awskms://, gcpkms://,
-//	                      azurekms:// or hashivault:// (none: keyless in GitHub
-//	                      Actions, a key that nobody keeps in the embedded
-//	                      registry)
-//	COSIGN_PASSWORD       password of the file SIGN_KEY (none)
-//	FULCIO_URL            Fulcio of a private sigstore, for keyless signatures
-//	                      (the public one)
-//	REKOR_URL             transparency log of a private sigstore; with SIGN_KEY,
-//	                      the log to write to (the public one; with SIGN_KEY,
-//	                      none)
-//	TIMESTAMP_URL         timestamp authority of a private sigstore; with
-//	                      SIGN_KEY, the authority to ask (the public one; with
-//	                      SIGN_KEY, none)
-//	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
-//	                      cosign trusted-root create writes it (the public one, by
-//	                      TUF)
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Attest(ctx context.Context, version string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return attestVersion(ctx, c, version, out)

@@ -20,15 +20,6 @@ var commands = gotest.Options{Out: os.Stdout, Err: os.Stderr}
 // Example:
 //
 //	go tool mage doctor
-//
-// Variables, with their defaults:
-//
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
 func Doctor(ctx context.Context) error {
 	return gotest.Doctor(ctx, commands)
 }
@@ -41,7 +32,7 @@ func Doctor(ctx context.Context) error {
 //
 // Example:
 //
-//	go tool mage new my-filter && go tool mage dev my-filter
+//	go tool mage new my-filter
 func New(name string) error {
 	files, err := scaffold.New(scaffold.NewOptions{Name: name})
 	if err != nil {
@@ -67,17 +58,6 @@ func New(name string) error {
 //
 //	COMPILER=go go tool mage dev headers
 //	go tool mage dev headers -listener=127.0.0.1:9085
-//
-// Variables, with their defaults:
-//
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
 func Dev(ctx context.Context, filter string, listener, backend, admin *string) error {
 	return gotest.Dev(ctx, commands, gotest.LocalOptions{Filter: filter, Listener: given(listener), Backend: given(backend), Admin: given(admin)})
 }
@@ -91,17 +71,6 @@ func Dev(ctx context.Context, filter string, listener, backend, admin *string) e
 // Example:
 //
 //	go tool mage run -filter=headers
-//
-// Variables, with their defaults:
-//
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
 func Run(ctx context.Context, filter, listener, backend, admin *string) error {
 	return gotest.Run(ctx, commands, gotest.LocalOptions{Filter: given(filter), Listener: given(listener), Backend: given(backend), Admin: given(admin)})
 }

@@ -19,14 +19,6 @@ import (
 // Example:
 //
 //	FILTERS=headers COMPILER=go go tool mage build
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
 func Build(ctx context.Context) error {
 	c, err := config.FromEnv()
 	if err != nil {

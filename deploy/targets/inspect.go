@@ -30,20 +30,6 @@ import (
 //	go tool mage inspect headers:1.4.0
 //	go tool mage inspect ghcr.io/acme/filters/headers@sha256:…
 //	go tool mage inspect https://cdn.acme.example/filters/headers.wasm -json
-//
-// Variables, with their defaults:
-//
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Inspect(ctx context.Context, fileOrReference string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return inspectModule(ctx, c, fileOrReference, out)

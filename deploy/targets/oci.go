@@ -30,23 +30,6 @@ import (
 // Example:
 //
 //	REGISTRY=ghcr.io/acme/filters go tool mage push 1.4.0
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	SHAPES                manifest shapes to push, separated by commas: artifact,
-//	                      compat, cncf (artifact)
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Push(ctx context.Context, version string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return push(ctx, c, version, out)
@@ -58,20 +41,6 @@ func Push(ctx context.Context, version string, json *bool) error {
 // Example:
 //
 //	go tool mage pull headers:1.4.0 headers.wasm
-//
-// Variables, with their defaults:
-//
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Pull(ctx context.Context, reference, file string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return pull(ctx, c, reference, file, out)
@@ -83,21 +52,6 @@ func Pull(ctx context.Context, reference, file string, json *bool) error {
 // Example:
 //
 //	REGISTRY=ghcr.io/acme/filters go tool mage list -json
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func List(ctx context.Context, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return listVersions(ctx, c, out)
@@ -111,21 +65,6 @@ func List(ctx context.Context, json *bool) error {
 // Example:
 //
 //	REGISTRY=ghcr.io/acme/filters go tool mage sbom 1.4.0
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Sbom(ctx context.Context, version string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return attachSBOMs(ctx, c, version, out)
@@ -137,20 +76,6 @@ func Sbom(ctx context.Context, version string, json *bool) error {
 // Example:
 //
 //	go tool mage attach headers:1.4.0 test-report report.xml
-//
-// Variables, with their defaults:
-//
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Attach(ctx context.Context, reference, kind, file string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return attachFile(ctx, c, reference, kind, file, out)
@@ -162,20 +87,6 @@ func Attach(ctx context.Context, reference, kind, file string, json *bool) error
 // Example:
 //
 //	go tool mage referrers headers:1.4.0
-//
-// Variables, with their defaults:
-//
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Referrers(ctx context.Context, reference string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return listReferrers(ctx, c, reference, out)

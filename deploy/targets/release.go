@@ -25,72 +25,6 @@ import (
 //
 //	go tool mage release 1.4.0
 //	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage release headers/v1.4.0
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
-//	SHAPES                manifest shapes to push, separated by commas: artifact,
-//	                      compat, cncf (artifact)
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	STORAGE_URL           storage for the filters: gs://, s3://, azblob:// with a
-//	                      bucket and a prefix, file:///FOLDER, or https:// for PUT
-//	                      (an embedded storage in dist/storage)
-//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
-//	                      credentials (STORAGE_URL, if that is https)
-//	STORAGE_USERNAME      user name for an https STORAGE_URL (none)
-//	STORAGE_PASSWORD      password for an https STORAGE_URL (none)
-//	STORAGE_TOKEN         bearer token for an https STORAGE_URL, in place of name
-//	                      and password (none)
-//	SIGN_KEY              private key to sign with: a file of cosign
-//	                      generate-key-pair, or a key in awskms://, gcpkms://,
-//	                      azurekms:// or hashivault:// (none: keyless in GitHub
-//	                      Actions, a key that nobody keeps in the embedded
-//	                      registry)
-//	COSIGN_PASSWORD       password of the file SIGN_KEY (none)
-//	FULCIO_URL            Fulcio of a private sigstore, for keyless signatures
-//	                      (the public one)
-//	REKOR_URL             transparency log of a private sigstore; with SIGN_KEY,
-//	                      the log to write to (the public one; with SIGN_KEY,
-//	                      none)
-//	TIMESTAMP_URL         timestamp authority of a private sigstore; with
-//	                      SIGN_KEY, the authority to ask (the public one; with
-//	                      SIGN_KEY, none)
-//	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
-//	                      cosign trusted-root create writes it (the public one, by
-//	                      TUF)
-//	VERIFY_KEY            public key, a file or as SIGN_KEY, whose signatures
-//	                      verify accepts (none; in the embedded registry that of
-//	                      the rehearsal)
-//	VERIFY_IDENTITY       identity whose keyless signatures verify accepts, to the
-//	                      letter, such as
-//	                      https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0
-//	                      (none)
-//	VERIFY_ISSUER         who vouches for VERIFY_IDENTITY, such as
-//	                      https://token.actions.githubusercontent.com (none)
-//	VERIFY_REPOSITORY     repository whose workflow has to have signed, where
-//	                      others call the same reusable workflow, such as
-//	                      https://github.com/acme/filters (any)
-//	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
-//	                      with a tag, a digest or both
-//	                      (mccutchen/go-httpbin:v2.26.0)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
 	c, err := config.FromEnv()
 	if err != nil {
@@ -278,7 +212,7 @@ var credentials = []string{"AWS_", "AZURE_", "GOOGLE_", "VAULT_", "ACTIONS_ID_TO
 // get in there: neither is for tests to know.
 func testEnvironment(environment []string) []string {
 	dropped := slices.Clone(credentials)
-	for _, v := range config.Variables() {
+	for _, v := range config.Describe[config.Config]() {
 		if !slices.Contains(forTests, v.Name) {
 			dropped = append(dropped, v.Name+"=")
 		}

@@ -24,26 +24,6 @@ import (
 //
 //	REGISTRY=ghcr.io/acme/filters go tool mage render 1.4.0
 //	go tool mage render 1.4.0 -diff=cluster
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_USERNAME     user name for the registry (the docker credential
-//	                      store's)
-//	REGISTRY_PASSWORD     password or token for the registry (the docker
-//	                      credential store's)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
-//	                      credentials (STORAGE_URL, if that is https)
-//	HTTPBIN_IMAGE         image of the httpbin that render adds to try filters on,
-//	                      with a tag, a digest or both
-//	                      (mccutchen/go-httpbin:v2.26.0)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Render(ctx context.Context, version string, diff *string) error {
 	return do(nil, func(c config.Config, out Output) error {
 		return renderManifests(ctx, c, version, given(diff), out)

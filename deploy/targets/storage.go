@@ -28,21 +28,6 @@ import (
 // Example:
 //
 //	STORAGE_URL='s3://acme/filters?region=eu-central-1' STORAGE_PUBLIC_URL=https://cdn.acme.example/filters go tool mage upload 1.4.0
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	STORAGE_URL           storage for the filters: gs://, s3://, azblob:// with a
-//	                      bucket and a prefix, file:///FOLDER, or https:// for PUT
-//	                      (an embedded storage in dist/storage)
-//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
-//	                      credentials (STORAGE_URL, if that is https)
-//	STORAGE_USERNAME      user name for an https STORAGE_URL (none)
-//	STORAGE_PASSWORD      password for an https STORAGE_URL (none)
-//	STORAGE_TOKEN         bearer token for an https STORAGE_URL, in place of name
-//	                      and password (none)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Upload(ctx context.Context, version string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return upload(ctx, c, version, out)

@@ -14,15 +14,6 @@ import (
 // Example:
 //
 //	go tool mage test
-//
-// Variables, with their defaults:
-//
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
 func Test(ctx context.Context) error {
 	if err := Build(ctx); err != nil {
 		return err
@@ -39,18 +30,6 @@ func Test(ctx context.Context) error {
 // Example:
 //
 //	FILTERS=headers ENVOY_VERSIONS=1.36.4,1.40.0 go tool mage e2e
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	COMPILER              compiler for the filters: go or tinygo (tinygo where it
-//	                      is installed, else go)
-//	FILTER_GOTOOLCHAIN    Go release to build the filters with, for example
-//	                      go1.23.12 (the pinned release of each compiler)
-//	ENVOY_PATH            Envoy binary to run, instead of finding or downloading
-//	                      one (none)
-//	ENVOY_VERSIONS        Envoy versions to run e2e with, separated by commas
-//	                      (1.40.0)
 func E2e(ctx context.Context) error {
 	if err := Build(ctx); err != nil {
 		return err

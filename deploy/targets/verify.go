@@ -29,34 +29,6 @@ import (
 //
 //	REGISTRY=ghcr.io/acme/filters VERIFY_KEY=cosign.pub go tool mage verify 1.4.0
 //	go tool mage verify headers:1.4.0
-//
-// Variables, with their defaults:
-//
-//	FILTERS               filters to work on, separated by commas (all)
-//	REGISTRY              registry and path for the filters, for example
-//	                      ghcr.io/acme/filters, or oci-layout:DIR (an embedded
-//	                      registry in dist/registry)
-//	REGISTRY_PLAIN_HTTP   talk to the registry without TLS (false, but true for a
-//	                      loopback address)
-//	STORAGE_PUBLIC_URL    where readers fetch what is in STORAGE_URL, without
-//	                      credentials (STORAGE_URL, if that is https)
-//	VERIFY_KEY            public key, a file or as SIGN_KEY, whose signatures
-//	                      verify accepts (none; in the embedded registry that of
-//	                      the rehearsal)
-//	VERIFY_IDENTITY       identity whose keyless signatures verify accepts, to the
-//	                      letter, such as
-//	                      https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0
-//	                      (none)
-//	VERIFY_ISSUER         who vouches for VERIFY_IDENTITY, such as
-//	                      https://token.actions.githubusercontent.com (none)
-//	VERIFY_REPOSITORY     repository whose workflow has to have signed, where
-//	                      others call the same reusable workflow, such as
-//	                      https://github.com/acme/filters (any)
-//	TRUSTED_ROOT          file with the trusted root of a private sigstore, as
-//	                      cosign trusted-root create writes it (the public one, by
-//	                      TUF)
-//	TRANSFER_TIMEOUT      how long a target may take to publish or read, with all
-//	                      retries, for example 10m (30m)
 func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
 	return do(json, func(c config.Config, out Output) error {
 		return verifyPublished(ctx, c, referenceOrVersion, out)

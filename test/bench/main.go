@@ -3,7 +3,8 @@
 // whether the filters last, for "go tool mage soak".
 //
 // It is a module of its own, as the load generator and the plots are of no use to
-// anybody else. The environment variables are those of package deploy/config.
+// anybody else. The environment variables are those of the packages deploy/config and
+// test/repository/variables.
 package main
 
 import (
@@ -24,6 +25,7 @@ import (
 	"github.com/slipway-wasm/slipway/test/bench/pipeline"
 	"github.com/slipway-wasm/slipway/test/bench/report"
 	"github.com/slipway-wasm/slipway/test/bench/soak"
+	"github.com/slipway-wasm/slipway/test/repository/variables"
 )
 
 func main() {
@@ -80,20 +82,24 @@ const (
 )
 
 func runBench(ctx context.Context, c config.Config) error {
-	if c.BenchOnly != "" && c.BenchOnly != filtersOnly && c.BenchOnly != pipelineOnly {
-		return fmt.Errorf("BENCH_ONLY is %q; it is %s, %s or not set", c.BenchOnly, filtersOnly, pipelineOnly)
+	own, err := config.Read[variables.Bench]()
+	if err != nil {
+		return err
+	}
+	if own.Only != "" && own.Only != filtersOnly && own.Only != pipelineOnly {
+		return fmt.Errorf("BENCH_ONLY is %q; it is %s, %s or not set", own.Only, filtersOnly, pipelineOnly)
 	}
 	measured, err := report.New(ctx, ".")
 	if err != nil {
 		return err
 	}
-	if c.BenchOnly != pipelineOnly {
-		if measured.Filters, err = benchFilters(ctx, c); err != nil {
+	if own.Only != pipelineOnly {
+		if measured.Filters, err = benchFilters(ctx, c, own); err != nil {
 			return err
 		}
 	}
-	if c.BenchOnly != filtersOnly {
-		if measured.Pipeline, err = benchPipeline(ctx, c); err != nil {
+	if own.Only != filtersOnly {
+		if measured.Pipeline, err = benchPipeline(ctx, c, own); err != nil {
 			return err
 		}
 	}
@@ -107,7 +113,7 @@ func runBench(ctx context.Context, c config.Config) error {
 	return measured.Err()
 }
 
-func benchFilters(ctx context.Context, c config.Config) (*cost.Result, error) {
+func benchFilters(ctx context.Context, c config.Config, own variables.Bench) (*cost.Result, error) {
 	bin, err := findEnvoy(ctx, c)
 	if err != nil {
 		return nil, err
@@ -115,18 +121,18 @@ func benchFilters(ctx context.Context, c config.Config) (*cost.Result, error) {
 	return cost.Run(ctx, cost.Options{
 		Root: ".", Dist: filepath.Join("dist", "bench"), Envoy: bin,
 		Filters: c.Filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain,
-		Modules: c.BenchWasm, All: c.BenchAll,
+		Modules: own.Wasm, All: own.All,
 		Log: os.Stderr,
 	})
 }
 
-func benchPipeline(ctx context.Context, c config.Config) (*pipeline.Result, error) {
+func benchPipeline(ctx context.Context, c config.Config, own variables.Bench) (*pipeline.Result, error) {
 	opts := pipeline.Options{
 		Root: ".", Filters: []int{1, 10}, Releases: []int{1},
 		Compiler: c.Compiler, GoToolchain: c.GoToolchain,
 		Log: os.Stderr,
 	}
-	if c.BenchAll {
+	if own.All {
 		opts.Filters = append(opts.Filters, 50)
 		opts.Releases = opts.Filters
 	}

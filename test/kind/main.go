@@ -1,7 +1,7 @@
 // Command kind brings up a kind cluster with Istio, plays Slipway's roll-out in it or
 // in any other cluster, and removes it. "go tool mage kind:up", "kind:smoke" and
-// "kind:down" run it in the repository's root; the environment is that of package
-// deploy/config.
+// "kind:down" run it in the repository's root; the environment is that of the packages
+// deploy/config and test/repository/variables.
 package main
 
 import (
@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-wasm/slipway/test/kind/istio"
 	"github.com/slipway-wasm/slipway/test/kind/kubectl"
 	"github.com/slipway-wasm/slipway/test/kind/smoke"
+	"github.com/slipway-wasm/slipway/test/repository/variables"
 )
 
 // dir is where the kubeconfig and what is kept after a failure are.
@@ -46,6 +47,10 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	own, err := config.Read[variables.Kind]()
+	if err != nil {
+		return err
+	}
 	command := ""
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
@@ -58,11 +63,11 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch command {
 	case "up":
-		return cluster.Up(ctx, upOptions(c))
+		return cluster.Up(ctx, upOptions(c, own))
 	case "down":
 		return cluster.Down(ctx, cluster.DownOptions{Dir: dir})
 	case "smoke":
-		opts, err := smokeOptions(ctx, c, *kubeContext)
+		opts, err := smokeOptions(ctx, c, own, *kubeContext)
 		if err != nil {
 			return err
 		}
@@ -77,24 +82,24 @@ func run(ctx context.Context, args []string) error {
 	return errors.New("usage: kind up | smoke [-context=NAME] [-published=VERSION] | down | kubectl …")
 }
 
-func upOptions(c config.Config) cluster.UpOptions {
+func upOptions(c config.Config, own variables.Kind) cluster.UpOptions {
 	return cluster.UpOptions{
 		Dir:           dir,
-		NodeImage:     c.KindNodeImage,
-		RegistryImage: registryImage(c),
+		NodeImage:     own.NodeImage,
+		RegistryImage: registryImage(own),
 		Images:        []string{httpbinImage(c)},
-		Istio:         istio.Options{Hub: c.IstioHub, Tag: c.IstioTag, Charts: c.IstioCharts, Values: c.IstioValues},
+		Istio:         istio.Options{Hub: own.IstioHub, Tag: own.IstioTag, Charts: own.IstioCharts, Values: own.IstioValues},
 		Out:           os.Stdout,
 	}
 }
 
 // smokeOptions choose the cluster: the named one, else that of "up" if it is there,
 // else kubectl's current one.
-func smokeOptions(ctx context.Context, c config.Config, kubeContext string) (smoke.Options, error) {
+func smokeOptions(ctx context.Context, c config.Config, own variables.Kind, kubeContext string) (smoke.Options, error) {
 	opts := smoke.Options{
 		Dir:           dir,
 		Context:       kubeContext,
-		RegistryImage: registryImage(c),
+		RegistryImage: registryImage(own),
 		HTTPBinImage:  c.HTTPBinImage,
 		Compiler:      c.Compiler,
 		GoToolchain:   c.GoToolchain,
@@ -114,9 +119,9 @@ func smokeOptions(ctx context.Context, c config.Config, kubeContext string) (smo
 	return opts, nil
 }
 
-func registryImage(c config.Config) string {
-	if c.RegistryImage != "" {
-		return c.RegistryImage
+func registryImage(own variables.Kind) string {
+	if own.RegistryImage != "" {
+		return own.RegistryImage
 	}
 	return cluster.DefaultRegistryImage
 }

@@ -116,6 +116,35 @@ func TestCheckLink(t *testing.T) {
 	}
 }
 
+// TestHelp: what "mage -h" prints of each target is one sentence, which "mage -l" could
+// print too, what a stranger needs, and an example, which is a command that there is.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	targets := readTargets(t)
+	for name, target := range targets {
+		first, rest, _ := strings.Cut(target.help, "\n")
+		if verb := name[strings.LastIndex(name, ":")+1:]; !strings.HasPrefix(strings.ToLower(first), verb+" ") ||
+			!strings.HasSuffix(first, ".") || strings.Contains(strings.TrimSuffix(first, "."), ". ") {
+			t.Errorf("%s: %q is not one sentence", name, first)
+		}
+		if !example.MatchString(rest) {
+			t.Errorf("%s has no example:\n%s", name, target.help)
+		}
+		for _, line := range exampleCommand.FindAllStringSubmatch(rest, -1) {
+			for _, command := range commandsOf("    " + line[1] + "\n") {
+				if err := checkTargets(command, targets); err != nil {
+					t.Errorf("%s: go tool mage %s: %v", name, strings.Join(command, " "), err)
+				}
+			}
+		}
+	}
+}
+
+var (
+	example        = regexp.MustCompile(`\nExamples?:\n\n\t`)
+	exampleCommand = regexp.MustCompile(`(?m)^\t(.*go tool mage .+)$`)
+)
+
 // TestPageCommands: each command that a page shows is a target of the magefile, which
 // takes those arguments.
 func TestPageCommands(t *testing.T) {

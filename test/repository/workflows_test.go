@@ -80,6 +80,9 @@ func TestWorkflowTargets(t *testing.T) {
 type target struct {
 	arguments []string // the names of those that are required
 	flags     []string // the names of those that are not
+
+	help      string   // what "mage -h" prints of it
+	variables []string // what "mage vars" lists of it
 }
 
 // What "mage -h TARGET" says at its end, with more than one flag and with one:
@@ -94,6 +97,8 @@ var (
 	usageLine     = regexp.MustCompile(`(?m)^\s+mage (\S+)((?: <\w+>)*)(?: \[(?:<flags>|-(\w+)=<\w+>)\])?$`)
 	usageArgument = regexp.MustCompile(`<(\w+)>`)
 	usageFlag     = regexp.MustCompile(`(?m)^\s+-(\w+)=<\w+>`)
+
+	listedVariable = regexp.MustCompile(`(?m)^  ([A-Z_]+) +(?:not )?set$`)
 )
 
 // readTargets asks mage for all targets and for what each takes, once.
@@ -135,7 +140,7 @@ var askTargets = sync.OnceValues(func() (map[string]target, error) {
 		if match == nil {
 			return nil, fmt.Errorf("the help of %s has no usage:\n%s", name, help)
 		}
-		var takes target
+		takes := target{help: help}
 		for _, argument := range usageArgument.FindAllStringSubmatch(match[2], -1) {
 			takes.arguments = append(takes.arguments, argument[1])
 		}
@@ -144,6 +149,13 @@ var askTargets = sync.OnceValues(func() (map[string]target, error) {
 		}
 		for _, flag := range usageFlag.FindAllStringSubmatch(help, -1) {
 			takes.flags = append(takes.flags, flag[1])
+		}
+		variables, err := output(binary, "vars", "-target="+name)
+		if err != nil {
+			return nil, err
+		}
+		for _, variable := range listedVariable.FindAllStringSubmatch(variables, -1) {
+			takes.variables = append(takes.variables, variable[1])
 		}
 		targets[strings.ToLower(name)] = takes
 	}

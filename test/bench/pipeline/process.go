@@ -89,7 +89,7 @@ var passed = []string{"ENVOY_PATH", "ENVOY_VERSIONS", "TRANSFER_TIMEOUT"}
 // what is measured, and with some more.
 func environment(more ...string) []string {
 	var dropped []string
-	for _, v := range config.Variables() {
+	for _, v := range config.Describe[config.Config]() {
 		if !slices.Contains(passed, v.Name) {
 			dropped = append(dropped, v.Name)
 		}

@@ -1,0 +1,102 @@
+package targets
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+)
+
+// Vars prints what the environment says to all targets or to one (-target=NAME): each variable, what it is for, its default, and whether it is set, never its value.
+//
+// Example:
+//
+//	go tool mage vars -target=push
+func Vars(target *string) error {
+	return printVariables(os.Stdout, given(target))
+}
+
+// reads names what each target reads: variables, and groups of them.
+var reads = map[string][]string{
+	"attach":         {"registry", "TRANSFER_TIMEOUT"},
+	"attest":         {"FILTERS", "registry", "signing", "verification", "TRANSFER_TIMEOUT"},
+	"build":          {"FILTERS", "compiler"},
+	"dev":            {"compiler", "envoy"},
+	"doctor":         {"compiler", "envoy"},
+	"e2e":            {"FILTERS", "compiler", "envoy"},
+	"github:draft":   {},
+	"github:publish": {},
+	"inspect":        {"registry", "TRANSFER_TIMEOUT"},
+	"list":           {"FILTERS", "registry", "TRANSFER_TIMEOUT"},
+	"new":            {},
+	"pull":           {"registry", "TRANSFER_TIMEOUT"},
+	"push":           {"FILTERS", "registry", "SHAPES", "TRANSFER_TIMEOUT"},
+	"referrers":      {"registry", "TRANSFER_TIMEOUT"},
+	"registry":       {},
+	"release":        {"FILTERS", "compiler", "envoy", "registry", "SHAPES", "storage", "signing", "verification", "HTTPBIN_IMAGE", "TRANSFER_TIMEOUT"},
+	"render":         {"FILTERS", "registry", "storage", "HTTPBIN_IMAGE", "TRANSFER_TIMEOUT"},
+	"run":            {"compiler", "envoy"},
+	"sbom":           {"FILTERS", "registry", "TRANSFER_TIMEOUT"},
+	"storage":        {},
+	"test":           {"FILTERS", "compiler", "ENVOY_PATH"},
+	"tinygo":         {},
+	"upload":         {"FILTERS", "registry", "storage", "TRANSFER_TIMEOUT"},
+	"vars":           {},
+	"verify":         {"FILTERS", "registry", "storage", "verification", "TRANSFER_TIMEOUT"},
+}
+
+// known are the variables that targets read.
+var known = config.Describe[config.Config]()
+
+// Declare tells Vars about targets that a magefile has of its own: their variables,
+// beside those of package config, and what each target reads, by the names of variables
+// or of their groups. It is to be called before main, in an init function.
+func Declare(variables []config.Variable, targets map[string][]string) {
+	known = append(known, variables...)
+	maps.Copy(reads, targets)
+}
+
+// variablesOf lists what a target reads, or with an empty name what all do.
+func variablesOf(target string) ([]config.Variable, error) {
+	if target == "" {
+		return known, nil
+	}
+	names, ok := reads[strings.ToLower(target)]
+	if !ok {
+		return nil, fmt.Errorf("vars: there is no target %s; targets are %s", target, strings.Join(slices.Sorted(maps.Keys(reads)), ", "))
+	}
+	var list []config.Variable
+	for _, v := range known {
+		if slices.Contains(names, v.Name) || slices.Contains(names, v.Group) {
+			list = append(list, v)
+		}
+	}
+	return list, nil
+}
+
+// printVariables prints what a target reads, or with an empty name what all do, group by
+// group. A value may be a secret, so it says only whether there is one.
+func printVariables(out io.Writer, target string) error {
+	list, err := variablesOf(target)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		fmt.Fprintf(out, "%s reads no variable.\n", target)
+	}
+	for i, v := range list {
+		if i == 0 || v.Group != list[i-1].Group {
+			fmt.Fprintf(out, "%s:\n", v.Group)
+		}
+		state := "not set"
+		if os.Getenv(v.Name) != "" {
+			state = "set"
+		}
+		fmt.Fprintf(out, "  %-20s  %s\n      %s\n      default: %s\n", v.Name, state, v.Doc, v.Default)
+	}
+	return nil
+}

@@ -1,0 +1,23 @@
+// Package variables has the environment variables of Slipway's own targets, beside
+// those that the targets of any repository read: package deploy/config reads both.
+//
+// Who reads them are programs in modules of their own, which the magefile cannot
+// import; "go tool mage vars" lists them for it.
+package variables
+
+// Kind is what kind:up and kind:smoke read.
+type Kind struct {
+	NodeImage     string   `env:"KIND_NODE_IMAGE" group:"kind" doc:"node image for kind:up" default:"that of the linked release of kind"`
+	IstioHub      string   `env:"ISTIO_HUB" group:"kind" doc:"registry and path of Istio's images pilot and proxyv2 for kind:up" default:"docker.io/istio"`
+	IstioTag      string   `env:"ISTIO_TAG" group:"kind" doc:"tag of these images, and version of the charts in a Helm repository" default:"1.31.1"`
+	IstioCharts   string   `env:"ISTIO_CHARTS" group:"kind" doc:"Helm repository (https:// or oci://) or folder with Istio's charts base and istiod" default:"https://blob.istio.io/istio-release/charts"`
+	IstioValues   []string `env:"ISTIO_VALUES" group:"kind" doc:"Helm values files for the chart istiod, separated by commas" default:"none"`
+	RegistryImage string   `env:"REGISTRY_IMAGE" group:"kind" doc:"image of the registry that kind:up and kind:smoke start, listening on port 5000" default:"registry:2"`
+}
+
+// Bench is what bench reads.
+type Bench struct {
+	Wasm []string `env:"BENCH_WASM" group:"bench" doc:"wasm files for bench to measure beside the filters, separated by commas; one whose name begins with a filter's is configured like it" default:"none"`
+	Only string   `env:"BENCH_ONLY" group:"bench" doc:"the one part to bench: filters or pipeline" default:"both"`
+	All  bool     `env:"BENCH_ALL" group:"bench" doc:"bench with an upstream, further configurations and more rounds, and the pipeline with 50 filters and all its releases" default:"false"`
+}
