@@ -1,8 +1,8 @@
 // Package build compiles filters to wasm modules and records how.
 //
 // A module in dist/ is what will run in gateways. So it is built by a pinned
-// compiler with fixed flags, its imports and exports are inspected, and both
-// appear in dist/ only when the module would load; beside it stands a record of
+// compiler with fixed flags, its imports and exports are inspected, it is started as
+// Envoy starts it, and both appear in dist/ only when the module would load; beside it stands a record of
 // everything that decided its bytes.
 package build
 
@@ -57,7 +57,7 @@ type Module struct {
 // says is not compiled again.
 //
 // <filter>.wasm and <filter>.json appear in Dist by renaming, after the module was
-// inspected: a build that fails leaves the previous module and record as they were.
+// inspected, and started with the example of its metadata: a build that fails leaves the previous module and record as they were.
 // When several filters fail, the error names all of them.
 func Build(ctx context.Context, opts Options) ([]Module, error) {
 	if opts.Out == nil {
@@ -186,8 +186,15 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	if err != nil {
 		return fail(err)
 	}
-	report, err := inspect.Check(ctx, wasm)
+	example, err := j.filter.Metadata.ExampleConfiguration()
 	if err != nil {
+		return fail(err)
+	}
+	report, err := inspect.Check(ctx, wasm, inspect.StartOptions{Configuration: &example})
+	if err != nil {
+		if report != nil {
+			err = advised(err, report.Trapped())
+		}
 		return fail(err)
 	}
 	if j.toolchain.Name == TinyGo && report.Exported("malloc") {
@@ -199,4 +206,13 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 		return fail(err)
 	}
 	return module, fmt.Sprintf("%s: built in %s, %d bytes, wasm sha256 %s", record.Name, time.Since(started).Round(100*time.Millisecond), record.Size, record.WasmSHA256), nil
+}
+
+// advised adds what an author who knows the SDK's older examples has to change: they
+// set the VM context in main, which made the module a WASI command.
+func advised(err error, trapped string) error {
+	if trapped == "proxy_on_context_create" || trapped == "proxy_on_vm_start" {
+		return fmt.Errorf("%w; if main calls proxywasm.SetVMContext, call it in init: the module is a WASI reactor, whose main nobody calls", err)
+	}
+	return err
 }

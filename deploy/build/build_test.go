@@ -100,7 +100,7 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := inspect.Check(t.Context(), wasm)
+	report, err := inspect.Check(t.Context(), wasm, inspect.StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +212,9 @@ func TestFailedBuild(t *testing.T) {
 		"broken":   leastFilter,
 		"nosdk":    leastFilter,
 		"unlisted": leastFilter,
+		"oldhabit": leastFilter,
+		"panics":   leastFilter,
+		"refuses":  leastFilter,
 	})
 	opts := options(t, folder)
 	before, err := build.Build(t.Context(), opts)
@@ -219,8 +222,16 @@ func TestFailedBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, source := range map[string]string{
-		"broken": strings.Replace(leastFilter, "func main() {}", "func main() { undefinedFunction() }", 1),
-		"nosdk":  "package main\n\nfunc main() {}\n",
+		"broken":   strings.Replace(leastFilter, "func main() {}", "func main() { undefinedFunction() }", 1),
+		"nosdk":    "package main\n\nfunc main() {}\n",
+		"oldhabit": strings.NewReplacer("func main() {}\n", "", "func init() {", "func main() {").Replace(leastFilter),
+		"panics":   leastFilter + "\nfunc init() { panic(\"no luck\") }\n",
+		"refuses": leastFilter + `
+func (*vmContext) OnVMStart(int) types.OnVMStartStatus {
+	proxywasm.LogCritical("not today")
+	return types.OnVMStartStatusFailed
+}
+`,
 		// The go command lists no filter together with this one.
 		"unlisted": "package main\n\nimport _ \"example.com/nowhere\"\n\nfunc main() {}\n",
 	} {
@@ -236,6 +247,9 @@ func TestFailedBuild(t *testing.T) {
 		"build broken with go ", "main.go:10:15: undefined: undefinedFunction",
 		"build nosdk with go ", "no export proxy_abi_version_0_2_0",
 		"build unlisted with go ", "example.com/nowhere",
+		"build oldhabit with go ", "if main calls proxywasm.SetVMContext, call it in init",
+		"build panics with go ", "_initialize traps", "no luck",
+		"build refuses with go ", `proxy_on_vm_start returns false, and logs "not today"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q: %v", want, err)
@@ -247,7 +261,7 @@ func TestFailedBuild(t *testing.T) {
 	if !errors.Is(err, inspect.ErrWouldNotLoad) {
 		t.Errorf("error is not ErrWouldNotLoad: %v", err)
 	}
-	after, err := build.Load(opts.Dist, []string{"broken", "good", "nosdk", "unlisted"})
+	after, err := build.Load(opts.Dist, []string{"broken", "good", "nosdk", "oldhabit", "panics", "refuses", "unlisted"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +272,7 @@ func TestFailedBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != 8 {
+	if len(entries) != 14 {
 		t.Errorf("dist holds %v", entries)
 	}
 }
@@ -307,5 +321,35 @@ func TestPinnedGo(t *testing.T) {
 	}
 	if !strings.Contains(string(mod), "\ntoolchain "+build.GoToolchain+"\n") {
 		t.Errorf("go.mod has no line %q", "toolchain "+build.GoToolchain)
+	}
+}
+
+// TestExample: a filter has to take its own example, and may refuse an empty one.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	const picky = leastFilter + `
+func (*vmContext) NewPluginContext(uint32) types.PluginContext { return &pluginContext{} }
+
+type pluginContext struct{ types.DefaultPluginContext }
+
+func (*pluginContext) OnPluginStart(int) types.OnPluginStartStatus {
+	if configuration, _ := proxywasm.GetPluginConfiguration(); string(configuration) != "right" {
+		proxywasm.LogCriticalf("%q is not right", configuration)
+		return types.OnPluginStartStatusFailed
+	}
+	return types.OnPluginStartStatusOK
+}
+`
+	folder := filterFolder(t, map[string]string{"none": picky, "right": picky, "wrong": picky})
+	for _, name := range []string{"right", "wrong"} {
+		path := filepath.Join(folder, name, "filter.yaml")
+		if err := os.WriteFile(path, []byte("title: A\ndescription: B\nlicense: MIT\nexample: "+name+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := build.Build(t.Context(), options(t, folder))
+	if err == nil || strings.Contains(err.Error(), "build none") || strings.Contains(err.Error(), "build right") ||
+		!strings.Contains(err.Error(), `proxy_on_configure refuses the example configuration, and logs "\"wrong\" is not right"`) {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
 )
@@ -128,6 +130,20 @@ func loadOne(dist, name string) (Module, error) {
 		return fail(fmt.Errorf("%w: wasm sha256 is %s, its record says %s", ErrChanged, sum, module.WasmSHA256))
 	}
 	return module, nil
+}
+
+// Check inspects the module in its file, and starts it with the example of the
+// filter's metadata, as Build did: another version of Slipway may have built it. The
+// error is that of inspect.Check.
+func (m Module) Check(ctx context.Context, metadata catalog.Metadata) error {
+	example, err := metadata.ExampleConfiguration()
+	if err != nil {
+		return fmt.Errorf("module %s: %w", m.Path, err)
+	}
+	if _, err := inspect.File(ctx, m.Path, inspect.StartOptions{Configuration: &example}); err != nil {
+		return fmt.Errorf("module %s: %w", m.Path, err)
+	}
+	return nil
 }
 
 func recordPath(dist, name string) string { return filepath.Join(dist, name+".json") }

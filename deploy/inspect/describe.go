@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,9 @@ type Description struct {
 	Envoys []Envoys `json:"envoys"`
 	// Defects are why the module cannot work, although Envoy would load it.
 	Defects []string `json:"defects,omitempty"`
+	// Started is what came of starting the module, as far as it is neither among the
+	// Reasons nor the Defects; nil if it would not load anyway.
+	Started *Started `json:"started,omitempty"`
 }
 
 // Envoys is what a run of Envoy versions does with a module.
@@ -53,10 +57,11 @@ func (e Envoys) Versions() string {
 	return e.From + " to " + e.To
 }
 
-// Describe describes any WebAssembly module; one that Envoy would not load is no
-// error. The error is that of Module.
+// Describe describes any WebAssembly module, and starts it with an empty
+// configuration; one that Envoy would not load is no error. The error is that of
+// Module.
 func Describe(ctx context.Context, wasm []byte) (*Description, error) {
-	report, err := Module(ctx, wasm)
+	report, err := checked(ctx, wasm, StartOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +77,7 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 		Sections:   list,
 		Envoys:     report.envoys(),
 		Defects:    slices.Clone(report.defects),
+		Started:    report.started,
 	}
 	d.Compiler = report.compiler(producers(list, contents), list, contents)
 	return d, nil
@@ -81,7 +87,7 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 // joins those that answer alike.
 func (r *Report) envoys() []Envoys {
 	var runs []Envoys
-	for _, from := range []string{envoyBaseline, envoyGoWASI, envoyAfterV2, envoyFullWASI} {
+	for _, from := range []string{envoyBaseline, envoyGoWASI, envoyAfterV2, envoyGrowth, envoyFullWASI} {
 		reasons := slices.Concat(r.problems, r.lacks(from))
 		if last := len(runs) - 1; last >= 0 {
 			if slices.Equal(runs[last].Reasons, reasons) {
@@ -94,8 +100,8 @@ func (r *Report) envoys() []Envoys {
 	return runs
 }
 
-// lacks lists the imports, and the feature, that an Envoy of that version does not
-// offer and a later one does.
+// lacks lists the imports, the feature and the calls at start that an Envoy of that
+// version does not offer and a later one does.
 func (r *Report) lacks(envoy string) []string {
 	var lacks []string
 	if r.newer != "" && versionLess(envoy, envoyAfterV2) {
@@ -108,6 +114,11 @@ func (r *Report) lacks(envoy string) []string {
 		}
 		if offered, ok := table[f.Name]; ok && versionLess(envoy, offered.since) {
 			lacks = append(lacks, fmt.Sprintf("missing import: %s.%s: Envoy offers it from %s on", f.Module, f.Name, offered.since))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.calls)) {
+		if since := r.calls[name]; versionLess(envoy, since) {
+			lacks = append(lacks, fmt.Sprintf("it calls %s at start, which Envoy forbids there before %s", name, since))
 		}
 	}
 	return lacks

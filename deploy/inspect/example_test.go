@@ -21,13 +21,13 @@ func module() []byte {
 
 // Check is for a module that is about to be published.
 func ExampleCheck() {
-	report, err := inspect.Check(context.Background(), module())
+	report, err := inspect.Check(context.Background(), module(), inspect.StartOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(report.ABI, "from Envoy", report.EnvoyMin)
 
-	_, err = inspect.Check(context.Background(), wasmtest.Encode(wasmtest.Options{}))
+	_, err = inspect.Check(context.Background(), wasmtest.Encode(wasmtest.Options{}), inspect.StartOptions{})
 	fmt.Println(errors.Is(err, inspect.ErrWouldNotLoad))
 	// Output:
 	// 0.2.0 from Envoy 1.33
@@ -63,7 +63,7 @@ func ExampleDescribe() {
 	// 1.33 and later true []
 }
 
-// File looks at a module that was checked before, without holding it in memory.
+// File is Check for a file, whose debug information it does not hold in memory.
 func ExampleFile() {
 	dir, err := os.MkdirTemp("", "slipway-example-")
 	if err != nil {
@@ -74,7 +74,7 @@ func ExampleFile() {
 	if err := os.WriteFile(path, module(), 0o600); err != nil {
 		log.Fatal(err)
 	}
-	report, err := inspect.File(context.Background(), path)
+	report, err := inspect.File(context.Background(), path, inspect.StartOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -10,52 +11,50 @@ import (
 	"os"
 )
 
-// File checks a module as Check does, but for the validity of its functions'
-// bodies, and holds neither these nor its data in memory. It is for a module that
-// Check has seen before and whose bytes may have been exchanged since.
-func File(ctx context.Context, path string) (*Report, error) {
+// File is Check for a module in a file. What nothing needs to run it, custom sections
+// such as debug information, is not held in memory.
+func File(ctx context.Context, path string, opts StartOptions) (*Report, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("inspect module: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	outline, err := outline(bufio.NewReader(file))
+	wasm, err := withoutCustom(bufio.NewReader(file))
 	if err != nil {
 		return nil, fmt.Errorf("inspect module: not a valid WebAssembly module: %w", err)
 	}
-	return Check(ctx, outline)
+	return Check(ctx, wasm, opts)
 }
 
 // Sections of a module that are looked into.
 //
 // Reference: https://webassembly.github.io/spec/core/binary/modules.html#sections
 const (
-	sectionImport   = 2
-	sectionFunction = 3
-	sectionGlobal   = 6
-	sectionExport   = 7
-	sectionStart    = 8 // and all before it but custom ones: what a host sees
-	sectionCode     = 10
-	sectionData     = 11
-	sectionTag      = 13 // a host sees it too; it stands between memory and global
+	sectionType      = 1
+	sectionImport    = 2
+	sectionFunction  = 3
+	sectionTable     = 4
+	sectionMemory    = 5
+	sectionGlobal    = 6
+	sectionExport    = 7
+	sectionStart     = 8 // and all before it but custom ones: what a host sees
+	sectionElement   = 9
+	sectionCode      = 10
+	sectionData      = 11
+	sectionDataCount = 12
+	sectionTag       = 13 // a host sees it too; it stands between memory and global
 )
 
-// maxOutline bounds each section that outline keeps; those of real filters have a
-// few kilobytes.
-const maxOutline = 16 << 20
-
-// outline returns a module with the same imports, exports and types, in which
-// every function traps.
-func outline(module *bufio.Reader) ([]byte, error) {
-	out := make([]byte, 8)
-	if _, err := io.ReadFull(module, out); err != nil {
+// withoutCustom reads a module, and passes over its custom sections.
+func withoutCustom(module *bufio.Reader) ([]byte, error) {
+	var out bytes.Buffer // which grows with what is there, and not with what a section says
+	if _, err := io.CopyN(&out, module, 8); err != nil {
 		return nil, fmt.Errorf("read its header: %w", err)
 	}
-	var functions uint64
 	for {
 		id, err := module.ReadByte()
 		if errors.Is(err, io.EOF) {
-			return out, nil
+			return out.Bytes(), nil
 		}
 		if err != nil {
 			return nil, err
@@ -64,41 +63,20 @@ func outline(module *bufio.Reader) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the size of section %d: %w", id, err)
 		}
-		if id == 0 || (id > sectionStart && id != sectionTag) {
-			if skipped, err := io.CopyN(io.Discard, module, int64(min(size, 1<<40))); err != nil {
-				return nil, fmt.Errorf("section %d ends after %d of %d bytes: %w", id, skipped, size, io.ErrUnexpectedEOF)
-			}
-			if id == sectionCode {
-				out = appendSection(out, id, trapping(functions))
-			}
-			continue
+		to := io.Discard
+		if id != 0 {
+			_, _ = out.Write(binary.AppendUvarint([]byte{id}, size))
+			to = &out
 		}
-		if size > maxOutline {
-			return nil, fmt.Errorf("section %d has %d bytes", id, size)
-		}
-		content := make([]byte, size)
-		if n, err := io.ReadFull(module, content); err != nil {
+		if n, err := io.CopyN(to, module, int64(min(size, 1<<40))); err != nil {
 			return nil, fmt.Errorf("section %d ends after %d of %d bytes: %w", id, n, size, io.ErrUnexpectedEOF)
 		}
-		if id == sectionFunction {
-			functions, _ = binary.Uvarint(content)
-			if functions > size {
-				return nil, fmt.Errorf("section %d lists %d functions in %d bytes", id, functions, size)
-			}
+		if out.Len() > maxModule {
+			return nil, fmt.Errorf("it has more than the %d bytes that proxies read", maxModule)
 		}
-		out = appendSection(out, id, content)
 	}
 }
 
 func appendSection(module []byte, id byte, content []byte) []byte {
 	return append(binary.AppendUvarint(append(module, id), uint64(len(content))), content...)
-}
-
-// trapping is the content of a code section with n functions.
-func trapping(n uint64) []byte {
-	code := binary.AppendUvarint(nil, n)
-	for range n {
-		code = append(code, 3, 0, 0x00, 0x0b) // 3 bytes: no locals, unreachable, end
-	}
-	return code
 }

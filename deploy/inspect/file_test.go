@@ -31,8 +31,8 @@ func TestFileSeesWhatCheckSees(t *testing.T) {
 			t.Parallel()
 			options.Custom = strings.Repeat("x", 1<<16)
 			wasm := wasmtest.Encode(options)
-			want, wantErr := Check(t.Context(), wasm)
-			got, err := File(t.Context(), writeModule(t, wasm))
+			want, wantErr := Check(t.Context(), wasm, StartOptions{})
+			got, err := File(t.Context(), writeModule(t, wasm), StartOptions{})
 			if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Report{})); diff != "" {
 				t.Errorf("report differs from Check's (-want +got):\n%s", diff)
 			}
@@ -47,7 +47,7 @@ func TestFileRefuses(t *testing.T) {
 	t.Parallel()
 	wasm := wasmtest.Encode(wasmtest.Filter())
 	for n := range len(wasm) {
-		if _, err := File(t.Context(), writeModule(t, wasm[:n])); err == nil {
+		if _, err := File(t.Context(), writeModule(t, wasm[:n]), StartOptions{}); err == nil {
 			t.Errorf("a module cut off after %d of %d bytes passed", n, len(wasm))
 		}
 	}
@@ -56,11 +56,11 @@ func TestFileRefuses(t *testing.T) {
 		"a type section of a gigabyte": "\x01\x80\x80\x80\x80\x04",
 		"more functions than bytes":    "\x03\x05\xff\xff\xff\xff\x0f",
 	} {
-		if _, err := File(t.Context(), writeModule(t, []byte("\x00asm\x01\x00\x00\x00"+tail))); err == nil {
+		if _, err := File(t.Context(), writeModule(t, []byte("\x00asm\x01\x00\x00\x00"+tail)), StartOptions{}); err == nil {
 			t.Errorf("a module with %s passed", name)
 		}
 	}
-	if _, err := File(t.Context(), filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := File(t.Context(), filepath.Join(t.TempDir(), "missing"), StartOptions{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
 }

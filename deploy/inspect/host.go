@@ -27,6 +27,9 @@ const (
 	// features of WebAssembly after 2.0: exceptions, tail calls, atomics and
 	// extended constant expressions. It is not known which one took them first.
 	envoyAfterV2 = "1.36"
+	// envoyGrowth is the first version that lets a module tell at start that its memory
+	// grew: https://github.com/proxy-wasm/proxy-wasm-cpp-host/pull/461
+	envoyGrowth = "1.37"
 	// envoyFullWASI is the first version with the rest of WASI that Go's
 	// standard library can import:
 	// https://github.com/proxy-wasm/proxy-wasm-cpp-host/pull/533
@@ -144,6 +147,81 @@ var wasiFunctions = map[string]hostFunction{
 	"fd_filestat_get":         {signature: "ii:i", since: envoyFullWASI},
 }
 
+// atStart are the functions of the host that a module may call in _initialize, _start
+// and main, with the first Envoy version that lets it. Envoy traps a call of any other.
+//
+// Reference: startVm in
+// https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/wasm.cc
+var atStart = map[string]string{
+	"emscripten_notify_memory_growth": envoyGrowth,
+	"proxy_log":                       envoyBaseline,
+	"fd_write":                        envoyBaseline,
+	"args_sizes_get":                  envoyBaseline,
+	"args_get":                        envoyBaseline,
+	"environ_sizes_get":               envoyBaseline,
+	"environ_get":                     envoyBaseline,
+	"fd_prestat_get":                  envoyBaseline,
+	"fd_prestat_dir_name":             envoyBaseline,
+	"clock_time_get":                  envoyBaseline,
+	"random_get":                      envoyBaseline,
+	"fd_fdstat_get":                   envoyGoWASI,
+	"fd_fdstat_set_flags":             envoyGoWASI,
+	"poll_oneoff":                     envoyFullWASI,
+	"clock_res_get":                   envoyFullWASI,
+	"fd_advise":                       envoyFullWASI,
+	"fd_allocate":                     envoyFullWASI,
+	"fd_datasync":                     envoyFullWASI,
+	"fd_fdstat_set_rights":            envoyFullWASI,
+	"fd_filestat_get":                 envoyFullWASI,
+	"fd_filestat_set_size":            envoyFullWASI,
+	"fd_filestat_set_times":           envoyFullWASI,
+	"fd_pread":                        envoyFullWASI,
+	"fd_pwrite":                       envoyFullWASI,
+	"fd_readdir":                      envoyFullWASI,
+	"fd_renumber":                     envoyFullWASI,
+	"fd_sync":                         envoyFullWASI,
+	"fd_tell":                         envoyFullWASI,
+	"path_create_directory":           envoyFullWASI,
+	"path_filestat_get":               envoyFullWASI,
+	"path_filestat_set_times":         envoyFullWASI,
+	"path_link":                       envoyFullWASI,
+	"path_readlink":                   envoyFullWASI,
+	"path_remove_directory":           envoyFullWASI,
+	"path_rename":                     envoyFullWASI,
+	"path_symlink":                    envoyFullWASI,
+	"path_unlink_file":                envoyFullWASI,
+	"sock_accept":                     envoyFullWASI,
+	"sock_recv":                       envoyFullWASI,
+	"sock_send":                       envoyFullWASI,
+	"sock_shutdown":                   envoyFullWASI,
+}
+
+// inMalloc are those that it may call while the host allocates memory in it.
+//
+// Reference: allocMemory in
+// https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/include/proxy-wasm/wasm.h
+var inMalloc = map[string]string{
+	"proxy_log":      envoyBaseline,
+	"fd_write":       envoyBaseline,
+	"clock_time_get": envoyBaseline,
+	"poll_oneoff":    envoyFullWASI,
+}
+
+// inStartFunction are those that need none of Envoy's contexts, of which there is none
+// yet when the start function runs, the one that needs no name: Envoy ends when that
+// calls another.
+var inStartFunction = map[string]string{
+	"emscripten_notify_memory_growth": envoyBaseline,
+	"pthread_equal":                   envoyBaseline,
+	"args_get":                        envoyBaseline,
+	"sched_yield":                     envoyBaseline,
+	"fd_prestat_get":                  envoyBaseline,
+	"fd_prestat_dir_name":             envoyBaseline,
+	"fd_filestat_get":                 envoyBaseline,
+	"fd_read":                         envoyBaseline,
+	"path_open":                       envoyBaseline,
+}
+
 // callbacks are the functions that Envoy calls in a module that exports them,
 // with their signatures in ABI 0.2.0 and 0.2.1.
 var callbacks = map[string]string{
@@ -177,6 +255,8 @@ var callbacks = map[string]string{
 	"proxy_on_delete":                         "i:",
 	"_initialize":                             ":",
 	"_start":                                  ":",
+	"main":                                    "ii:i",
+	"__main_void":                             ":i",
 	"malloc":                                  "i:i",
 	"proxy_on_memory_allocate":                "i:i",
 }

@@ -2,9 +2,13 @@ package inspect_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
@@ -21,7 +25,7 @@ func TestModuleThatLoads(t *testing.T) {
 		{Module: wasi, Name: "fd_write", Signature: "iiii:i"},
 		{Module: wasi, Name: "fd_write", Signature: "iiii:i"}, // Go imports it twice
 	}
-	report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+	report, err := inspect.Check(t.Context(), wasmtest.Encode(o), inspect.StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +58,7 @@ func TestLowestEnvoy(t *testing.T) {
 			{Module: wasi, Name: name, Signature: signature},
 			{Module: "env", Name: "proxy_log", Signature: "iii:i"},
 		}
-		report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+		report, err := inspect.Check(t.Context(), wasmtest.Encode(o), inspect.StartOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +107,7 @@ func TestModuleThatWouldNotLoad(t *testing.T) {
 			t.Parallel()
 			o := wasmtest.Filter()
 			test.change(&o)
-			report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+			report, err := inspect.Check(t.Context(), wasmtest.Encode(o), inspect.StartOptions{})
 			if !errors.Is(err, inspect.ErrWouldNotLoad) {
 				t.Fatalf("error is %v, want ErrWouldNotLoad", err)
 			}
@@ -120,7 +124,7 @@ func TestOldABI(t *testing.T) {
 	o.Exports[1].Name = "proxy_abi_version_0_1_0"
 	o.Exports = append(o.Exports, wasmtest.Func{Name: "proxy_on_request_headers", Signature: "ii:i"})
 	o.Imports = []wasmtest.Func{{Module: "env", Name: "proxy_clear_route_cache", Signature: ":i"}}
-	report, err := inspect.Check(t.Context(), wasmtest.Encode(o))
+	report, err := inspect.Check(t.Context(), wasmtest.Encode(o), inspect.StartOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,24 +142,83 @@ func TestNotWasm(t *testing.T) {
 		"truncated": whole[:len(whole)-5],
 		"component": []byte("\x00asm\x0d\x00\x01\x00"),
 	} {
-		_, err := inspect.Check(t.Context(), wasm)
+		_, err := inspect.Check(t.Context(), wasm, inspect.StartOptions{})
 		if err == nil || !strings.Contains(err.Error(), "not a valid WebAssembly module") {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
 }
 
-// FuzzModule: no bytes make the inspection panic.
+// TestShortCounts: a few bytes that announce more than there is are refused before
+// anything makes room for it.
+func TestShortCounts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/count-*.wasm")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files %v, error %v", files, err)
+	}
+	for _, file := range files {
+		wasm, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := inspect.Describe(t.Context(), wasm); err == nil || !strings.Contains(err.Error(), "it is too short: it says 4294967295 entries, and has 0 bytes for them") {
+			t.Errorf("%s: error is %v", file, err)
+		}
+	}
+	least := wasmtest.Encode(wasmtest.Filter())
+	for name, test := range map[string]struct{ section, want string }{
+		"name of an import":   {"\x02\x07\x01\xff\xff\xff\xff\x0f\x00", "its sections cannot be read"},
+		"parameters":          {"\x01\x07\x01\x60\xff\xff\xff\xff\x0f", "it says 4294967295 entries"},
+		"elements":            {"\x09\x07\x01\x01\x00\xff\xff\xff\x0f", "it says"},
+		"bytes of data":       {"\x0b\x07\x01\x01\xff\xff\xff\xff\x0f", "4294967295 bytes are to follow"},
+		"locals":              {"\x0a\x0a\x01\x08\x01\xff\xff\xff\xff\x0f\x7f\x0b", "a function with 4294967295 locals"},
+		"entries of a table":  {"\x04\x08\x01\x70\x00\x80\x80\x80\x40\x00", "entries in tables"},
+		"types in a group":    {"\x01\x07\x01\x4e\xff\xff\xff\xff\x0f", "it says 4294967295 entries"},
+		"bytes of a function": {"\x0a\x06\x01\xff\xff\xff\xff\x0f", "4294967295 bytes are to follow"},
+	} {
+		_, err := inspect.Describe(t.Context(), []byte(string(least[:8])+test.section))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error is %v, want %q in it", name, err, test.want)
+		}
+	}
+	// What nobody needs to run it is not read for it: names of functions.
+	names := string(least) + "\x00\x0c\x04name\x01\x05\xff\xff\xff\xff\x0f"
+	if _, err := inspect.Describe(t.Context(), []byte(names)); err != nil {
+		t.Errorf("names: %v", err)
+	}
+}
+
+// FuzzModule: no bytes make the inspection panic, fill the machine or last.
 func FuzzModule(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(wasmtest.Encode(wasmtest.Filter()))
-	o := wasmtest.Filter()
-	o.Imports = []wasmtest.Func{{Module: "env", Name: "proxy_log", Signature: "iii:i"}}
-	f.Add(wasmtest.Encode(o))
+	for _, module := range wasmtest.Starts() {
+		if module.Pages == 0 && len(module.Data) == 0 { // small ones are changed more often
+			f.Add(wasmtest.Encode(module.Options))
+		}
+	}
+	files, err := filepath.Glob("testdata/*.wasm")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("files %v, error %v", files, err)
+	}
+	for _, file := range files {
+		wasm, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wasm)
+	}
 	f.Fuzz(func(t *testing.T, wasm []byte) {
-		report, err := inspect.Check(t.Context(), wasm)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		report, err := inspect.Check(t.Context(), wasm, inspect.StartOptions{CallTimeout: 50 * time.Millisecond})
+		runtime.ReadMemStats(&after)
 		if (err == nil) != (report != nil && len(report.Problems()) == 0) {
 			t.Errorf("error %v with report %+v", err, report)
+		}
+		// A module may have 1 GiB of memory, and tables of 80 MB.
+		if most := uint64(3<<30 + 1000*len(wasm)); after.TotalAlloc-before.TotalAlloc > most {
+			t.Errorf("%d bytes were allocated for %d", after.TotalAlloc-before.TotalAlloc, len(wasm))
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ type Section struct {
 	Size int64 `json:"size"`
 }
 
+// custom reports whether it is none of the specification's.
+func (s Section) custom() bool { return strings.HasPrefix(s.Name, "custom ") }
+
 // sectionNames are the sections by id.
 //
 // Reference: https://webassembly.github.io/spec/core/binary/modules.html#sections
@@ -24,10 +28,21 @@ var sectionNames = []string{
 	"export", "start", "element", "code", "data", "data count", "tag",
 }
 
-var errSections = errors.New("its sections cannot be read")
+var (
+	errSections  = errors.New("its sections cannot be read")
+	errComponent = errors.New("it is a WebAssembly component, which no proxy takes; build a core module")
+)
+
+// componentHeader is what a component begins with in place of a module's header.
+//
+// Reference: https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
+const componentHeader = "\x00asm\x0d\x00\x01\x00"
 
 // sections lists a module's sections in their order, with the content of each.
 func sections(wasm []byte) (list []Section, contents [][]byte, err error) {
+	if bytes.HasPrefix(wasm, []byte(componentHeader)) {
+		return nil, nil, errComponent
+	}
 	if len(wasm) < 8 {
 		return nil, nil, errSections
 	}

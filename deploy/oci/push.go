@@ -17,7 +17,6 @@ import (
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
 
-	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
@@ -262,10 +261,7 @@ func check(ctx context.Context, filter Filter) error {
 	if filter.Module.Size > maxWasm {
 		return fmt.Errorf("the module has %d bytes, and proxies read no more than %d; make it smaller", filter.Module.Size, maxWasm)
 	}
-	if _, err := inspect.File(ctx, filter.Module.Path); err != nil {
-		return fmt.Errorf("module %s: %w", filter.Module.Path, err)
-	}
-	return nil
+	return filter.Module.Check(ctx, filter.Metadata)
 }
 
 // versionTag is the slot of an image's version tag.

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
@@ -391,6 +392,7 @@ func TestPushRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := testModule(t, "refused", []byte("\x00asm\x01\x00\x00\x00"))
+	ends := testModule(t, "ends", wasmtest.Encode(wasmtest.Starts()["proc_exit in _start"].Options))
 	huge := testFilter(t, "huge", "hello")
 	huge.Module.Size = maxWasm + 1
 	odd := testFilter(t, "odd", "hello")
@@ -408,6 +410,7 @@ func TestPushRefuses(t *testing.T) {
 		"changed compat":        {changed, "1.0.0", Compat, "was changed after its record"},
 		"missing module":        {missing, "1.0.0", Artifact, "no such file"},
 		"module that won't run": {refused, "1.0.0", Artifact, "envoy would not load"},
+		"module that ends":      {ends, "1.0.0", Artifact, "_start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there"},
 		"huge module":           {huge, "1.0.0", Artifact, "proxies read no more"},
 		"sum that is none":      {odd, "1.0.0", Artifact, "wasm sha256"},
 		"name":                  {capital, "1.0.0", Artifact, "Capital"},

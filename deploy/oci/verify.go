@@ -196,7 +196,7 @@ func (r *Registry) checkBlobs(ctx context.Context, found *found, v *Verification
 	if _, err := io.Copy(&module, file); err != nil {
 		return err
 	}
-	report, err := inspect.Check(ctx, module.Bytes())
+	report, err := inspect.Check(ctx, module.Bytes(), inspect.StartOptions{})
 	if err != nil {
 		v.problem("%v", err)
 	}

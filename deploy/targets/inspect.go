@@ -174,6 +174,12 @@ func (i *inspection) text(w io.Writer) error {
 			for _, defect := range i.Defects {
 				row("but cannot work", "", defect)
 			}
+			if i.Started != nil && i.Started.Skipped != "" {
+				row("but was not started", "", i.Started.Skipped)
+			}
+			if i.Started != nil && i.Started.Refuses != "" {
+				row("but needs a configuration", "", i.Started.Refuses)
+			}
 		}),
 		section(w, "Is taken by (Istio and Envoy Gateway load it if their proxy is such an Envoy)"), table(func(row func(...string)) {
 			for _, v := range i.Consumers {

@@ -43,11 +43,24 @@ func TestInspect(t *testing.T) {
 	// What no Envoy loads, no consumer with an Envoy takes.
 	options := wasmtest.Filter()
 	options.Imports = []wasmtest.Func{{Module: "env", Name: "abort", Signature: "iiii:"}}
-	write(t, "script.wasm", string(wasmtest.Encode(options)))
-	i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, "script.wasm", o) })
-	for _, v := range i.Consumers {
-		if v.Answer != oci.Refuses || v.Reason != "no Envoy loads the module" {
-			t.Errorf("script.wasm: %+v", v)
+	for what, wasm := range map[string]wasmtest.Options{"script.wasm": options, "ends.wasm": wasmtest.Starts()["proc_exit in _start"].Options} {
+		write(t, what, string(wasmtest.Encode(wasm)))
+		i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, what, o) })
+		for _, v := range i.Consumers {
+			if v.Answer != oci.Refuses || v.Reason != "no Envoy loads the module" {
+				t.Errorf("%s: %+v", what, v)
+			}
+		}
+	}
+	// What is to be told of the start stands in the text too.
+	for what, want := range map[string]string{
+		"proc_exit in _start":             "no _start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there",
+		"false from proxy_on_configure":   "but needs a configuration proxy_on_configure refuses an empty configuration, and logs nothing",
+		"trap in proxy_on_context_create": "but cannot work proxy_on_context_create traps: unreachable",
+	} {
+		write(t, "start.wasm", string(wasmtest.Encode(wasmtest.Starts()[what].Options)))
+		if text := run(t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, "start.wasm", o) }); !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("%s: %q is missing in\n%s", what, want, text)
 		}
 	}
 	for what, want := range map[string]string{

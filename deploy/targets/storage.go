@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/errdef"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
@@ -58,6 +60,9 @@ func upload(ctx context.Context, c config.Config, version string, out Output) er
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
+	if err := checkModules(ctx, filters, modules); err != nil {
+		return fmt.Errorf("upload: %w", err)
+	}
 	s, err := openStorage(c, out)
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
@@ -76,6 +81,21 @@ func upload(ctx context.Context, c config.Config, version string, out Output) er
 		}
 		return nil
 	})
+}
+
+// checkModules refuses modules that would take down the proxies that fetch them.
+func checkModules(ctx context.Context, filters []catalog.Filter, modules []build.Module) error {
+	errs := make([]error, len(modules))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, m := range modules {
+		group.Go(func() error {
+			errs[i] = m.Check(ctx, filters[i].Metadata)
+			return nil
+		})
+	}
+	_ = group.Wait() // every module keeps its own error
+	return errors.Join(errs...)
 }
 
 // ociReferences are the same modules where they are in the registry, pinned by

@@ -1,8 +1,12 @@
 package targets
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,9 +18,30 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
+
+// TestUploadRefuses a module that no Envoy starts, before anything is stored.
+func TestUploadRefuses(t *testing.T) {
+	project(t)
+	wasm := wasmtest.Encode(wasmtest.Starts()["proc_exit in _start"].Options)
+	sum := sha256.Sum256(wasm)
+	record, err := json.Marshal(build.Record{RecordVersion: build.RecordVersion, Name: "headers", WasmSHA256: hex.EncodeToString(sum[:]), Size: int64(len(wasm))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, "dist/headers.wasm", string(wasm))
+	write(t, "dist/headers.json", string(record))
+	err = upload(t.Context(), config.Config{}, "1.0.0", Output{Out: io.Discard, Err: io.Discard})
+	if err == nil || !strings.Contains(err.Error(), "_start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there") {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := os.Stat("dist/storage"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is a storage: %v", err)
+	}
+}
 
 // TestUploadNamesManifests: index.json names the same module in the registry, where
 // readers of the storage can reach that, and never another module.

@@ -120,6 +120,10 @@ func imported(f inspect.Function) wasmtest.Func {
 	return wasmtest.Func{Module: f.Module, Name: f.Name, Signature: signature}
 }
 
+// configuration is what a module gets that load loads. It has the length that
+// wasmtest.Starts wants.
+const configuration = "0123456789"
+
 // load starts Envoy with a module from a file.
 func load(t *testing.T, bin envoy.Binary, o wasmtest.Options) (*envoy.Proxy, error) {
 	t.Helper()
@@ -133,7 +137,7 @@ func load(t *testing.T, bin envoy.Binary, o wasmtest.Options) (*envoy.Proxy, err
 	}
 	config, err := envoyconf.Render(envoyconf.BuildOptions{
 		Upstream:  envoyconf.Address{Port: suite.httpbin},
-		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{Name: "module", Source: envoyconf.Local{Path: module}}}}},
+		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{Name: "module", Configuration: configuration, Source: envoyconf.Local{Path: module}}}}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@
 package wasmtest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -14,16 +15,53 @@ type Func struct {
 	Module    string // of an import
 	Name      string
 	Signature string
+	// Code is what an export does: instructions that leave its results on the stack,
+	// without the end. If it is nil, the export does nothing and returns 1 for each
+	// result, which is "true" to the host.
+	Code []byte
+}
+
+// Instructions for Func.Code.
+//
+// Reference: https://webassembly.github.io/spec/core/binary/instructions.html
+var (
+	Unreachable = []byte{0x00}
+	False       = []byte{0x41, 0}                   // i32.const 0
+	True        = []byte{0x41, 1}                   // i32.const 1
+	Endless     = []byte{0x03, 0x40, 0x0c, 0, 0x0b} // loop, br 0, end
+)
+
+// Call calls the i-th import with zeros, and drops what it returns.
+func Call(i int, f Func) []byte {
+	params, results, _ := strings.Cut(f.Signature, ":")
+	var code []byte
+	for _, p := range params {
+		code = append(code, zero[p]...)
+	}
+	code = append(append(code, 0x10), uvarint(uint64(i))...)
+	return append(code, bytes.Repeat([]byte{0x1a}, len(results))...) // drop
+}
+
+// zero pushes a zero of each type.
+var zero = map[rune][]byte{
+	'i': {0x41, 0},
+	'I': {0x42, 0},
+	'f': {0x43, 0, 0, 0, 0},
+	'v': zeroVector,
 }
 
 // Options says what a module has.
 type Options struct {
 	Imports []Func
-	Exports []Func // they do nothing and return 1 for each result, which is "true" to the host
+	Exports []Func
 	// Others are imports that are no functions.
 	Others []Other
 	// NoMemory leaves out the exported memory.
 	NoMemory bool
+	// Pages is how large the memory is at first, in pages of 64 KiB. Default: 1.
+	Pages int
+	// Start makes the n-th export, counted from 1, the start function. 0: none.
+	Start int
 	// Tag declares a tag, which came with exceptions after WebAssembly 2.0.
 	Tag bool
 	// VectorGlobal exports a global of type v128.
@@ -73,7 +111,7 @@ func Encode(o Options) []byte {
 		}
 		functions = append(functions, index)
 		exports = append(exports, slices.Concat(name(f.Name), []byte{0x00}, index))
-		codes = append(codes, body(f.Signature))
+		codes = append(codes, body(f))
 	}
 	for _, other := range o.Others {
 		imports = append(imports, slices.Concat(name(other.Module), name(other.Name), other.Kind))
@@ -89,7 +127,7 @@ func Encode(o Options) []byte {
 	module = append(module, section(2, vector(imports))...)
 	module = append(module, section(3, vector(functions))...)
 	if !o.NoMemory {
-		module = append(module, section(5, []byte{1, 0x00, 1})...)
+		module = append(module, section(5, append([]byte{1, 0x00}, uvarint(uint64(max(o.Pages, 1)))...))...)
 	}
 	if o.Tag {
 		module = append(module, section(13, []byte{1, 0x00, byte(len(o.Imports))})...)
@@ -98,6 +136,9 @@ func Encode(o Options) []byte {
 		module = append(module, section(6, slices.Concat([]byte{1, 0x7b, 0x00}, zeroVector, []byte{0x0b}))...)
 	}
 	module = append(module, section(7, vector(exports))...)
+	if o.Start > 0 {
+		module = append(module, section(8, uvarint(uint64(len(o.Imports)+o.Start-1)))...)
+	}
 	module = append(module, section(10, vector(codes))...)
 	if o.Data != "" {
 		module = append(module, section(11, slices.Concat([]byte{1, 0x00, 0x41, 0, 0x0b}, name(o.Data)))...)
@@ -123,9 +164,13 @@ func functionType(signature string) []byte {
 // zeroVector is v128.const 0.
 var zeroVector = append([]byte{0xfd, 0x0c}, make([]byte, 16)...)
 
-func body(signature string) []byte {
-	_, results, _ := strings.Cut(signature, ":")
+func body(f Func) []byte {
+	_, results, _ := strings.Cut(f.Signature, ":")
 	code := []byte{0} // no locals
+	if f.Code != nil {
+		results = ""
+		code = append(code, f.Code...)
+	}
 	for _, r := range results {
 		code = append(code, map[rune][]byte{
 			'i': {0x41, 1},                // i32.const 1

@@ -1,0 +1,291 @@
+package inspect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// StartOptions says with what a module is started. The zero value is for a module of
+// which nothing is known.
+type StartOptions struct {
+	// Configuration is what proxy_on_configure gets. A module that refuses it is
+	// refused, unless it is empty: many filters need one. Default: it is not known, and
+	// what the module makes of an empty one is told and nothing else.
+	Configuration *string
+	// CallTimeout bounds each call of the module. Default: 30 seconds, which no filter
+	// needs by far.
+	CallTimeout time.Duration
+}
+
+// Started is what came of starting a module.
+type Started struct {
+	// Skipped is why it was not started; empty if it was.
+	Skipped string `json:"skipped,omitempty"`
+	// Refuses says which call fails for want of a configuration, and how; empty if none.
+	Refuses string `json:"refuses,omitempty"`
+}
+
+// rootContext is the id of the first context that Envoy makes in a module.
+const rootContext = 1
+
+// start does what Envoy does with a module before the first request, in the same order,
+// with the functions of package host.go around it: it runs the start function, then
+// _initialize and main, or _start; it creates the root context, starts the VM, and
+// configures the plugin. What fails is among the report's problems then, or its
+// defects. The error is that of ctx.
+//
+// Envoy gives a module 1 GiB of memory and all the time in the world; here it has the
+// same memory, and a time for each call.
+//
+// Reference: startVm in https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/wasm.cc,
+// onStart and onConfigure in src/context.cc.
+func (m *module) start(ctx context.Context, opts StartOptions) error {
+	if len(m.report.problems) > 0 {
+		return nil
+	}
+	m.report.started = &Started{Skipped: m.unstartable()}
+	if m.report.started.Skipped != "" {
+		return nil
+	}
+	s := &starting{module: m, opts: opts, host: newHost()}
+	err := s.run(ctx)
+	if tooDeep(err) {
+		// Envoy's V8 has room for more calls within each other.
+		m.close()
+		if err := m.compile(ctx, machineCode); err != nil {
+			return err
+		}
+		s = &starting{module: m, opts: opts, host: newHost()}
+		err = s.run(ctx)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	m.report.calls = s.host.calls
+	for _, since := range s.host.calls {
+		if versionLess(m.report.EnvoyMin, since) {
+			m.report.EnvoyMin = since
+		}
+	}
+	var trapped *trap
+	if errors.As(err, &trapped) {
+		m.report.trapped = trapped.function
+	}
+	var defect *startDefect
+	switch {
+	case err == nil:
+		m.report.started.Refuses = s.refuses
+	case errors.As(err, &defect):
+		m.report.defects = append(m.report.defects, err.Error())
+	default:
+		m.report.problem("%v", err)
+		m.report.EnvoyMin = ""
+	}
+	return nil
+}
+
+// unstartable is why a module cannot be started here, although Envoy may start it.
+func (m *module) unstartable() string {
+	switch {
+	case m.outlined:
+		return "it uses legacy exception handling, which cannot be run here"
+	case m.shape.importsOther:
+		return "it imports a memory or a table, which cannot be given to it here"
+	case m.shape.shared:
+		return "its memory is shared by threads, which cannot be run here"
+	}
+	return ""
+}
+
+// startDefect says that Envoy loads the module, and that it fails every request then.
+type startDefect struct{ error }
+
+func (d *startDefect) Unwrap() error { return d.error }
+
+// starting is a module on its way.
+type starting struct {
+	module  *module
+	opts    StartOptions
+	host    *host
+	guest   api.Module
+	refuses string
+}
+
+func (s *starting) run(ctx context.Context) error {
+	if err := s.host.offer(ctx, s.module.runtime, s.module.compiled); err != nil {
+		return fmt.Errorf("offer it Envoy's functions: %w", err)
+	}
+	s.host.phase = "the start function"
+	s.host.allowed = inStartFunction
+	err := s.bounded(ctx, "its instantiation", func(ctx context.Context) (err error) {
+		s.guest, err = s.module.runtime.InstantiateModule(ctx, s.module.compiled, wazero.NewModuleConfig().WithStartFunctions())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.initialize(ctx); err != nil {
+		return err
+	}
+	s.host.allowed = nil
+	s.host.configuration = s.configuration()
+	// What traps here shows as a failed call only when the first request comes; Envoy
+	// goes on, and so do the calls of the next lines.
+	_, trapped := s.call(ctx, "proxy_on_context_create", rootContext, 0)
+	s.host.configuration = nil
+	if tooDeep(trapped) || ctx.Err() != nil {
+		return trapped
+	}
+	accepted, err := s.call(ctx, "proxy_on_vm_start", rootContext, 0)
+	switch {
+	case trapped != nil && (err != nil || !accepted):
+		return trapped
+	case trapped != nil:
+		return s.defect(trapped)
+	case err != nil:
+		return err
+	case !accepted && s.opts.Configuration == nil:
+		s.refuses = "proxy_on_vm_start refuses an empty configuration of the VM" + s.host.logged()
+		return nil
+	case !accepted:
+		return errors.New("proxy_on_vm_start returns false" + s.host.logged())
+	case s.host.failed != nil:
+		return s.defect(s.host.failed)
+	}
+	return s.configure(ctx)
+}
+
+// initialize runs what initializes the module.
+func (s *starting) initialize(ctx context.Context) error {
+	s.host.allowed = atStart
+	names := []string{"_start"}
+	if s.module.report.Exported("_initialize") {
+		names = []string{"_initialize", "main"}
+		if !s.module.report.Exported("main") {
+			names[1] = "__main_void"
+		}
+	}
+	for _, name := range names {
+		var args []uint64
+		if name == "main" {
+			args = []uint64{0, 0} // argc and argv
+		}
+		if _, err := s.call(ctx, name, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// configure hands the plugin its configuration.
+func (s *starting) configure(ctx context.Context) error {
+	s.host.configuration = s.configuration()
+	length := uint64(len(*s.host.configuration))
+	accepted, err := s.call(ctx, "proxy_on_configure", rootContext, length)
+	switch {
+	case tooDeep(err) || ctx.Err() != nil:
+		return err
+	case err != nil && s.opts.Configuration == nil:
+		s.refuses = "with an empty configuration " + err.Error()
+	case err != nil:
+		return err
+	case !accepted && length > 0:
+		return errors.New("proxy_on_configure refuses the example configuration" + s.host.logged())
+	case !accepted:
+		s.refuses = "proxy_on_configure refuses an empty configuration" + s.host.logged()
+	case s.host.failed != nil:
+		return s.defect(s.host.failed)
+	}
+	return nil
+}
+
+func (s *starting) configuration() *string {
+	if s.opts.Configuration != nil {
+		return s.opts.Configuration
+	}
+	return new(string)
+}
+
+func (s *starting) defect(err error) error {
+	return &startDefect{fmt.Errorf("%w; Envoy loads the module nonetheless, and fails every request", err)}
+}
+
+// call calls a function that the module may export, and says whether it returned
+// another number than 0, or nothing.
+func (s *starting) call(ctx context.Context, name string, args ...uint64) (accepted bool, err error) {
+	f := s.guest.ExportedFunction(name)
+	if f == nil {
+		return true, nil
+	}
+	s.host.phase, s.host.log = name, nil
+	err = s.bounded(ctx, name, func(ctx context.Context) error {
+		results, err := f.Call(ctx, args...)
+		accepted = len(results) == 0 || results[0] != 0
+		return err
+	})
+	return accepted, err
+}
+
+// bounded does what runs code of the module, and explains why it failed.
+func (s *starting) bounded(ctx context.Context, name string, do func(context.Context) error) error {
+	timeout := cmp.Or(s.opts.CallTimeout, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := do(ctx)
+	var ended *sys.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &ended):
+		return fmt.Errorf("%s did not return within %s%s", name, timeout, s.host.logged())
+	}
+	return s.host.explain(name, err)
+}
+
+// explain says why a call of the module failed.
+func (h *host) explain(name string, err error) error {
+	var forbidden *forbiddenCall
+	if errors.As(err, &forbidden) {
+		return forbidden
+	}
+	// After the first line comes the stack, which has no names in a module without them.
+	reason, _, _ := strings.Cut(err.Error(), "\n")
+	if _, after, found := strings.Cut(reason, "wasm error: "); found {
+		reason = after
+	}
+	return &trap{name, strings.TrimSuffix(reason, " (recovered by wazero)"), h.logged()}
+}
+
+// trap is a call of the module that trapped.
+type trap struct{ function, reason, logged string }
+
+func (t *trap) Error() string { return t.function + " traps: " + t.reason + t.logged }
+
+// tooDeep reports whether the interpreter has no room for so many calls within each
+// other.
+func tooDeep(err error) bool {
+	var t *trap
+	return errors.As(err, &t) && t.reason == "stack overflow"
+}
+
+// forbiddenCall is a call of the host that Envoy answers with a trap.
+type forbiddenCall struct{ caller, function string }
+
+func (c *forbiddenCall) Error() string {
+	reason := "which Envoy forbids there"
+	switch {
+	case c.function == "wasi_snapshot_preview1.proc_exit" || c.function == "wasi_unstable.proc_exit":
+		reason += ": a filter does not end; build it as a WASI reactor, which exports _initialize"
+	case c.caller == "the start function":
+		reason = "and Envoy ends when it does"
+	}
+	return fmt.Sprintf("%s calls %s, %s", c.caller, c.function, reason)
+}
