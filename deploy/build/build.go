@@ -35,6 +35,10 @@ type Options struct {
 	// GoToolchain is the Go release to build with, for example "go1.23.12".
 	// Default: the pinned one of the compiler.
 	GoToolchain string
+	// TinyGoVersion is the release of TinyGo that Compiler has to be if it is TinyGo, for
+	// example "0.40.1". Default: the pinned one if it was downloaded, else any that is on
+	// PATH.
+	TinyGoVersion string
 	// Force builds also what is up to date.
 	Force bool
 	// Cache is a folder for what the compilers keep between builds; in an empty one
@@ -77,7 +81,7 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 	if err := os.MkdirAll(dist, 0o755); err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
-	compiler, err := find(opts.Compiler, opts.GoToolchain, opts.Cache)
+	compiler, err := find(opts)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 )
 
 // Compiler turns a filter's folder into a wasm module.
@@ -39,6 +41,10 @@ type Toolchain struct {
 	// Flags are the arguments between "build" and the package, without the output.
 	Flags []string `json:"flags"`
 }
+
+// Pinned reports whether it is the compiler that a release is built with unless somebody
+// asks for another by its version. Another Go is always asked for.
+func (t Toolchain) Pinned() bool { return t.Name != TinyGo || t.Version == tinygo.Version }
 
 // Package is one Go package that goes into a module, as "go list -json" has it.
 type Package struct {

@@ -10,12 +10,20 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 )
 
-// tinyGoCompiler is TinyGo at path.
-type tinyGoCompiler struct{ path, toolchain, cache string }
+// tinyGoCompiler is TinyGo at path, which has to be of a version if that is not empty.
+type tinyGoCompiler struct{ path, toolchain, cache, version string }
 
 var _ Compiler = tinyGoCompiler{}
+
+// MinTinyGo is the oldest TinyGo that builds filters. Older ones know no
+// -buildmode=c-shared: https://github.com/tinygo-org/tinygo/blob/dev/CHANGELOG.md
+const MinTinyGo = "0.36.0"
 
 // tinyGoTarget are the flags that also decide which files are compiled.
 //
@@ -51,7 +59,25 @@ func (c tinyGoCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	if match == nil {
 		return Toolchain{}, fmt.Errorf("run %s: cannot read a version out of %q", c.path, strings.TrimSpace(string(text)))
 	}
+	if err := c.check(match[1]); err != nil {
+		return Toolchain{}, err
+	}
 	return Toolchain{Name: TinyGo, Version: match[1], GoVersion: match[2], Flags: tinyGoFlags}, nil
+}
+
+// check refuses a TinyGo that makes no filters, or is not the one that was asked for.
+func (c tinyGoCompiler) check(version string) error {
+	found, err := semver.StrictNewVersion(version)
+	if err != nil {
+		return fmt.Errorf("%s is TinyGo %s, which is no version: %w", c.path, version, err)
+	}
+	if oldest := semver.MustParse(MinTinyGo); found.LessThan(oldest) {
+		return fmt.Errorf("%s is TinyGo %s, which makes no module that Envoy loads: it takes TinyGo %s or later; \"go tool mage tinygo\" gets %s, and COMPILER=go builds without it", c.path, version, MinTinyGo, tinygo.Version)
+	}
+	if c.version != "" && c.version != version {
+		return fmt.Errorf("%s is TinyGo %s, and %s was asked for; install that, or leave TINYGO_VERSION unset", c.path, version, c.version)
+	}
+	return nil
 }
 
 func (c tinyGoCompiler) Sources(ctx context.Context, dirs ...string) ([][]Package, error) {

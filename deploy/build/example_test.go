@@ -36,10 +36,10 @@ func ExampleLoad() {
 
 // Find takes TinyGo where it is installed, and Go elsewhere, unless it is told.
 func ExampleFind() {
-	if _, err := build.Find(build.Go, ""); err != nil {
+	if _, err := build.Find(build.Go, "", ""); err != nil {
 		log.Fatal(err)
 	}
-	_, err := build.Find("gccgo", "")
+	_, err := build.Find("gccgo", "", "")
 	fmt.Println(err)
 	// Output: compiler "gccgo" is not known; COMPILER is go, tinygo or not set
 }

@@ -14,40 +14,49 @@ import (
 var ErrNoTinyGo = errors.New(`TinyGo is not installed; "go tool mage tinygo" downloads it into your cache folder, or see https://tinygo.org/getting-started/install, or set COMPILER=go`)
 
 // Find returns the compiler of that name. With an empty name it is TinyGo when
-// that is on PATH or was downloaded (see package tinygo), else Go.
+// that was downloaded (see package tinygo) or is on PATH, else Go. The downloaded one is
+// the pinned release, and comes first: what else is installed does not decide the bytes
+// of a filter.
 //
 // toolchain is the Go release to build with, as GOTOOLCHAIN takes it, without
-// "+auto"; empty means GoToolchain or TinyGoToolchain.
+// "+auto"; empty means GoToolchain or TinyGoToolchain. tinyGoVersion is the release of
+// TinyGo that it has to be, such as "0.40.1"; empty means the pinned one or, where that
+// was not downloaded, what is on PATH.
 //
-// A name that is neither empty, "go" nor "tinygo" is an error, and so is "tinygo"
-// where it is not installed: ErrNoTinyGo.
-func Find(name, toolchain string) (Compiler, error) {
-	return find(name, toolchain, "")
+// A name that is neither empty, "go" nor "tinygo" is an error, and so is "tinygo", or a
+// tinyGoVersion, where it is not installed: ErrNoTinyGo. Describe returns an error if
+// TinyGo is of another version, or older than MinTinyGo.
+func Find(name, toolchain, tinyGoVersion string) (Compiler, error) {
+	return find(Options{Compiler: name, GoToolchain: toolchain, TinyGoVersion: tinyGoVersion})
 }
 
-// find is Find for a compiler that keeps its cache in a folder; empty means the
-// user's.
-func find(name, toolchain, cache string) (Compiler, error) {
-	switch name {
+// find is Find for a compiler that keeps its cache in a folder.
+func find(opts Options) (Compiler, error) {
+	switch opts.Compiler {
 	case Go:
-		return goCompiler{cmp.Or(toolchain, GoToolchain), cache}, nil
+		return goCompiler{cmp.Or(opts.GoToolchain, GoToolchain), opts.Cache}, nil
 	case TinyGo, "":
-		path, err := exec.LookPath(TinyGo)
-		if err != nil {
-			path, err = tinygo.Installed()
+		path, err := tinygo.Installed()
+		if err != nil || opts.TinyGoVersion != "" && opts.TinyGoVersion != tinygo.Version {
+			if onPath, pathErr := exec.LookPath(TinyGo); pathErr == nil {
+				path, err = onPath, nil
+			} else if err == nil {
+				err = tinygo.ErrNotInstalled // this one
+			}
 		}
 		switch {
 		case err == nil:
-			return tinyGoCompiler{path, cmp.Or(toolchain, TinyGoToolchain), cache}, nil
-		case name == "" && errors.Is(err, tinygo.ErrNotInstalled):
-			return find(Go, toolchain, cache)
+			return tinyGoCompiler{path, cmp.Or(opts.GoToolchain, TinyGoToolchain), opts.Cache, opts.TinyGoVersion}, nil
+		case opts.Compiler == "" && opts.TinyGoVersion == "" && errors.Is(err, tinygo.ErrNotInstalled):
+			opts.Compiler = Go
+			return find(opts)
 		case errors.Is(err, tinygo.ErrNotInstalled):
 			return nil, ErrNoTinyGo
 		default:
 			return nil, fmt.Errorf("find TinyGo: %w", err)
 		}
 	}
-	return nil, fmt.Errorf("compiler %q is not known; COMPILER is go, tinygo or not set", name)
+	return nil, fmt.Errorf("compiler %q is not known; COMPILER is go, tinygo or not set", opts.Compiler)
 }
 
 // announce says in one line which compiler is used, and why not the other.
@@ -60,6 +69,9 @@ func announce(ctx context.Context, c Compiler, asked string) (Toolchain, string,
 	switch {
 	case toolchain.Name == TinyGo:
 		line += " with " + toolchain.GoVersion
+		if !toolchain.Pinned() {
+			line += fmt.Sprintf(`, which is not the pinned %s ("go tool mage tinygo" gets that)`, tinygo.Version)
+		}
 	case asked == "":
 		line += ` (TinyGo is not installed; "go tool mage tinygo" gets it)`
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
@@ -23,7 +24,7 @@ func noTinyGo(t *testing.T) {
 func TestFindWithoutTinyGo(t *testing.T) {
 	noTinyGo(t)
 	for _, name := range []string{"", Go} {
-		c, err := Find(name, "")
+		c, err := Find(name, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,10 +32,13 @@ func TestFindWithoutTinyGo(t *testing.T) {
 			t.Errorf("%q gives %+v", name, c)
 		}
 	}
-	if _, err := Find(TinyGo, ""); !errors.Is(err, ErrNoTinyGo) || !strings.Contains(err.Error(), "go tool mage tinygo") {
+	if _, err := Find(TinyGo, "", ""); !errors.Is(err, ErrNoTinyGo) || !strings.Contains(err.Error(), "go tool mage tinygo") {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := Find("gcc", ""); err == nil || !strings.Contains(err.Error(), `compiler "gcc" is not known`) {
+	if _, err := Find("", "", "0.40.1"); !errors.Is(err, ErrNoTinyGo) {
+		t.Errorf("a TinyGo that is asked for by its version, and is not there: error is %v", err)
+	}
+	if _, err := Find("gcc", "", ""); err == nil || !strings.Contains(err.Error(), `compiler "gcc" is not known`) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -46,7 +50,7 @@ func TestFindTinyGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"", TinyGo} {
-		c, err := Find(name, "go1.23.12")
+		c, err := Find(name, "go1.23.12", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,8 +58,75 @@ func TestFindTinyGo(t *testing.T) {
 			t.Errorf("%q gives %+v", name, c)
 		}
 	}
-	if c, err := Find(Go, ""); err != nil || c != (goCompiler{toolchain: GoToolchain}) {
+	if c, err := Find(Go, "", ""); err != nil || c != (goCompiler{toolchain: GoToolchain}) {
 		t.Errorf("go gives %+v, %v", c, err)
+	}
+}
+
+// saysVersion is a command that says of itself that it is TinyGo of some version, and
+// can do nothing else.
+func saysVersion(t *testing.T, path, version string) {
+	t.Helper()
+	script := "#!/bin/sh\necho tinygo version " + version + " linux/amd64 '(using go version go1.22.12 and LLVM version 19.1.2)'\n"
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, []byte(script), 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTinyGoVersion: the downloaded one, which is pinned, comes before that on PATH,
+// unless the other one is asked for; which it is, is said, and an old one is refused.
+func TestTinyGoVersion(t *testing.T) {
+	const notPinned = `, which is not the pinned ` + tinygo.Version
+	for name, test := range map[string]struct {
+		onPath     string
+		downloaded bool
+		asked      string
+		want       string // of the line, or the error
+		fails      bool
+	}{
+		"pinned on PATH":             {tinygo.Version, false, "", "compiler: tinygo " + tinygo.Version + " with go1.22.12", false},
+		"another on PATH":            {"0.40.1", false, "", "compiler: tinygo 0.40.1 with go1.22.12" + notPinned, false},
+		"both":                       {"0.40.1", true, "", "compiler: tinygo " + tinygo.Version + " with go1.22.12", false},
+		"both, the other asked for":  {"0.40.1", true, "0.40.1", "compiler: tinygo 0.40.1 with go1.22.12" + notPinned, false},
+		"both, the pinned asked for": {"0.40.1", true, tinygo.Version, "compiler: tinygo " + tinygo.Version + " with go1.22.12", false},
+		"downloaded, another asked":  {"", true, "0.40.1", ErrNoTinyGo.Error(), true},
+		"another asked for":          {"0.40.1", false, "0.39.0", "is TinyGo 0.40.1, and 0.39.0 was asked for", true},
+		"the oldest":                 {MinTinyGo, false, "", "compiler: tinygo 0.36.0 with go1.22.12" + notPinned, false},
+		"too old":                    {"0.35.0", false, "", "is TinyGo 0.35.0, which makes no module that Envoy loads: it takes TinyGo 0.36.0 or later", true},
+		"too old, and asked for":     {"0.33.0", false, "0.33.0", "it takes TinyGo 0.36.0 or later", true},
+		"on the way to the oldest":   {"0.36.0-dev", false, "", "it takes TinyGo 0.36.0 or later", true},
+		"on the way to the next":     {"0.42.0-dev-0123abc", false, "", "compiler: tinygo 0.42.0-dev-0123abc with go1.22.12" + notPinned, false},
+		"no version":                 {"devel", false, "", "is TinyGo devel, which is no version", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noTinyGo(t)
+			bin := t.TempDir()
+			t.Setenv("PATH", bin+":/bin:/usr/bin") // with a shell's commands
+			if test.onPath != "" {
+				saysVersion(t, filepath.Join(bin, "tinygo"), test.onPath)
+			}
+			if test.downloaded {
+				saysVersion(t, filepath.Join(os.Getenv("XDG_CACHE_HOME"), "slipway", "tinygo", tinygo.Version, "tinygo", "bin", "tinygo"), tinygo.Version)
+			}
+			line := ""
+			c, err := Find(TinyGo, "", test.asked)
+			if err == nil {
+				_, line, err = announce(t.Context(), c, TinyGo)
+			}
+			if (err != nil) != test.fails {
+				t.Fatalf("line %q, error %v", line, err)
+			}
+			if test.fails {
+				line = err.Error()
+			}
+			if !strings.Contains(line, test.want) || strings.Contains(line, notPinned) != strings.Contains(test.want, notPinned) {
+				t.Errorf("it says %q, want %q", line, test.want)
+			}
+		})
 	}
 }
 

@@ -33,7 +33,7 @@ func TestSources(t *testing.T) {
 	for _, name := range []string{Go, TinyGo} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			compiler, err := Find(name, "")
+			compiler, err := Find(name, "", "")
 			if errors.Is(err, ErrNoTinyGo) {
 				t.Log("TinyGo is not installed, and lists nothing")
 				return

@@ -23,6 +23,7 @@ type Config struct {
 	Filters       []string `env:"FILTERS" group:"filters" doc:"filters to work on, separated by commas" default:"all"`
 	Compiler      string   `env:"COMPILER" group:"compiler" doc:"compiler for the filters: go or tinygo" default:"tinygo where it is installed, else go"`
 	GoToolchain   string   `env:"FILTER_GOTOOLCHAIN" group:"compiler" doc:"Go release to build the filters with, for example go1.23.12" default:"the pinned release of each compiler"`
+	TinyGoVersion string   `env:"TINYGO_VERSION" group:"compiler" doc:"TinyGo release that builds the filters, if not the pinned one, for example 0.40.1; release takes no other unless it is named here" default:"the pinned one where it was downloaded, else what is on PATH"`
 	EnvoyPath     string   `env:"ENVOY_PATH" group:"envoy" doc:"Envoy binary to run, instead of finding or downloading one" default:"none"`
 	EnvoyVersions []string `env:"ENVOY_VERSIONS" group:"envoy" doc:"Envoy versions to run e2e with, separated by commas" default:"1.40.0"`
 

@@ -268,10 +268,11 @@ func (s *session) build(ctx context.Context, began time.Time) (time.Time, error)
 		return time.Time{}, err
 	}
 	modules, err := build.Build(ctx, build.Options{
-		Filters:     []catalog.Filter{filter},
-		Dist:        s.Dist,
-		Compiler:    s.Config.Compiler,
-		GoToolchain: s.Config.GoToolchain,
+		Filters:       []catalog.Filter{filter},
+		Dist:          s.Dist,
+		Compiler:      s.Config.Compiler,
+		GoToolchain:   s.Config.GoToolchain,
+		TinyGoVersion: s.Config.TinyGoVersion,
 	})
 	if err != nil {
 		return time.Time{}, err
@@ -331,7 +332,7 @@ func (s *session) watchSources(ctx context.Context, w *watcher) error {
 	if err != nil {
 		return nil //nolint:nilerr // the build has said so
 	}
-	compiler, err := build.Find(s.Config.Compiler, s.Config.GoToolchain)
+	compiler, err := build.Find(s.Config.Compiler, s.Config.GoToolchain, s.Config.TinyGoVersion)
 	if err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ func lastLine(s string) string {
 
 func tinyGo(c config.Config) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		compiler, err := build.Find(build.TinyGo, c.GoToolchain)
+		compiler, err := build.Find(build.TinyGo, c.GoToolchain, c.TinyGoVersion)
 		if errors.Is(err, build.ErrNoTinyGo) {
 			return "", errors.New("neither on PATH nor downloaded")
 		}

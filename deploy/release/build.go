@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
@@ -21,22 +22,38 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 	}
 	r.modules, err = build.Load(r.Dist, r.filterNames())
 	if err == nil && reflect.DeepEqual(sumsOf(r.modules), r.state.Modules) {
-		return "with " + compiler(r.modules[0].Compiler), true, nil
+		return "with " + compiler(r.modules[0].Compiler), true, r.checkCompiler()
 	}
 	r.modules, err = r.Build(ctx, build.Options{
-		Filters:     r.filters,
-		Dist:        r.Dist,
-		Compiler:    r.Compiler,
-		GoToolchain: r.GoToolchain,
-		Out:         out,
+		Filters:       r.filters,
+		Dist:          r.Dist,
+		Compiler:      r.Compiler,
+		GoToolchain:   r.GoToolchain,
+		TinyGoVersion: r.TinyGoVersion,
+		Out:           out,
 	})
 	if err != nil {
+		return "", false, err
+	}
+	if err := r.checkCompiler(); err != nil {
 		return "", false, err
 	}
 	if sums := sumsOf(r.modules); !reflect.DeepEqual(sums, r.state.Modules) {
 		r.state = &state{Asked: r.state.Asked, Modules: sums}
 	}
 	return "with " + compiler(r.modules[0].Compiler), false, r.saveState()
+}
+
+// checkCompiler refuses modules by a TinyGo that happens to be installed: nobody else
+// could build the same from the commit.
+func (r *run) checkCompiler() error {
+	for _, m := range r.modules {
+		if !m.Compiler.Pinned() && m.Compiler.Version != r.TinyGoVersion {
+			return fmt.Errorf("%s was built with TinyGo %s, and a release is built with the pinned %s; get that with \"go tool mage tinygo\", or set TINYGO_VERSION=%s if it is to be this one",
+				m.Name, m.Compiler.Version, tinygo.Version, m.Compiler.Version)
+		}
+	}
+	return nil
 }
 
 // compiler names what modules are built with.
@@ -114,12 +131,13 @@ func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.M
 		filters[i].Dir = filepath.Join(checkout, folder)
 	}
 	return r.Build(ctx, build.Options{
-		Filters:     filters,
-		Dist:        filepath.Join(dir, "dist"),
-		Compiler:    r.modules[0].Compiler.Name,
-		GoToolchain: r.GoToolchain,
-		Cache:       filepath.Join(dir, "cache"),
-		Out:         out,
+		Filters:       filters,
+		Dist:          filepath.Join(dir, "dist"),
+		Compiler:      r.modules[0].Compiler.Name,
+		GoToolchain:   r.GoToolchain,
+		TinyGoVersion: r.TinyGoVersion,
+		Cache:         filepath.Join(dir, "cache"),
+		Out:           out,
 	})
 }
 

@@ -22,9 +22,9 @@ type Options struct {
 	Rehearsal bool
 	// Dist is the folder for modules, manifests and the record. Default: "dist".
 	Dist string
-	// Compiler and GoToolchain say what the filters are built with: see
-	// build.Options.
-	Compiler, GoToolchain string
+	// Compiler, GoToolchain and TinyGoVersion say what the filters are built with: see
+	// build.Options. A TinyGo that is not the pinned one has to be named.
+	Compiler, GoToolchain, TinyGoVersion string
 	// EnvoyVersions are the versions that E2E was told to use. They only decide
 	// whether an interrupted release has to play it again.
 	EnvoyVersions []string

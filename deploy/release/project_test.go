@@ -2,6 +2,7 @@ package release_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
@@ -130,19 +132,22 @@ func (p project) clone(t *testing.T) project {
 
 // job is what a child does, as JSON in inProject.
 type job struct {
-	Dir       string // the project's
-	Version   string
-	Filters   []string
-	Until     string
-	Preview   bool
-	Registry  string // an address; empty for the embedded stores in dist
-	Storage   string // a folder that the project's storage is in; empty for none or the embedded one
-	Public    string // its public address
-	KillAt    string // kill the process after a line with this prefix was printed
-	KillHTTP  int    // kill it at this request, counted from 1
-	Broken    string // what fails: "test", "e2e"; "build" makes other bytes each time, "checkout" and "dist" are changed by tests, and a "tag" by others
-	Different string // content for the modules besides that of their sources
-	Forget    bool   // let e2e run other modules than those that are released
+	// TinyGo is what the modules say that they were built with; empty for the pinned one.
+	// Consent is the one that may be another.
+	TinyGo, Consent string
+	Dir             string // the project's
+	Version         string
+	Filters         []string
+	Until           string
+	Preview         bool
+	Registry        string // an address; empty for the embedded stores in dist
+	Storage         string // a folder that the project's storage is in; empty for none or the embedded one
+	Public          string // its public address
+	KillAt          string // kill the process after a line with this prefix was printed
+	KillHTTP        int    // kill it at this request, counted from 1
+	Broken          string // what fails: "test", "e2e"; "build" makes other bytes each time, "checkout" and "dist" are changed by tests, and a "tag" by others
+	Different       string // content for the modules besides that of their sources
+	Forget          bool   // let e2e run other modules than those that are released
 }
 
 // start starts a child.
@@ -236,8 +241,11 @@ func work(description string) int {
 
 func (j job) options() release.Options {
 	return release.Options{
-		Version:   j.Version,
-		Filters:   j.Filters,
+		Version: j.Version,
+		Filters: j.Filters,
+
+		TinyGoVersion: j.Consent,
+
 		Rehearsal: j.Registry == "" && j.Storage == "",
 		Shapes:    []oci.Shape{oci.Artifact, oci.Compat},
 		Build:     j.build,
@@ -300,7 +308,7 @@ func (j job) build(_ context.Context, opts build.Options) ([]build.Module, error
 			Name:          f.Name,
 			WasmSHA256:    sum(wasm),
 			Size:          int64(len(wasm)),
-			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
+			Compiler:      build.Toolchain{Name: "tinygo", Version: cmp.Or(j.TinyGo, tinygo.Version), GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
 			Inputs:        sum(inputs),
 			Report:        *report,
 		}}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -148,23 +149,25 @@ func TestRefuses(t *testing.T) {
 		want    string
 		visible string // what the output has besides
 	}{
-		"no version":       {job: job{Version: "1.4"}, want: "not a semantic version"},
-		"no tag's form":    {job: job{Version: "headers/1.4.0"}, want: "a release's tag is v1.4.0"},
-		"two filters":      {job: job{Version: "headers/v1.4.0", Filters: []string{"authtoken"}}, want: "FILTERS asks for authtoken"},
-		"unknown filter":   {job: job{Version: "nothing/v1.4.0"}, want: `find filter "nothing"`},
-		"unknown step":     {job: job{Version: "1.4.0", Until: "lunch"}, want: `no step "lunch"`},
-		"no git tag":       {job: places.job(project{}, "1.4.0"), want: `there is no git tag v1.4.0; make it with "git tag v1.4.0"`},
-		"no tag of one":    {job: places.job(project{}, "headers/v1.4.0"), want: "there is no git tag headers/v1.4.0"},
-		"test fails":       {job: job{Version: "1.4.0", Broken: "test"}, want: "step test: a test failed; all of its output is in dist/release/test.log", visible: "    a line of a test"},
-		"e2e fails":        {job: job{Version: "1.4.0", Broken: "e2e"}, want: "step e2e: a scenario failed"},
-		"test edits":       {job: job{Version: "1.4.0", Broken: "checkout"}, want: "step test: the checkout was changed while the release ran"},
-		"test builds":      {job: job{Version: "1.4.0", Broken: "dist"}, want: "the modules in dist became others while the release ran"},
-		"e2e runs others":  {job: job{Version: "1.4.0", Forget: true}, want: "it ran other modules than those that are released"},
-		"not reproducible": {job: job{Version: "1.4.0", Broken: "build"}, want: "differ", visible: "the compiler makes other bytes of the same sources"},
-		"ignored source":   {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/extra.ignored": "x"}) }, want: "headers: two builds of commit", visible: "look for a file that git ignores"},
-		"changed file":     {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/main.go": "package main // x\n"}) }, want: "files differ from commit", visible: " M filter/headers/main.go"},
-		"file not in git":  {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/new.go": "package main\n"}) }, want: "?? filter/headers/new.go"},
-		"tag of another":   {job: job{Version: "1.4.0"}, change: func(p project) { p.git(t, "tag", "v1.4.0"); p.git(t, "commit", "-q", "--allow-empty", "-m", "x") }, want: "git tag v1.4.0 is at commit"},
+		"no version":        {job: job{Version: "1.4"}, want: "not a semantic version"},
+		"no tag's form":     {job: job{Version: "headers/1.4.0"}, want: "a release's tag is v1.4.0"},
+		"two filters":       {job: job{Version: "headers/v1.4.0", Filters: []string{"authtoken"}}, want: "FILTERS asks for authtoken"},
+		"unknown filter":    {job: job{Version: "nothing/v1.4.0"}, want: `find filter "nothing"`},
+		"unknown step":      {job: job{Version: "1.4.0", Until: "lunch"}, want: `no step "lunch"`},
+		"no git tag":        {job: places.job(project{}, "1.4.0"), want: `there is no git tag v1.4.0; make it with "git tag v1.4.0"`},
+		"no tag of one":     {job: places.job(project{}, "headers/v1.4.0"), want: "there is no git tag headers/v1.4.0"},
+		"test fails":        {job: job{Version: "1.4.0", Broken: "test"}, want: "step test: a test failed; all of its output is in dist/release/test.log", visible: "    a line of a test"},
+		"e2e fails":         {job: job{Version: "1.4.0", Broken: "e2e"}, want: "step e2e: a scenario failed"},
+		"test edits":        {job: job{Version: "1.4.0", Broken: "checkout"}, want: "step test: the checkout was changed while the release ran"},
+		"test builds":       {job: job{Version: "1.4.0", Broken: "dist"}, want: "the modules in dist became others while the release ran"},
+		"e2e runs others":   {job: job{Version: "1.4.0", Forget: true}, want: "it ran other modules than those that are released"},
+		"not reproducible":  {job: job{Version: "1.4.0", Broken: "build"}, want: "differ", visible: "the compiler makes other bytes of the same sources"},
+		"another TinyGo":    {job: job{Version: "1.4.0", TinyGo: "0.40.1"}, want: "authtoken was built with TinyGo 0.40.1, and a release is built with the pinned " + tinygo.Version},
+		"not the one named": {job: job{Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.0"}, want: "set TINYGO_VERSION=0.40.1 if it is to be this one"},
+		"ignored source":    {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/extra.ignored": "x"}) }, want: "headers: two builds of commit", visible: "look for a file that git ignores"},
+		"changed file":      {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/main.go": "package main // x\n"}) }, want: "files differ from commit", visible: " M filter/headers/main.go"},
+		"file not in git":   {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/new.go": "package main\n"}) }, want: "?? filter/headers/new.go"},
+		"tag of another":    {job: job{Version: "1.4.0"}, change: func(p project) { p.git(t, "tag", "v1.4.0"); p.git(t, "commit", "-q", "--allow-empty", "-m", "x") }, want: "git tag v1.4.0 is at commit"},
 		"annotated another": {job: job{Version: "1.4.0"}, change: func(p project) {
 			p.git(t, "tag", "-a", "-m", "m", "v1.4.0")
 			p.git(t, "commit", "-q", "--allow-empty", "-m", "x")
@@ -190,6 +193,13 @@ func TestRefuses(t *testing.T) {
 	if tags := places.tags(t, "headers"); len(tags) > 0 {
 		t.Errorf("published: %v", tags)
 	}
+}
+
+// TestConsent releases what a TinyGo built that is named.
+func TestConsent(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	job{Dir: p.dir, Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.1", Until: "build"}.must(t)
 }
 
 // TestResume mends what made a release fail, and goes on: what passed is not done

@@ -41,12 +41,13 @@ type asked struct {
 	Filters       []string `json:"filters"`
 	Compiler      string   `json:"compiler"`
 	GoToolchain   string   `json:"goToolchain"`
+	TinyGoVersion string   `json:"tinyGoVersion"`
 	EnvoyVersions []string `json:"envoyVersions"`
 }
 
 func (r *run) asked() asked {
 	return asked{
-		Commit: r.git.Commit, Filters: r.filterNames(), Compiler: r.Compiler, GoToolchain: r.GoToolchain,
+		Commit: r.git.Commit, Filters: r.filterNames(), Compiler: r.Compiler, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion,
 		// Not nil, or what was read back would differ.
 		EnvoyVersions: append([]string{}, r.EnvoyVersions...),
 	}

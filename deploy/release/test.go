@@ -40,7 +40,7 @@ func (r *run) buildRest(ctx context.Context, out io.Writer) error {
 	if err != nil || len(all) == len(r.filters) {
 		return err
 	}
-	_, err = r.Build(ctx, build.Options{Filters: all, Dist: r.Dist, Compiler: r.modules[0].Compiler.Name, GoToolchain: r.GoToolchain, Out: out})
+	_, err = r.Build(ctx, build.Options{Filters: all, Dist: r.Dist, Compiler: r.modules[0].Compiler.Name, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion, Out: out})
 	return err
 }
 

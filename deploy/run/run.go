@@ -158,11 +158,12 @@ func (o runOptions) build(ctx context.Context) (catalog.Filter, build.Module, er
 		return catalog.Filter{}, build.Module{}, err
 	}
 	modules, err := build.Build(ctx, build.Options{
-		Filters:     filters,
-		Dist:        filepath.Join(o.Root, "dist"),
-		Compiler:    o.Config.Compiler,
-		GoToolchain: o.Config.GoToolchain,
-		Out:         o.Out,
+		Filters:       filters,
+		Dist:          filepath.Join(o.Root, "dist"),
+		Compiler:      o.Config.Compiler,
+		GoToolchain:   o.Config.GoToolchain,
+		TinyGoVersion: o.Config.TinyGoVersion,
+		Out:           o.Out,
 	})
 	if err != nil {
 		return catalog.Filter{}, build.Module{}, err

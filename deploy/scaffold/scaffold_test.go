@@ -65,7 +65,7 @@ func TestNew(t *testing.T) {
 		t.Error("no manifests would be rendered for it")
 	}
 	compilers := []string{build.Go}
-	if _, err := build.Find(build.TinyGo, ""); err == nil {
+	if _, err := build.Find(build.TinyGo, "", ""); err == nil {
 		compilers = append(compilers, build.TinyGo)
 	}
 	for _, compiler := range compilers {

@@ -29,10 +29,11 @@ func Build(ctx context.Context) error {
 		return fmt.Errorf("build: %w", err)
 	}
 	_, err = build.Build(ctx, build.Options{
-		Filters:     filters,
-		Compiler:    c.Compiler,
-		GoToolchain: c.GoToolchain,
-		Out:         os.Stdout,
+		Filters:       filters,
+		Compiler:      c.Compiler,
+		GoToolchain:   c.GoToolchain,
+		TinyGoVersion: c.TinyGoVersion,
+		Out:           os.Stdout,
 	})
 	return err
 }

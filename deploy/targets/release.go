@@ -76,6 +76,7 @@ func releaseOptions(c config.Config, versionOrTag string, opts releaseChoices, o
 		Dist:          dist,
 		Compiler:      c.Compiler,
 		GoToolchain:   c.GoToolchain,
+		TinyGoVersion: c.TinyGoVersion,
 		EnvoyVersions: c.EnvoyVersions,
 		EnvoyTested:   LowestEnvoyTested,
 		Shapes:        shapes,
@@ -203,7 +204,7 @@ func verifyRelease(ctx context.Context, c config.Config, record rel.Record, r *o
 }
 
 // forTests are the variables that say how tests run.
-var forTests = []string{"COMPILER", "FILTER_GOTOOLCHAIN", "ENVOY_PATH", "ENVOY_VERSIONS"}
+var forTests = []string{"COMPILER", "FILTER_GOTOOLCHAIN", "TINYGO_VERSION", "ENVOY_PATH", "ENVOY_VERSIONS"}
 
 // credentials begin the names of variables in which other programs expect theirs.
 var credentials = []string{"AWS_", "AZURE_", "GOOGLE_", "VAULT_", "ACTIONS_ID_TOKEN_", "ACTIONS_RUNTIME_", "GITHUB_TOKEN=", "GH_TOKEN="}

@@ -120,7 +120,7 @@ func benchFilters(ctx context.Context, c config.Config, own variables.Bench) (*c
 	}
 	return cost.Run(ctx, cost.Options{
 		Root: ".", Dist: filepath.Join("dist", "bench"), Envoy: bin,
-		Filters: c.Filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain,
+		Filters: c.Filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain, TinyGoVersion: c.TinyGoVersion,
 		Modules: own.Wasm, All: own.All,
 		Log: os.Stderr,
 	})
@@ -129,7 +129,7 @@ func benchFilters(ctx context.Context, c config.Config, own variables.Bench) (*c
 func benchPipeline(ctx context.Context, c config.Config, own variables.Bench) (*pipeline.Result, error) {
 	opts := pipeline.Options{
 		Root: ".", Filters: []int{1, 10}, Releases: []int{1},
-		Compiler: c.Compiler, GoToolchain: c.GoToolchain,
+		Compiler: c.Compiler, GoToolchain: c.GoToolchain, TinyGoVersion: c.TinyGoVersion,
 		Log: os.Stderr,
 	}
 	if own.All {
@@ -149,7 +149,7 @@ func runSoak(ctx context.Context, c config.Config, duration time.Duration) error
 		return err
 	}
 	modules, err := build.Build(ctx, build.Options{
-		Filters: filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain, Out: os.Stderr,
+		Filters: filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain, TinyGoVersion: c.TinyGoVersion, Out: os.Stderr,
 	})
 	if err != nil {
 		return err

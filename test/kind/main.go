@@ -103,6 +103,7 @@ func smokeOptions(ctx context.Context, c config.Config, own variables.Kind, kube
 		HTTPBinImage:  c.HTTPBinImage,
 		Compiler:      c.Compiler,
 		GoToolchain:   c.GoToolchain,
+		TinyGoVersion: c.TinyGoVersion,
 		Out:           os.Stdout,
 	}
 	kubeconfig := cluster.Kubeconfig(dir)

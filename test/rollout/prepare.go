@@ -34,8 +34,8 @@ const (
 type Options struct {
 	// Root is the repository's folder. Default: ".".
 	Root string
-	// Compiler and GoToolchain are those of build.Options.
-	Compiler, GoToolchain string
+	// Compiler, GoToolchain and TinyGoVersion are those of build.Options.
+	Compiler, GoToolchain, TinyGoVersion string
 	// Registry is where to push: each scenario does so below a path of its own,
 	// because one of them moves tags and because agents that share a machine also
 	// share a cache. It is spoken to in plain HTTP. Required: the address.
@@ -104,11 +104,12 @@ func Prepare(ctx context.Context, o Options) (*Rollout, error) {
 func (r *Rollout) build(ctx context.Context) error {
 	compile := func(release, dist string, filters []catalog.Filter) (err error) {
 		r.modules[release], err = build.Build(ctx, build.Options{
-			Filters:     filters,
-			Dist:        filepath.Join(r.options.Root, dist),
-			Compiler:    r.options.Compiler,
-			GoToolchain: r.options.GoToolchain,
-			Out:         r.options.Out,
+			Filters:       filters,
+			Dist:          filepath.Join(r.options.Root, dist),
+			Compiler:      r.options.Compiler,
+			GoToolchain:   r.options.GoToolchain,
+			TinyGoVersion: r.options.TinyGoVersion,
+			Out:           r.options.Out,
 		})
 		return err
 	}

@@ -44,6 +44,8 @@ type Options struct {
 	Compiler string
 	// GoToolchain is the Go release to build with. Empty means each compiler's own.
 	GoToolchain string
+	// TinyGoVersion is that of build.Options.
+	TinyGoVersion string
 	// Modules are wasm files to measure beside the filters. One whose name begins
 	// with that of a filter gets the same configuration, others none.
 	Modules []string
@@ -161,7 +163,8 @@ func buildAll(ctx context.Context, o Options) ([]build.Toolchain, map[string][]m
 	for _, name := range names {
 		modules, err := build.Build(ctx, build.Options{
 			Filters: slices.Concat(own, filters), Dist: filepath.Join(o.Dist, name),
-			Compiler: name, GoToolchain: o.GoToolchain, Out: o.Log,
+			Compiler: name, GoToolchain: o.GoToolchain,
+			TinyGoVersion: o.TinyGoVersion, Out: o.Log,
 		})
 		if errors.Is(err, build.ErrNoTinyGo) && o.Compiler == "" {
 			fmt.Fprintln(o.Log, "without TinyGo:", build.ErrNoTinyGo)

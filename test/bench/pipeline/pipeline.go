@@ -29,7 +29,7 @@ type Options struct {
 	Releases []int
 	// Compiler and GoToolchain say what the filters are built with: see
 	// build.Options.
-	Compiler, GoToolchain string
+	Compiler, GoToolchain, TinyGoVersion string
 	// Log is told what is done, a line each. Default: nobody is told.
 	Log io.Writer
 }

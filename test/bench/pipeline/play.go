@@ -89,7 +89,7 @@ func (b bench) act(ctx context.Context, p *project, s *stores, a action) (Row, e
 	before := p.modules()
 	s.registry.take()
 	spent, err := execute(ctx, p.dir, environment(
-		"COMPILER="+b.Compiler, "FILTER_GOTOOLCHAIN="+b.GoToolchain,
+		"COMPILER="+b.Compiler, "FILTER_GOTOOLCHAIN="+b.GoToolchain, "TINYGO_VERSION="+b.TinyGoVersion,
 		"REGISTRY="+s.registry.addr+"/filters", "DOCKER_CONFIG="+s.dir,
 		"STORAGE_URL=file://"+s.files, "STORAGE_PUBLIC_URL="+s.public.URL(""),
 		"SIGN_KEY="+b.key.private, "COSIGN_PASSWORD="+password, "VERIFY_KEY="+b.key.public,

@@ -52,8 +52,8 @@ type Options struct {
 	RegistryImage string
 	// HTTPBinImage is that of manifest.RenderOptions.
 	HTTPBinImage string
-	// Compiler and GoToolchain are those of build.Options.
-	Compiler, GoToolchain string
+	// Compiler, GoToolchain and TinyGoVersion are those of build.Options.
+	Compiler, GoToolchain, TinyGoVersion string
 	// CollectLogs adds to a folder what else is known of the cluster. Default:
 	// nothing is.
 	CollectLogs func(folder string) error
@@ -175,12 +175,13 @@ func (m *mesh) prepare(ctx context.Context, opts Options, registry Registry) (_ 
 	}
 	close := func() error { return errors.Join(files.Close(), os.RemoveAll(dir)) }
 	r, err := rollout.Prepare(ctx, rollout.Options{
-		Root:         opts.Root,
-		Compiler:     opts.Compiler,
-		GoToolchain:  opts.GoToolchain,
-		Registry:     oci.RegistryOptions{Address: path.Join(registry.Address, m.namespace)},
-		Storage:      storage.Options{URL: "file://" + filepath.ToSlash(dir), PublicURL: strings.TrimSuffix(files.URL(""), "/")},
-		HTTPBinImage: opts.HTTPBinImage,
+		Root:          opts.Root,
+		Compiler:      opts.Compiler,
+		GoToolchain:   opts.GoToolchain,
+		TinyGoVersion: opts.TinyGoVersion,
+		Registry:      oci.RegistryOptions{Address: path.Join(registry.Address, m.namespace)},
+		Storage:       storage.Options{URL: "file://" + filepath.ToSlash(dir), PublicURL: strings.TrimSuffix(files.URL(""), "/")},
+		HTTPBinImage:  opts.HTTPBinImage,
 		ProxySees: func(release manifest.Release) manifest.Release {
 			name := strings.TrimPrefix(release.Repository, registry.Address+"/")
 			release.Repository = registry.InCluster + "/" + name
