@@ -51,7 +51,7 @@ const filterModule = "filter"
 
 // waiting are the modules whose tests mostly wait, for servers, locks and processes:
 // more of them than there are processors may run at once.
-var waiting = []string{"test/storage"}
+var waiting = []string{"test/stores"}
 
 // Test runs the tests of every module: shuffled, and our own code's with the race
 // detector where a C compiler allows it. Every skipped test is printed with its reason. The error

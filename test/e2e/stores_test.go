@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
-// realStore is what command test/storage/serve prints of a store.
+// realStore is what command test/stores/serve prints of a store.
 type realStore struct {
 	Name        string
 	Environment map[string]string
@@ -27,7 +27,7 @@ type realStore struct {
 func serveStores(t *testing.T) ([]realStore, error) {
 	// It ends when its standard input does: with this process, if not before.
 	cmd := exec.CommandContext(context.WithoutCancel(suite.ctx), "go", "run", "./serve")
-	cmd.Dir = filepath.Join(root, "test", "storage")
+	cmd.Dir = filepath.Join(root, "test", "stores")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	var problem bytes.Buffer
 	cmd.Stderr = &problem

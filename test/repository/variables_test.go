@@ -79,7 +79,7 @@ var programs = map[string][]program{
 	"release":    {{"deploy/load", ""}},
 	"run":        {{"deploy/run", ""}, {"deploy/internal/foreground", ""}},
 	"soak":       {{"test/bench", "runSoak"}},
-	"test":       {{"test/storage", ""}},
+	"test":       {{"test/stores", ""}},
 }
 
 // elsewhere are the variables that a program reads by itself.

@@ -111,7 +111,7 @@ var build = sync.OnceValues(func() (string, error) {
 	defer func() { _ = lock.Unlock() }()
 	binary := filepath.Join(dir, "distribution-registry")
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-o", binary, ".")
-	cmd.Dir = filepath.Join(filepath.Dir(self), "..", "..", "..", "test", "registry")
+	cmd.Dir = filepath.Join(filepath.Dir(self), "..", "..", "..", "test", "stores", "registry")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)

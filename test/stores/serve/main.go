@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/slipway-wasm/slipway/test/storage/server"
+	"github.com/slipway-wasm/slipway/test/stores/server"
 )
 
 // Store is one line of the output.

@@ -1,4 +1,4 @@
-package storage
+package stores
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/storage"
-	"github.com/slipway-wasm/slipway/test/storage/server"
+	"github.com/slipway-wasm/slipway/test/stores/server"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )

@@ -1,4 +1,4 @@
-package storage
+package stores
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/test/storage/server"
+	"github.com/slipway-wasm/slipway/test/stores/server"
 )
 
 // start runs a program until the test ends, and waits until it listens on addr. Its
