@@ -22,7 +22,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/scenario"
+	"github.com/slipway-wasm/slipway/test/e2e/scenario"
 )
 
 // TestScenarios plays every scenario for the filters that were built, and the

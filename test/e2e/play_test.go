@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
-	"github.com/slipway-wasm/slipway/test/scenario"
+	"github.com/slipway-wasm/slipway/test/e2e/scenario"
 )
 
 // These are long, for they are only reached by what is broken: on a busy machine
