@@ -150,7 +150,7 @@ func buildAll(ctx context.Context, o Options) ([]build.Toolchain, map[string][]m
 	if err != nil {
 		return nil, nil, err
 	}
-	own, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "test", "bench", "filters"), Names: []string{floor}})
+	own, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter", "internal", "bench"), Names: []string{floor}})
 	if err != nil {
 		return nil, nil, err
 	}

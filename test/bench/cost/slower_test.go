@@ -19,7 +19,7 @@ func TestSlower(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(root, "test", "bench", "filters"), Names: []string{"slower"}})
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(root, "filter", "internal", "bench"), Names: []string{"slower"}})
 	if err != nil {
 		t.Fatal(err)
 	}
