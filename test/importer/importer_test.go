@@ -1,9 +1,11 @@
-package main
+package importer
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,7 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 )
 
-// The magefile's release, in a copy of this repository elsewhere: the filter is built,
+// The magefile's release in such a repository: the filter is built,
 // published in both embedded stores, and its manifests name what was published.
 func TestRelease(t *testing.T) {
 	t.Parallel()
@@ -45,7 +47,7 @@ func TestRelease(t *testing.T) {
 	run(t, dir, "go", "tool", "mage", "inspect", "greeting:1.0.0")
 }
 
-// repository copies this repository elsewhere.
+// repository writes a repository with one filter that requires Slipway as a module.
 func repository(t *testing.T) string {
 	t.Helper()
 	slipway, err := filepath.Abs("../..")
@@ -53,16 +55,46 @@ func repository(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "magefile.go", "filter"} {
-		run(t, ".", "cp", "-R", name, dir)
+	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
+		t.Fatal(err)
 	}
-	run(t, dir, "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway="+slipway)
-	run(t, filepath.Join(dir, "filter"), "go", "mod", "edit", "-replace=github.com/slipway-wasm/slipway/filter="+filepath.Join(slipway, "filter"))
+	write(t, filepath.Join(dir, "magefile.go"), magefile(t, slipway))
 	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
+	requireFolder(t, filepath.Join(dir, "filter"), slipway, "filter", "go 1.22\n")
+	requireFolder(t, dir, slipway, ".", "go 1.26\n\ntool github.com/magefile/mage\n")
 	run(t, dir, "git", "init", "--quiet")
 	run(t, dir, "git", "add", ".")
 	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "First")
 	return dir
+}
+
+// requireFolder writes a go.mod that requires the module in a folder of Slipway's, by
+// its path. The module is read from that folder, because no version of it has this code.
+func requireFolder(t *testing.T, dir, slipway, folder, rest string) {
+	t.Helper()
+	required := path.Join("github.com/slipway-wasm/slipway", folder)
+	source := filepath.Join(slipway, folder)
+	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module %s\n\n%s\nrequire %s v0.0.0\n\nreplace %s => %q\n",
+		path.Join("example.com/acme/filters", folder), rest, required, required, source))
+	// With these sums nobody has to be asked for them.
+	run(t, dir, "cp", filepath.Join(source, "go.sum"), dir)
+	run(t, dir, "go", "mod", "tidy")
+}
+
+// magefile is the one that README.md tells other repositories to have.
+func magefile(t *testing.T, slipway string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(slipway, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin = "```go\n//go:build mage\n"
+	_, text, found := strings.Cut(string(page), begin)
+	text, _, closed := strings.Cut(text, "```\n")
+	if !found || !closed {
+		t.Fatalf("README.md has no block that begins with %q", begin)
+	}
+	return "//go:build mage\n" + text
 }
 
 // manifests is everything in a folder.
