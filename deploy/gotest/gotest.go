@@ -38,7 +38,7 @@ type Options struct {
 
 // own are the packages that a target of their own runs, because they start whole
 // systems; each is a folder as seen from the repository's root.
-var own = []string{"test/e2e", "test/mesh"}
+var own = []string{"test/e2e", "test/consumers/mesh"}
 
 // raced are the modules whose tests run under the race detector: those of our own
 // code. The others are there for a dependency as large as Istio or a cloud's SDK,

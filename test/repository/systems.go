@@ -12,7 +12,7 @@ import (
 )
 
 // Mesh rolls two releases of the filters out in a mesh of plain processes: package
-// test/mesh, which builds what is missing and ends with a table of what was seen.
+// test/consumers/mesh, which builds what is missing and ends with a table of what was seen.
 func Mesh(ctx context.Context, out, errOut io.Writer) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("mesh: Istio's agent is made for Linux, and this is %s; run it in a Linux container or virtual machine", runtime.GOOS)
@@ -23,7 +23,7 @@ func Mesh(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("mesh: %w", err)
 	}
-	dir := filepath.Join("test", "mesh")
+	dir := filepath.Join("test", "consumers", "mesh")
 	if err := run(goCommand(ctx, dir, out, errOut, "test", "-c", "-ldflags=-s -w", "-o", binary)); err != nil {
 		return fmt.Errorf("build the mesh: %w", err)
 	}

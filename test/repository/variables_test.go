@@ -75,7 +75,7 @@ var programs = map[string][]program{
 	"e2e":        {{"deploy/load", ""}, {"test/e2e", ""}},
 	"kind:smoke": {{"test/kind", "smokeOptions"}, {"deploy/targets", "Published"}},
 	"kind:up":    {{"test/kind", "upOptions"}},
-	"mesh":       {{"test/mesh", ""}},
+	"mesh":       {{"test/consumers/mesh", ""}},
 	"release":    {{"deploy/load", ""}},
 	"run":        {{"deploy/run", ""}, {"deploy/internal/foreground", ""}},
 	"soak":       {{"test/bench", "runSoak"}},

@@ -5,7 +5,4 @@
 // It exists because nothing but Istio shows what Istio does with a manifest and an
 // artifact, and because a test that needs a cluster is not run. Of Istio only the
 // Kubernetes client is not the real one.
-//
-// It is a module of its own because Istio's is large: its first build takes several
-// minutes.
 package mesh

@@ -26,7 +26,7 @@ import (
 )
 
 // root is the repository's folder, seen from this package's.
-const root = "../.."
+const root = "../../.."
 
 // TestRollout plays all scenarios and prints the table of their steps.
 func TestRollout(t *testing.T) {
