@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/nested"
+	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 )
 
 // module holds the programs that sign and verify.
@@ -28,7 +28,7 @@ func run(ctx context.Context, request Request) (Response, error) {
 		}
 	}
 	var response Response
-	if err := nested.Run(ctx, module, pkg, request, &response); err != nil {
+	if err := gorun.Run(ctx, module, pkg, request, &response); err != nil {
 		return Response{}, err
 	}
 	if response.Error != "" {

@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 )
 
 // Options says where the repository is and how strict a run is.
@@ -95,7 +97,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	defer func() { _ = os.Remove(report.Name()) }()
 
 	gotestsum := []string{
-		"tool", "-modfile=" + filepath.Join(slipway(), "go.mod"), "gotestsum",
+		"tool", "-modfile=" + filepath.Join(gorun.Root(), "go.mod"), "gotestsum",
 		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on", testTimeout,
 	}
 	if slices.Contains(waiting, module) {
@@ -169,15 +171,8 @@ func e2eOrLoad(ctx context.Context, opts Options) error {
 		return whole(ctx, opts, "e2e", "test/e2e", "test", "-count=1", "-timeout=20m")
 	}
 	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
-	opts.Root = slipway()
+	opts.Root = gorun.Root()
 	return whole(ctx, opts, "load", ".", "run", "./deploy/load")
-}
-
-// slipway is the folder of Slipway's source, which this was compiled from. The
-// repository in Options.Root may be another one, with filters of its own.
-func slipway() string {
-	_, self, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(self), "..", "..")
 }
 
 // LocalOptions say what Run and Dev run, and where.
@@ -215,7 +210,7 @@ func runLocal(ctx context.Context, opts Options, local LocalOptions, step, comma
 	if local.Filter != "" {
 		args = append(args, local.Filter)
 	}
-	opts.Root = slipway()
+	opts.Root = gorun.Root()
 	if err := whole(ctx, opts, step, ".", args...); ctx.Err() == nil {
 		return err
 	}
@@ -224,7 +219,7 @@ func runLocal(ctx context.Context, opts Options, local LocalOptions, step, comma
 
 // Doctor says what is installed and what is missing: command deploy/doctor.
 func Doctor(ctx context.Context, opts Options) error {
-	opts.Root = slipway()
+	opts.Root = gorun.Root()
 	return whole(ctx, opts, "doctor", ".", "run", "./deploy/doctor")
 }
 

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/internal/nested"
+	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 )
 
 const (
@@ -102,7 +102,7 @@ func ask(ctx context.Context, opts RenderOptions) (Response, error) {
 		request.Compare = compare
 	}
 	var response Response
-	if err := nested.Run(ctx, module, ".", request, &response); err != nil {
+	if err := gorun.Run(ctx, module, ".", request, &response); err != nil {
 		return Response{}, err
 	}
 	if response.Error != "" {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/nested"
+	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 )
 
 // CloudRequest is what Upload hands to the command in cloud, on its standard input.
@@ -86,7 +86,7 @@ func (s *Storage) cloudCommand(ctx context.Context) (string, error) {
 	if s.options.CloudCommand != "" {
 		return s.options.CloudCommand, nil
 	}
-	dir := filepath.Join(nested.Root(), "deploy", "storage", "cloud")
+	dir := filepath.Join(gorun.Root(), "deploy", "storage", "cloud")
 	s.report.Printf(cloudBuild, s.location.scheme)
 	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "cloud")
 	cmd.Dir = dir

@@ -1,6 +1,6 @@
-// Package nested runs the programs that are modules of their own below Slipway's,
+// Package gorun has "go run" run Slipway's programs that are in modules of their own,
 // because of what they link.
-package nested
+package gorun
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// slipway is the module that the programs' modules are below.
+// slipway is the path that the programs' modules are below.
 const slipway = "github.com/slipway-wasm/slipway"
 
 // Root is the folder of Slipway's source, which this was compiled from; the working
