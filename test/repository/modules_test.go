@@ -1,8 +1,11 @@
 package repository
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -109,4 +112,78 @@ func TestDrifted(t *testing.T) {
 	if len(problems) != 1 || !strings.HasPrefix(problems[0], "a.com/direct has several versions: . v1.0.0, test/kind v1.1.0; ") {
 		t.Errorf("found %q", problems)
 	}
+}
+
+// TestEditor: the command that CONTRIBUTING.md gives to editors makes a workspace of all
+// modules, in which every package is found with all that it imports.
+func TestEditor(t *testing.T) {
+	t.Parallel()
+	const command = "go work init && go work use -r ."
+	if !strings.Contains(readPages(t)["CONTRIBUTING.md"], "\n    "+command+"\n") {
+		t.Fatalf("CONTRIBUTING.md does not have the command %q", command)
+	}
+	ignored, err := os.ReadFile("../../.gitignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"go.work", "go.work.sum"} {
+		if !slices.Contains(strings.Fields(string(ignored)), "/"+file) {
+			t.Errorf("git does not ignore %s", file)
+		}
+	}
+	// A workspace that is there already is its owner's.
+	workspace := filepath.Join(t.TempDir(), "go.work")
+	run := func(name string, args ...string) string {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir = filepath.Join("..", "..")
+		cmd.Env = append(os.Environ(), "GOWORK="+workspace)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s %v: %v\n%s", name, args, err, stderr.String())
+		}
+		return string(out)
+	}
+	run("sh", "-c", command)
+	packages := run("go", "list", "-deps", "-test", "-f", "{{.ImportPath}}", "work")
+	for folder := range readGoMods(t) {
+		if !strings.Contains(packages, slipway+strings.TrimPrefix(folder, ".")) {
+			t.Errorf("the workspace has no package of module %s", folder)
+		}
+	}
+}
+
+// TestLayout: CONTRIBUTING.md names every module and every folder of test/, and nothing
+// else; a new one has to earn its line.
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	_, layout, _ := strings.Cut(readPages(t)["CONTRIBUTING.md"], "\n## Layout\n")
+	layout, modules, _ := strings.Cut(layout, "\n### Modules\n")
+	modules, _, _ = strings.Cut(modules, "\n## ")
+	if got, want := firstCells(modules), slices.Sorted(maps.Keys(readGoMods(t))); !slices.Equal(got, want) {
+		t.Errorf("the modules are %q, and the table has %q", want, got)
+	}
+	entries, err := os.ReadDir("../../test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if name := "`" + entry.Name() + "`"; entry.IsDir() && !strings.Contains(layout, name) {
+			t.Errorf("test/%s is not in the table", entry.Name())
+		}
+	}
+}
+
+// firstCells are the code in the first cells of a table's rows, sorted.
+func firstCells(table string) []string {
+	var cells []string
+	for line := range strings.Lines(table) {
+		if rest, ok := strings.CutPrefix(line, "| `"); ok {
+			cell, _, _ := strings.Cut(rest, "`")
+			cells = append(cells, strings.TrimSuffix(cell, "/"))
+		}
+	}
+	slices.Sort(cells)
+	return cells
 }
