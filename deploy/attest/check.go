@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // State is what was found of something that a release should have.
@@ -19,7 +21,26 @@ const (
 	Wrong State = "wrong"
 	// Unchecked says that it is there and nobody said whose word counts.
 	Unchecked State = "unchecked"
+	// Unknown says that it could not be looked at: whether it is there, and what it is,
+	// nobody knows.
+	Unknown State = "unknown"
 )
+
+// StateOf is what the error of reading something says about it: OK for nil, Wrong if a
+// comparison failed, Missing if there is a definite answer that it is not there, and
+// Unknown for everything else, such as a refusal, a host that cannot be reached, a full
+// disk or a deadline.
+func StateOf(err error) State {
+	switch {
+	case err == nil:
+		return OK
+	case finding.Mismatched(err):
+		return Wrong
+	case finding.Absent(err):
+		return Missing
+	}
+	return Unknown
+}
 
 // Check is one line of what was verified.
 type Check struct {
@@ -41,9 +62,18 @@ var ErrFailed = errors.New("verification failed")
 
 // Failed names every check that did not end well; nil if all did.
 func Failed(checks []Check) error {
+	return failures(checks, func(c Check) bool { return c.State != OK && (c.State != Missing || !c.Optional) })
+}
+
+// Undecided names every check whose state is Unknown; nil if there is none.
+func Undecided(checks []Check) error {
+	return failures(checks, func(c Check) bool { return c.State == Unknown })
+}
+
+func failures(checks []Check, failed func(Check) bool) error {
 	var failures []error
 	for _, c := range checks {
-		if c.State == OK || (c.State == Missing && c.Optional) {
+		if !failed(c) {
 			continue
 		}
 		failures = append(failures, fmt.Errorf("%s: %w: the %s is %s: %s", c.Subject, ErrFailed, c.What, c.State, c.Detail))

@@ -30,11 +30,35 @@ type VerifyOptions struct {
 // Verify checks signature, provenance and bill of materials of every manifest of a
 // version, from the registry alone. A statement counts if it is signed by whom the
 // policy names, is about this manifest, and says what the manifest and the version
-// say. The error is for what could not be read.
+// say. What could not be read, or not be compared with the policy, is Unknown.
+//
+// The error is that of a context that was canceled.
 func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
-	checks, err := verifyAll(ctx, opts)
-	if err != nil {
-		return nil, fmt.Errorf("verify the signatures of %s: %w", opts.Version, err)
+	all := gather(ctx, opts)
+	if err := judgeBundles(ctx, opts.Policy, all); err != nil {
+		for _, e := range all {
+			if len(e.bundles) > 0 {
+				e.err = errors.Join(e.err, err)
+			}
+		}
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, fmt.Errorf("verify the signatures of %s: %w", opts.Version, context.Cause(ctx))
+	}
+	var checks []Check
+	for _, e := range all {
+		for _, predicate := range predicates {
+			c := Check{Subject: e.manifest.Reference.String(), What: predicate.name, Optional: e.err == nil && opts.Policy.IsZero()}
+			switch {
+			case e.err != nil:
+				c.State, c.Detail = StateOf(e.err), e.err.Error()
+			case opts.Policy.IsZero():
+				c.State, c.Detail = e.withoutPolicy(predicate.uri)
+			default:
+				c.State, c.Detail = e.state(predicate.uri)
+			}
+			checks = append(checks, c)
+		}
 	}
 	return checks, nil
 }
@@ -47,68 +71,58 @@ type evidence struct {
 	sboms    []oci.Attachment
 	bundles  []json.RawMessage
 	results  []VerifyResult // one for each bundle; none without a policy
+	err      error          // why the rest is not complete
 }
 
-func verifyAll(ctx context.Context, opts VerifyOptions) ([]Check, error) {
-	all, err := gather(ctx, opts)
-	if err != nil {
-		return nil, err
+// judgeBundles asks whether the bundles are signed as the policy says.
+func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
+	if policy.IsZero() {
+		return nil
 	}
-	if !opts.Policy.IsZero() {
-		request := VerifyRequest{Policy: opts.Policy.absolute()}
-		for _, e := range all {
-			for _, bundle := range e.bundles {
-				request.Items = append(request.Items, VerifyItem{ManifestDigest: e.manifest.ManifestDigest, Bundle: bundle})
-			}
-		}
-		response, err := run(ctx, Request{Verify: &request})
-		if err != nil {
-			return nil, err
-		}
-		results := response.Results
-		for i := range results {
-			if results[i].Signer == "" {
-				results[i].Signer = "signed with " + opts.Policy.Key
-			}
-		}
-		for _, e := range all {
-			e.results, results = results[:len(e.bundles)], results[len(e.bundles):]
-		}
-	}
-	var checks []Check
+	request := VerifyRequest{Policy: policy.absolute()}
 	for _, e := range all {
-		for _, predicate := range predicates {
-			c := Check{Subject: e.manifest.Reference.String(), What: predicate.name, Optional: opts.Policy.IsZero()}
-			if opts.Policy.IsZero() {
-				c.State, c.Detail = e.withoutPolicy(predicate.uri)
-			} else {
-				c.State, c.Detail = e.state(predicate.uri)
-			}
-			checks = append(checks, c)
+		for _, bundle := range e.bundles {
+			request.Items = append(request.Items, VerifyItem{ManifestDigest: e.manifest.ManifestDigest, Bundle: bundle})
 		}
 	}
-	return checks, nil
+	response, err := run(ctx, Request{Verify: &request})
+	if err != nil {
+		return err
+	}
+	results := response.Results
+	if len(results) != len(request.Items) {
+		return fmt.Errorf("%d bundles were to be judged, and %d were", len(request.Items), len(results))
+	}
+	for i := range results {
+		if results[i].Signer == "" {
+			results[i].Signer = "signed with " + policy.Key
+		}
+	}
+	for _, e := range all {
+		e.results, results = results[:len(e.bundles)], results[len(e.bundles):]
+	}
+	return nil
 }
 
-func gather(ctx context.Context, opts VerifyOptions) ([]*evidence, error) {
+// gather reads what there is. What cannot be read is in the evidence's err.
+func gather(ctx context.Context, opts VerifyOptions) []*evidence {
 	var all []*evidence
 	for _, filter := range opts.Filters {
 		manifests, err := oci.Manifests(ctx, opts.Registry, filter, opts.Version)
 		if err != nil {
-			return nil, err
+			ref := oci.Reference{Repository: opts.Registry.Address() + "/" + filter, Tag: opts.Version}
+			all = append(all, &evidence{filter: filter, version: opts.Version, manifest: oci.Manifest{Reference: ref}, err: err})
+			continue
 		}
 		for _, m := range manifests {
 			e := &evidence{filter: filter, version: opts.Version, manifest: m}
-			if e.bundles, err = bundlesOf(ctx, opts.Registry, m); err != nil {
-				return nil, err
-			}
-			if e.sboms, err = oci.Attached(ctx, opts.Registry, m.ByDigest(), oci.TypeSBOM); err != nil {
-				return nil, err
+			if e.bundles, e.err = bundlesOf(ctx, opts.Registry, m); e.err == nil {
+				e.sboms, e.err = oci.Attached(ctx, opts.Registry, m.ByDigest(), oci.TypeSBOM)
 			}
 			all = append(all, e)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // withoutPolicy is the state of a statement while nobody's signature counts.

@@ -8,6 +8,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
@@ -38,7 +39,7 @@ func Manifests(ctx context.Context, r *Registry, filter, version string) ([]Mani
 	for _, shape := range Shapes {
 		ref := Reference{Repository: r.name(filter), Tag: shape.tag(version)}
 		found, err := r.find(ctx, ref)
-		if shape != Artifact && absent(err) {
+		if shape != Artifact && finding.Absent(err) {
 			continue
 		}
 		if err != nil {
@@ -66,6 +67,10 @@ func Attached(ctx context.Context, r *Registry, ref Reference, prefix string) ([
 	return all, nil
 }
 
+// maxAttached bounds what is read of what is attached to one manifest. A signature has
+// some kilobytes, a bill of materials some more, and whoever may push can add to them.
+const maxAttached = 64 << 20
+
 func (r *Registry) attached(ctx context.Context, ref Reference, prefix string) ([]Attachment, error) {
 	subject, err := r.find(ctx, ref)
 	if err != nil {
@@ -76,6 +81,7 @@ func (r *Registry) attached(ctx context.Context, ref Reference, prefix string) (
 		return nil, err
 	}
 	var all []Attachment
+	size := 0
 	for _, referrer := range referrers {
 		data, err := r.fetch(ctx, subject.repo, referrer)
 		if err != nil {
@@ -83,7 +89,7 @@ func (r *Registry) attached(ctx context.Context, ref Reference, prefix string) (
 		}
 		var m ocispec.Manifest
 		if err := json.Unmarshal(data, &m); err != nil {
-			return nil, fmt.Errorf("read manifest %s: %w", referrer.Digest, err)
+			return nil, finding.Mismatch(fmt.Errorf("read manifest %s: %w", referrer.Digest, err))
 		}
 		artifactType := m.ArtifactType
 		if artifactType == "" {
@@ -97,6 +103,9 @@ func (r *Registry) attached(ctx context.Context, ref Reference, prefix string) (
 			content, err := r.fetch(ctx, subject.repo, layer)
 			if err != nil && !damaged(err) {
 				return nil, err
+			}
+			if size += len(content); size > maxAttached {
+				return nil, fmt.Errorf("more than %d bytes are attached to it", maxAttached)
 			}
 			all = append(all, Attachment{
 				ArtifactType: artifactType,

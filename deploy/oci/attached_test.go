@@ -9,6 +9,8 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 func TestAttached(t *testing.T) {
@@ -45,7 +47,7 @@ func TestAttached(t *testing.T) {
 		if other, err := Attached(t.Context(), r, all[1].ByDigest(), bundle); err != nil || len(other) > 0 {
 			t.Errorf("attached to another manifest: %+v, error %v", other, err)
 		}
-		if _, err := Manifests(t.Context(), r, "headers", "9.9.9"); !absent(err) {
+		if _, err := Manifests(t.Context(), r, "headers", "9.9.9"); !finding.Absent(err) {
 			t.Errorf("a version that is not there: %v", err)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // Answer is what a consumer does with a manifest.
@@ -64,10 +66,10 @@ type manifest struct {
 func parseManifest(mediaType string, content []byte) (manifest, error) {
 	var m manifest
 	if err := json.Unmarshal(content, &m.Manifest); err != nil {
-		return manifest{}, fmt.Errorf("read the manifest: %w", err)
+		return manifest{}, finding.Mismatch(fmt.Errorf("read the manifest: %w", err))
 	}
 	if !isManifest(mediaType) {
-		return manifest{}, fmt.Errorf("%q is no manifest's media type", mediaType)
+		return manifest{}, finding.Mismatch(fmt.Errorf("%q is no manifest's media type", mediaType))
 	}
 	m.index = mediaType == ocispec.MediaTypeImageIndex || mediaType == mediaTypeDockerList
 	m.MediaType = mediaType

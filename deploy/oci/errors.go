@@ -1,17 +1,16 @@
 package oci
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"strings"
 
-	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -75,25 +74,21 @@ func printable(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 }
 
-// absent reports whether a registry definitely has no such thing. 401 and 403 are
-// no such answer.
-func absent(err error) bool {
-	answer := new(errcode.ErrorResponse)
-	return errors.Is(err, errdef.ErrNotFound) || (errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound)
+// compared marks what oras-go says when it compared content or an answer with the
+// descriptor that was asked for. Some of it has no type.
+func compared(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData), errors.Is(err, content.ErrInvalidDescriptorSize),
+		strings.Contains(err.Error(), ": mismatch Content-Length"),
+		strings.Contains(err.Error(), ": mismatch response Content-Type "),
+		strings.Contains(err.Error(), "; digest mismatch in "):
+		return finding.Mismatch(err)
+	}
+	return err
 }
 
 // damaged reports whether a registry answered, but with something else than the
-// manifest promises.
-func damaged(err error) bool {
-	switch {
-	case absent(err):
-		return true
-	case retry.Retryable(err),
-		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
-		errors.As(err, new(*errcode.ErrorResponse)),
-		errors.As(err, new(*retry.ConnectionError)),
-		errors.As(err, new(*fs.PathError)):
-		return false
-	}
-	return true
-}
+// manifest promises, or without it.
+func damaged(err error) bool { return finding.Absent(err) || finding.Mismatched(err) }

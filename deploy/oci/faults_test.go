@@ -12,6 +12,7 @@ import (
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 const (
@@ -187,7 +188,7 @@ func TestPullGivesUp(t *testing.T) {
 func TestNotThere(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	if _, err := Verify(t.Context(), r, Reference{Repository: r.name("headers"), Tag: "1.0.0"}); !absent(err) {
+	if _, err := Verify(t.Context(), r, Reference{Repository: r.name("headers"), Tag: "1.0.0"}); !finding.Absent(err) {
 		t.Errorf("verify: %v", err)
 	}
 	list, err := List(t.Context(), r, []string{"headers"})
@@ -196,7 +197,7 @@ func TestNotThere(t *testing.T) {
 	}
 	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 		r := openTest(t, faultproxytest.Start(t, startRegistry(t, embedded.Options{}), faultproxytest.Rule{Fault: faultproxytest.Status(code)}).Addr)
-		if _, err := List(t.Context(), r, []string{"headers"}); err == nil || absent(err) {
+		if _, err := List(t.Context(), r, []string{"headers"}); err == nil || finding.Absent(err) {
 			t.Errorf("list after %d: %v", code, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // testRelease returns a release of a version; each call the same.
@@ -124,7 +125,7 @@ func digestOf(t testing.TB, r *Registry, filter, tag string) string {
 		t.Fatal(err)
 	}
 	desc, err := r.resolve(t.Context(), repo, tag)
-	if absent(err) {
+	if finding.Absent(err) {
 		return ""
 	}
 	if err != nil {

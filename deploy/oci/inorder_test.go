@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 )
 
@@ -86,7 +87,7 @@ func TestHistory(t *testing.T) {
 		if list, err := Versions(t.Context(), r, "headers"); err != nil || len(list) != 0 {
 			t.Errorf("of a filter that was never published: %v, %v", list, err)
 		}
-		if _, err := WasmSize(t.Context(), r, "headers", "1.4.0"); !absent(err) {
+		if _, err := WasmSize(t.Context(), r, "headers", "1.4.0"); !finding.Absent(err) {
 			t.Errorf("the size of what was never published: error %v", err)
 		}
 		filter := testFilter(t, "headers", "a")

@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // compatFile is the file that consumers look for in the layer of a compat image.
@@ -80,24 +83,31 @@ func writeLayer(compressed, uncompressed io.Writer, wasm Blob) error {
 
 var errChanged = errors.New(`the module was changed after its record was written; run "go tool mage build"`)
 
-// errLayer is in the chain of what readLayer and reading on return, and the
-// archive's own error is not: an early end would look like that of a transfer.
-var errLayer = errors.New("read the layer as tar+gzip")
+// badLayer is what readLayer and reading on return. The archive's own error is not in
+// its chain: an early end would look like that of a transfer. That the file cannot be
+// read says nothing about the archive.
+func badLayer(err error) error {
+	err = fmt.Errorf("read the layer as tar+gzip: %w", err)
+	if errors.As(err, new(*fs.PathError)) {
+		return err
+	}
+	return finding.Mismatch(errors.New(err.Error()))
+}
 
 // readLayer returns plugin.wasm in a compressed archive.
 func readLayer(layer io.Reader) (io.Reader, error) {
 	zip, err := gzip.NewReader(layer)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", errLayer, err.Error())
+		return nil, badLayer(err)
 	}
 	archive := tar.NewReader(zip)
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("the layer holds no %s", compatFile)
+			return nil, finding.Mismatch(fmt.Errorf("the layer holds no %s", compatFile))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s", errLayer, err.Error())
+			return nil, badLayer(err)
 		}
 		// Istio and Envoy Gateway compare the last element as well.
 		if path.Base(header.Name) == compatFile {
@@ -111,7 +121,7 @@ type layerReader struct{ archive io.Reader }
 func (r *layerReader) Read(p []byte) (int, error) {
 	n, err := r.archive.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%w: %s", errLayer, err.Error())
+		err = badLayer(err)
 	}
 	return n, err
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/Masterminds/semver/v3"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // Listed is one published version of a filter in one shape.
@@ -72,7 +74,7 @@ func (r *Registry) list(ctx context.Context, filter string) ([]Listed, error) {
 			continue
 		}
 		desc, err := r.resolve(ctx, repo, tag)
-		if absent(err) {
+		if finding.Absent(err) {
 			continue // deleted since the tags were listed
 		}
 		if err != nil {

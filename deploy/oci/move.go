@@ -13,6 +13,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
@@ -116,7 +117,7 @@ func (r *Registry) newMover(ctx context.Context, p Published) (*mover, error) {
 	// The last one is written last: where it is right, the others are.
 	for _, tag := range slices.Backward(movingTags(version)) {
 		current, err := r.resolve(ctx, repo, p.Shape.tag(tag))
-		if err != nil && !absent(err) {
+		if err != nil && !finding.Absent(err) {
 			return nil, err
 		}
 		if err == nil && current.Digest.String() == p.ManifestDigest {
@@ -193,7 +194,7 @@ func (m *mover) mustMove(ctx context.Context, b *moving, versions []*semver.Vers
 		b.version, b.to = v, to
 	}
 	current, err := m.resolve(ctx, m.repo, m.shape.tag(b.tag))
-	if absent(err) {
+	if finding.Absent(err) {
 		return true, nil
 	}
 	if err != nil || current.Digest == b.to.desc.Digest {

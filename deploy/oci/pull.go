@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // Pulled is a module that was pulled.
@@ -77,7 +79,7 @@ func (r *Registry) pull(ctx context.Context, ref Reference, file string) (*Pulle
 func (r *Registry) writeWasm(ctx context.Context, found *found, out *os.File) (string, int64, error) {
 	layer := found.manifest.wasmLayer()
 	if layer.Size > maxWasm {
-		return "", 0, fmt.Errorf("layer %s has %d bytes, and proxies read no more than %d", layer.Digest, layer.Size, maxWasm)
+		return "", 0, finding.Mismatch(fmt.Errorf("layer %s has %d bytes, and proxies read no more than %d", layer.Digest, layer.Size, maxWasm))
 	}
 	blob := out
 	if found.manifest.shape() == Compat {
@@ -119,11 +121,11 @@ func (r *Registry) writeWasm(ctx context.Context, found *found, out *os.File) (s
 		return "", 0, err
 	}
 	if size > maxWasm {
-		return "", 0, fmt.Errorf("%s in layer %s has more than the %d bytes that proxies read", compatFile, layer.Digest, maxWasm)
+		return "", 0, finding.Mismatch(fmt.Errorf("%s in layer %s has more than the %d bytes that proxies read", compatFile, layer.Digest, maxWasm))
 	}
 	sum := hex.EncodeToString(hash.Sum(nil))
 	if want := found.manifest.Annotations[AnnotationWasmSHA256]; want != "" && want != sum {
-		return "", 0, fmt.Errorf("the wasm sha256 is %s, and annotation %s says %s", sum, AnnotationWasmSHA256, want)
+		return "", 0, finding.Mismatch(fmt.Errorf("the wasm sha256 is %s, and annotation %s says %s", sum, AnnotationWasmSHA256, want))
 	}
 	return sum, size, nil
 }

@@ -17,6 +17,7 @@ import (
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
@@ -274,7 +275,7 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 		Overwrites: true,
 		Current: func(ctx context.Context) (string, error) {
 			desc, err := r.resolve(ctx, j.repo, tag)
-			if absent(err) {
+			if finding.Absent(err) {
 				return "", immutable.ErrAbsent
 			}
 			return desc.Digest.String(), err

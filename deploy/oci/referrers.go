@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // Node is something that was attached, and what is attached to that.
@@ -35,23 +37,35 @@ func Discover(ctx context.Context, r *Registry, ref Reference) ([]Node, error) {
 	found, err := r.find(ctx, ref)
 	if err == nil {
 		var tree []Node
-		if tree, err = r.tree(ctx, found.repo, found.desc, 0); err == nil {
+		if tree, err = r.tree(ctx, found.repo, found.desc); err == nil {
 			return tree, nil
 		}
 	}
 	return nil, fmt.Errorf("discover what is attached to %s: %w", ref, err)
 }
 
-// maxDepth is how deep a tree is followed. Signatures of attestations have depth 2.
-const maxDepth = 8
+// A tree is followed so deep, and has so many nodes. Signatures of attestations have
+// depth 2. A registry that lists the same over and over could keep its readers for ever.
+const (
+	maxDepth = 8
+	maxNodes = 10_000
+)
 
-func (r *Registry) tree(ctx context.Context, repo repository, desc ocispec.Descriptor, depth int) ([]Node, error) {
+func (r *Registry) tree(ctx context.Context, repo repository, desc ocispec.Descriptor) ([]Node, error) {
+	left := maxNodes
+	return r.branch(ctx, repo, desc, 0, &left)
+}
+
+func (r *Registry) branch(ctx context.Context, repo repository, desc ocispec.Descriptor, depth int, left *int) ([]Node, error) {
 	if depth == maxDepth {
-		return nil, fmt.Errorf("more than %d manifests are attached to each other in a row", maxDepth)
+		return nil, finding.Mismatch(fmt.Errorf("more than %d manifests are attached to each other in a row", maxDepth))
 	}
 	referrers, err := r.referrers(ctx, repo, desc)
 	if err != nil {
 		return nil, fmt.Errorf("list referrers: %w", err)
+	}
+	if *left -= len(referrers); *left < 0 {
+		return nil, fmt.Errorf("more than %d manifests are attached", maxNodes)
 	}
 	var nodes []Node
 	for _, referrer := range referrers {
@@ -61,7 +75,7 @@ func (r *Registry) tree(ctx context.Context, repo repository, desc ocispec.Descr
 		}
 		var m ocispec.Manifest
 		if err := json.Unmarshal(data, &m); err != nil {
-			return nil, fmt.Errorf("read manifest %s: %w", referrer.Digest, err)
+			return nil, finding.Mismatch(fmt.Errorf("read manifest %s: %w", referrer.Digest, err))
 		}
 		// The manifest's own word: registries are not at one about what the list
 		// says.
@@ -71,7 +85,7 @@ func (r *Registry) tree(ctx context.Context, repo repository, desc ocispec.Descr
 				node.Files = append(node.Files, name)
 			}
 		}
-		if node.Referrers, err = r.tree(ctx, repo, referrer, depth+1); err != nil {
+		if node.Referrers, err = r.branch(ctx, repo, referrer, depth+1, left); err != nil {
 			return nil, err
 		}
 		nodes = append(nodes, node)

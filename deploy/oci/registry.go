@@ -19,7 +19,9 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/progress"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
@@ -193,12 +195,11 @@ func (r *Registry) newRepository(name string) (repository, error) {
 		return nil, fmt.Errorf("repository %q: %w", name, err)
 	}
 	repo := &remote.Repository{
-		Reference: ref,
-		Client:    r.client,
-		PlainHTTP: r.plain,
-		// A registry that never ends its lists is broken.
-		TagListMaxPages:      1000,
-		ReferrerListMaxPages: 1000,
+		Reference:            ref,
+		Client:               r.client,
+		PlainHTTP:            r.plain,
+		TagListMaxPages:      maxPages,
+		ReferrerListMaxPages: maxPages,
 		// Attach keeps the fallback index itself: see there.
 		SkipReferrersGC: true,
 	}
@@ -207,7 +208,12 @@ func (r *Registry) newRepository(name string) (repository, error) {
 
 // do runs an operation on the registry with retries, and explains its failure.
 func (r *Registry) do(ctx context.Context, operation func() error) error {
-	return r.explain(r.policy.Do(ctx, operation))
+	err := r.explain(r.policy.Do(ctx, operation))
+	answer := new(errcode.ErrorResponse)
+	if errors.Is(err, errdef.ErrNotFound) || (errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound) {
+		return finding.Absence(err)
+	}
+	return err
 }
 
 // resolve returns the descriptor that a tag or digest stands for.
@@ -218,9 +224,9 @@ func (r *Registry) resolve(ctx context.Context, repo repository, reference strin
 		return err
 	})
 	if err == nil && !isManifest(desc.MediaType) {
-		err = fmt.Errorf("the registry answers with %q, which is no manifest's media type", desc.MediaType)
+		err = finding.Mismatch(fmt.Errorf("the registry answers with %q, which is no manifest's media type", desc.MediaType))
 	}
-	return desc, err
+	return desc, compared(err)
 }
 
 // maxManifest is how large a manifest may be.
@@ -232,20 +238,34 @@ const maxManifest = 4 << 20
 // and digest are as the descriptor says.
 func (r *Registry) fetch(ctx context.Context, repo repository, desc ocispec.Descriptor) ([]byte, error) {
 	if desc.Size > maxManifest {
-		return nil, fmt.Errorf("%s has %d bytes, and no manifest has more than %d", desc.Digest, desc.Size, maxManifest)
+		return nil, finding.Mismatch(fmt.Errorf("%s has %d bytes, and no manifest has more than %d", desc.Digest, desc.Size, maxManifest))
+	}
+	if err := checkDigest(desc); err != nil {
+		return nil, err
 	}
 	var data []byte
 	err := r.do(ctx, func() (err error) {
 		data, err = content.FetchAll(ctx, repo, desc)
 		return err
 	})
-	return data, err
+	return data, compared(err)
+}
+
+// checkDigest refuses what is no digest before it becomes a part of a URL.
+func checkDigest(desc ocispec.Descriptor) error {
+	if err := desc.Digest.Validate(); err != nil {
+		return finding.Mismatch(fmt.Errorf("a descriptor names %q: %w", desc.Digest, err))
+	}
+	return nil
 }
 
 // copyBlob writes a blob's content to what create returns, which is called anew
 // for each try, and compares its size and digest with the descriptor. Content that
 // does not end where it should is not read to its end.
 func (r *Registry) copyBlob(ctx context.Context, repo repository, desc ocispec.Descriptor, create func() (io.Writer, error)) error {
+	if err := checkDigest(desc); err != nil {
+		return err
+	}
 	err := r.do(ctx, func() error {
 		w, err := create()
 		if err != nil {
@@ -264,10 +284,16 @@ func (r *Registry) copyBlob(ctx context.Context, repo repository, desc ocispec.D
 		return verified.Verify()
 	})
 	if err != nil {
-		return fmt.Errorf("read blob %s of %d bytes: %w", desc.Digest, desc.Size, err)
+		return fmt.Errorf("read blob %s of %d bytes: %w", desc.Digest, desc.Size, compared(err))
 	}
 	return nil
 }
+
+// A registry that never ends its lists is broken: in pages, and in what they add up to.
+const (
+	maxPages  = 1000
+	maxListed = 100_000
+)
 
 // tags returns all tags; a repository that does not exist has none.
 func (r *Registry) tags(ctx context.Context, repo repository) ([]string, error) {
@@ -275,11 +301,13 @@ func (r *Registry) tags(ctx context.Context, repo repository) ([]string, error) 
 	err := r.do(ctx, func() error {
 		all = nil
 		return repo.Tags(ctx, "", func(page []string) error {
-			all = append(all, page...)
+			if all = append(all, page...); len(all) > maxListed {
+				return fmt.Errorf("the registry lists more than %d tags", maxListed)
+			}
 			return nil
 		})
 	})
-	if absent(err) {
+	if finding.Absent(err) {
 		return nil, nil
 	}
 	return all, err
@@ -291,7 +319,9 @@ func (r *Registry) referrers(ctx context.Context, repo repository, desc ocispec.
 	err := r.do(ctx, func() error {
 		all = nil
 		return repo.Referrers(ctx, desc, "", func(page []ocispec.Descriptor) error {
-			all = append(all, page...)
+			if all = append(all, page...); len(all) > maxListed {
+				return fmt.Errorf("the registry lists more than %d referrers", maxListed)
+			}
 			return nil
 		})
 	})

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/CycloneDX/cyclonedx-go"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // SBOM is the bill of materials of a module, in CycloneDX's JSON: the Go modules
@@ -82,7 +84,7 @@ func AttachSBOMs(ctx context.Context, r *Registry, filters []Filter, release Rel
 		for _, shape := range Shapes {
 			ref := Reference{Repository: r.name(filter.Module.Name), Tag: shape.tag(release.Version)}
 			found, err := r.find(ctx, ref)
-			if shape != Artifact && absent(err) {
+			if shape != Artifact && finding.Absent(err) {
 				continue
 			}
 			if err != nil {

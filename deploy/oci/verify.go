@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
@@ -75,7 +76,7 @@ func VerifyVersion(ctx context.Context, r *Registry, filter, version string) ([]
 	var all []*Verification
 	for _, shape := range Shapes {
 		v, err := Verify(ctx, r, Reference{Repository: r.name(filter), Tag: shape.tag(version)})
-		if shape != Artifact && absent(err) {
+		if shape != Artifact && finding.Absent(err) {
 			continue
 		}
 		if err != nil {
@@ -108,7 +109,7 @@ func (r *Registry) verify(ctx context.Context, ref Reference) (*Verification, er
 			return nil, err
 		}
 	}
-	v.Referrers, err = r.tree(ctx, found.repo, found.desc, 0)
+	v.Referrers, err = r.tree(ctx, found.repo, found.desc)
 	return v, err
 }
 
@@ -197,6 +198,9 @@ func (r *Registry) checkBlobs(ctx context.Context, found *found, v *Verification
 		return err
 	}
 	report, err := inspect.Check(ctx, module.Bytes(), inspect.StartOptions{})
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		v.problem("%v", err)
 	}

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -121,25 +123,39 @@ type StepTime struct {
 	Confirmed bool `json:"confirmed,omitempty"`
 }
 
-// ReadRecord reads a record. It refuses one of a later form and one with fields
+// ReadRecord reads a record. It refuses one of another form and one with fields
 // that it does not know.
 func ReadRecord(path string) (*Record, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the release's record: %w", err)
 	}
+	record, err := parseRecord(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the release's record %s: %w", path, err)
+	}
+	return record, nil
+}
+
+func parseRecord(data []byte) (*Record, error) {
+	// The form comes first: another one may have fields that this one does not know.
+	var form struct {
+		RecordVersion int `json:"recordVersion"`
+	}
+	if json.Unmarshal(data, &form) == nil && form.RecordVersion != RecordVersion {
+		return nil, fmt.Errorf("it has form %d, and this Slipway knows %d", form.RecordVersion, RecordVersion)
+	}
 	record := new(Record)
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	err = decoder.Decode(record)
-	if err == nil && record.RecordVersion != RecordVersion {
-		err = fmt.Errorf("it has form %d, and this Slipway knows %d", record.RecordVersion, RecordVersion)
-	}
-	if err == nil && decoder.More() {
-		err = errors.New("something follows it")
+	err := decoder.Decode(record)
+	if err == nil {
+		if _, end := decoder.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("something follows it")
+		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the release's record %s: %w", path, err)
+		return nil, finding.Mismatch(err)
 	}
 	return record, nil
 }

@@ -5,13 +5,15 @@ import (
 	"context"
 	"errors"
 	"io"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 // Errors that a Bucket returns, in the chain.
 var (
 	// ErrNotFound says that there is no object under a key. Only a definite answer
 	// counts: 404, and never 401 or 403.
-	ErrNotFound = errors.New("there is no such object")
+	ErrNotFound = finding.ErrAbsent
 	// ErrPrecondition says that the object under a key is not what the writer
 	// expected, and was left as it is.
 	ErrPrecondition = errors.New("somebody else wrote the object first")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
@@ -48,24 +49,28 @@ type IndexEntry struct {
 // ParseIndex reads an index.json. It refuses one of a later form, and anything that
 // it would not write back as it is.
 func ParseIndex(data []byte, filter string) (*Index, error) {
+	// The form comes first: a later one may have fields that this one does not know.
+	var form struct {
+		IndexVersion int `json:"indexVersion"`
+	}
+	if json.Unmarshal(data, &form) == nil && form.IndexVersion > IndexVersion {
+		return nil, fmt.Errorf("it has form %d, and this Slipway knows %d; use a newer one", form.IndexVersion, IndexVersion)
+	}
 	index := new(Index)
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(index); err != nil {
-		return nil, fmt.Errorf("it is not an index of Slipway: %w; move it away to have a new one written", err)
+		return nil, finding.Mismatch(fmt.Errorf("it is not an index of Slipway: %w; move it away to have a new one written", err))
 	}
-	switch {
-	case index.IndexVersion > IndexVersion:
-		return nil, fmt.Errorf("it has form %d, and this Slipway knows %d; use a newer one", index.IndexVersion, IndexVersion)
-	case index.IndexVersion != IndexVersion || index.Name != filter:
-		return nil, fmt.Errorf("it is the index of %q in form %d, not of %q in form %d; move it away to have a new one written", shorten(index.Name), index.IndexVersion, filter, IndexVersion)
+	if index.IndexVersion != IndexVersion || index.Name != filter {
+		return nil, finding.Mismatch(fmt.Errorf("it is the index of %q in form %d, not of %q in form %d; move it away to have a new one written", shorten(index.Name), index.IndexVersion, filter, IndexVersion))
 	}
 	for _, entry := range index.Versions {
 		if _, err := versions.Parse(entry.Version); err != nil {
-			return nil, err
+			return nil, finding.Mismatch(err)
 		}
 		if !isSHA256(entry.WasmSHA256) {
-			return nil, fmt.Errorf("version %s has the wasm sha256 %q", entry.Version, shorten(entry.WasmSHA256))
+			return nil, finding.Mismatch(fmt.Errorf("version %s has the wasm sha256 %q", entry.Version, shorten(entry.WasmSHA256)))
 		}
 	}
 	return index, nil

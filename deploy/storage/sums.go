@@ -2,10 +2,12 @@ package storage
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 )
 
@@ -27,12 +29,12 @@ func parseSums(data []byte) ([]sumLine, error) {
 			ok = strings.HasPrefix(name, " ") || strings.HasPrefix(name, "*")
 		}
 		if !ok || !isSHA256(sum) || len(name) < 2 {
-			return nil, fmt.Errorf("%q is no line of sha256sum", shorten(text))
+			return nil, finding.Mismatch(fmt.Errorf("%q is no line of sha256sum", shorten(text)))
 		}
 		lines = append(lines, sumLine{sum, name[1:]})
 	}
 	if len(lines) == 0 {
-		return nil, fmt.Errorf("it is empty")
+		return nil, finding.Mismatch(errors.New("it is empty"))
 	}
 	return lines, nil
 }
@@ -44,7 +46,7 @@ func parseSumFile(data []byte, filter string) (string, error) {
 		return "", err
 	}
 	if want := filter + ".wasm"; len(lines) != 1 || lines[0].name != want {
-		return "", fmt.Errorf("it has the sum of %q, and should have that of %s alone", lines[0].name, want)
+		return "", finding.Mismatch(fmt.Errorf("it has the sum of %q, and should have that of %s alone", lines[0].name, want))
 	}
 	return lines[0].sha256, nil
 }

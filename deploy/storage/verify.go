@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -44,7 +45,7 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 		for _, line := range lines {
 			filter, _, _ := strings.Cut(line.name, "/")
 			if checkNames(opts.Version, []string{filter}) != nil || line.name != ModuleKey(filter, opts.Version) {
-				return fail(fmt.Errorf("%s: it names %q, which is no module of this version", s.PublicURL(SumsKey(opts.Version)), shorten(line.name)))
+				return fail(finding.Mismatch(fmt.Errorf("%s: it names %q, which is no module of this version", s.PublicURL(SumsKey(opts.Version)), shorten(line.name))))
 			}
 			filters = append(filters, filter)
 		}
@@ -85,7 +86,7 @@ func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, f
 		o.WasmSHA256 = sum
 	}
 	differs := func(key, sum string) error {
-		return fmt.Errorf("%s: it has the wasm sha256 %s, and should have %s; %s", s.PublicURL(key), sum, o.WasmSHA256, s.elsewhere(fresh))
+		return finding.Mismatch(fmt.Errorf("%s: it has the wasm sha256 %s, and should have %s; %s", s.PublicURL(key), sum, o.WasmSHA256, s.elsewhere(fresh)))
 	}
 	if sum != o.WasmSHA256 {
 		return differs(SumKey(o.Filter, o.Version), sum)
@@ -118,6 +119,12 @@ func (s *Storage) elsewhere(fresh bool) string {
 	return "it was changed after it was published, or belongs to something else"
 }
 
+// maxModule bounds what is read of a module whose size is not known: Istio and Envoy
+// Gateway take no more.
+//
+// Reference: https://github.com/istio/istio/blob/master/pkg/wasm/httpfetcher.go
+const maxModule = 256 << 20
+
 // verifyModule hashes a module as plain Envoy does: the body as it arrives.
 func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error {
 	key := ModuleKey(o.Filter, o.Version)
@@ -127,21 +134,21 @@ func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error
 	err := s.fetch(ctx, key, fresh, func(resp *http.Response) (err error) {
 		hash.Reset()
 		header = resp.Header
-		body := io.Reader(resp.Body)
+		body, limit := io.Reader(resp.Body), int64(maxModule)
 		if o.WasmSize > 0 {
-			body = io.LimitReader(s.report.Body(resp.Body, o.WasmSize), o.WasmSize+1)
+			body, limit = s.report.Body(resp.Body, o.WasmSize), o.WasmSize
 		}
-		size, err = io.Copy(hash, body)
+		size, err = io.Copy(hash, io.LimitReader(body, limit+1))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return fmt.Errorf("%s: it is served with Content-Encoding %s, and proxies hash the body as it arrives; turn compression off for .wasm (a store that keeps aws-chunked needs ?request_checksum_calculation=when_required in STORAGE_URL)", s.PublicURL(key), retry.Printable(encoding))
+		return finding.Mismatch(fmt.Errorf("%s: it is served with Content-Encoding %s, and proxies hash the body as it arrives; turn compression off for .wasm (a store that keeps aws-chunked needs ?request_checksum_calculation=when_required in STORAGE_URL)", s.PublicURL(key), retry.Printable(encoding)))
 	}
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != o.WasmSHA256 {
-		return fmt.Errorf("%s: it serves other bytes: wasm sha256 %s (%d bytes read), and should be %s; %s", s.PublicURL(key), sum, size, o.WasmSHA256, s.elsewhere(fresh))
+		return finding.Mismatch(fmt.Errorf("%s: it serves other bytes: wasm sha256 %s (%d bytes read), and should be %s; %s", s.PublicURL(key), sum, size, o.WasmSHA256, s.elsewhere(fresh)))
 	}
 	if served := baseMediaType(header.Get("Content-Type")); fresh && served != WasmMediaType {
 		s.report.Printf("%s: it is served as %q; proxies do not mind, but %s is right: tell the web server", s.PublicURL(key), retry.Printable(served), WasmMediaType)
@@ -199,7 +206,7 @@ func (s *Storage) fetchSmall(ctx context.Context, key string, fresh bool, use fu
 			return err
 		}
 		if n > maxSmall {
-			return fmt.Errorf("it has more than %d bytes, and should be small", maxSmall)
+			return finding.Mismatch(fmt.Errorf("it has more than %d bytes, and should be small", maxSmall))
 		}
 		return use(data.Bytes())
 	})

@@ -104,6 +104,9 @@ func sign(ctx context.Context, opts attest.SignOptions) ([]attest.Attached, erro
 			names = append(names, f.Module.Name)
 		}
 		checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: opts.Registry, Filters: names, Version: opts.Release.Version, Policy: opts.Policy})
+		if err == nil {
+			err = attest.Undecided(checks)
+		}
 		if err != nil {
 			return nil, err
 		}

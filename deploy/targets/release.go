@@ -173,6 +173,9 @@ func attestRelease(ctx context.Context, c config.Config, record rel.Record, r *o
 // to check.
 func describeSigned(ctx context.Context, version string, filters []string, r *oci.Registry, log io.Writer) error {
 	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r, Filters: filters, Version: version})
+	if err == nil {
+		err = attest.Undecided(checks)
+	}
 	if err != nil {
 		return err
 	}

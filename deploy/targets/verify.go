@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -124,13 +125,16 @@ func checkRecord(path, version string, filters []string, found *verify.Release) 
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && record.Version != version) {
 		return nil
 	}
-	var problems []string
 	if err != nil {
-		problems = append(problems, err.Error())
-	} else {
-		problems = recordProblems(record, filters, found)
+		check.State, check.Detail = attest.StateOf(err), err.Error()
+		return check
 	}
-	if len(problems) > 0 {
+	if slices.ContainsFunc(found.Checks, func(c attest.Check) bool {
+		return c.State == attest.Unknown && (c.What == "manifest" || c.What == "sum")
+	}) {
+		check.State, check.Detail = attest.Unknown, "not everything that it names could be looked at"
+	}
+	if problems := recordProblems(record, filters, found); len(problems) > 0 {
 		check.State, check.Detail = attest.Wrong, strings.Join(problems, "; ")
 	}
 	return check

@@ -3,6 +3,10 @@ package targets
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,13 +69,45 @@ func TestVerifyRecord(t *testing.T) {
 			r.Filters[0].Manifests = append(r.Filters[0].Manifests, rel.Manifest{Shape: oci.Compat, Tag: "compat-1.4.0"})
 		}, "compat-1.4.0 of authtoken, which is not published"},
 		"another place": {func(r *rel.Record) { r.Rehearsal = false; r.Filters[0].URL = "https://evil.example/authtoken.wasm" }, "the URL of authtoken"},
-		"form":          {func(r *rel.Record) { r.RecordVersion = 99 }, "form 99"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			write(t, test.change)
 			err := verifyPublished(ctx, c, "1.4.0", Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
 			if err == nil || !strings.Contains(err.Error(), "the record is wrong") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v\nwant %q", err, test.want)
+			}
+		})
+	}
+	// What cannot be compared is not wrong.
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) }))
+	t.Cleanup(refusing.Close)
+	for name, test := range map[string]struct {
+		change func(*rel.Record)
+		config config.Config
+		want   string
+	}{
+		"a later form":  {func(r *rel.Record) { r.RecordVersion = 99 }, c, "form 99"},
+		"a refusal":     {func(*rel.Record) {}, config.Config{StoragePublicURL: refusing.URL}, "not everything that it names could be looked at"},
+		"a folder here": {func(*rel.Record) {}, c, "is a directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write(t, test.change)
+			if path := filepath.Join(dist, rel.RecordFile); test.want == "is a directory" {
+				if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o755)); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = os.Remove(path) })
+			}
+			var text, data strings.Builder
+			err := verifyPublished(ctx, test.config, "1.4.0", Output{Out: &text, Err: io.Discard})
+			if err == nil || !strings.Contains(err.Error(), "the record is unknown") || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), " wrong") {
+				t.Errorf("%v\nwant %q", err, test.want)
+			}
+			if !strings.Contains(text.String(), "unknown  record") {
+				t.Errorf("the table is\n%s", text.String())
+			}
+			if err := verifyPublished(ctx, test.config, "1.4.0", Output{Out: &data, Err: io.Discard, JSON: true}); err == nil || !strings.Contains(data.String(), `"state": "unknown"`) {
+				t.Errorf("%v\n%s", err, data.String())
 			}
 		})
 	}
@@ -90,7 +126,7 @@ func TestVerifyAnonymously(t *testing.T) {
 	run(t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	out := Output{Out: &strings.Builder{}, Err: &strings.Builder{}}
 	err := verifyPublished(ctx, c, "1.4.0", out)
-	if err == nil || !strings.Contains(err.Error(), "the manifest is wrong") || !strings.Contains(err.Error(), "let everybody read it") {
+	if err == nil || !strings.Contains(err.Error(), "the manifest is unknown") || !strings.Contains(err.Error(), "let everybody read it") {
 		t.Errorf("without a password: %v", err)
 	}
 	if err != nil && strings.Contains(err.Error(), distributiontest.Password) {

@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"strings"
 
-	"oras.land/oras-go/v2/errdef"
-
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -44,8 +42,9 @@ type Release struct {
 	Objects []storage.Object `json:"objects,omitempty"`
 }
 
-// Version verifies a version. What is missing or wrong is in the result's Checks;
-// the error is for what could not be asked.
+// Version verifies a version. What is missing or wrong, and what could not be looked
+// at, is in the result's Checks; the error is for options that lack something, and for a
+// context that was canceled.
 func Version(ctx context.Context, opts Options) (*Release, error) {
 	if opts.Registry == nil && opts.Storage == nil {
 		return nil, errors.New("verify: neither a registry nor a storage was given")
@@ -80,14 +79,12 @@ func (r *Release) manifests(ctx context.Context, opts Options, filter string) (b
 	}
 	found, err := oci.VerifyVersion(ctx, opts.Registry, filter, opts.Version)
 	if err != nil {
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return false, err
 		}
-		c := attest.Check{Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version, What: "manifest", State: attest.Wrong, Detail: err.Error()}
-		if errors.Is(err, errdef.ErrNotFound) {
-			c.State = attest.Missing
-		}
-		r.Checks = append(r.Checks, c)
+		r.Checks = append(r.Checks, attest.Check{
+			Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version, What: "manifest", State: attest.StateOf(err), Detail: err.Error(),
+		})
 		return false, nil
 	}
 	for _, v := range found {
@@ -108,15 +105,13 @@ func (r *Release) module(ctx context.Context, opts Options, filter string) error
 	}
 	c := attest.Check{Subject: opts.Storage.PublicURL(storage.ModuleKey(filter, opts.Version)), What: "sum", Optional: opts.StorageOptional}
 	objects, err := storage.Verify(ctx, opts.Storage, storage.VerifyOptions{Version: opts.Version, Filters: []string{filter}})
-	switch {
-	case ctx.Err() != nil:
+	switch c.State = attest.StateOf(err); {
+	case errors.Is(ctx.Err(), context.Canceled):
 		return err
-	case errors.Is(err, storage.ErrNotFound):
-		c.State, c.Detail = attest.Missing, err.Error()
 	case err != nil:
-		c.State, c.Detail = attest.Wrong, err.Error()
+		c.Detail = err.Error()
 	default:
-		c.State, c.Detail = attest.OK, objects[0].WasmSHA256
+		c.Detail = objects[0].WasmSHA256
 		if other := r.otherModule(filter, objects[0].WasmSHA256); other != "" {
 			c.State, c.Detail = attest.Wrong, fmt.Sprintf("the module has wasm sha256 %s there and %s in the registry", objects[0].WasmSHA256, other)
 		}

@@ -2,19 +2,27 @@ package verify_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
@@ -323,5 +331,126 @@ func TestTampering(t *testing.T) {
 				t.Errorf("%v\nwant %q", err, c.detail)
 			}
 		})
+	}
+}
+
+// throughFaults lets the release be read through proxies with a fault.
+func (p *place) throughFaults(t *testing.T, registry, stored []faultproxytest.Rule) {
+	t.Helper()
+	public, err := url.Parse(p.storage.PublicURL(""))
+	check(t, err)
+	p.openAt(t, faultproxytest.Start(t, p.address, registry...).Addr, "http://"+faultproxytest.Start(t, public.Host, stored...).Addr)
+}
+
+// openAt lets the release be read at addresses, with waits that suit a test.
+func (p *place) openAt(t *testing.T, registry, public string) {
+	t.Helper()
+	policy := retry.Policy{Tries: 2, Delay: time.Millisecond}
+	r, err := oci.Open(oci.RegistryOptions{Address: registry + "/acme", Anonymous: true, Stall: time.Second, Retry: policy})
+	check(t, err)
+	s, err := storage.OpenPublic(public, storage.Options{Stall: time.Second, Retry: policy})
+	check(t, err)
+	p.registry, p.storage = r, s
+}
+
+// TestUnknown: what could not be looked at is neither missing nor wrong, and does not
+// pass.
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	const (
+		signatures = ", signature ok, provenance ok, sbom ok"
+		nothing    = "manifest unknown, sum unknown"
+	)
+	rules := func(rule faultproxytest.Rule) []faultproxytest.Rule { return []faultproxytest.Rule{rule} }
+	status := func(code int) []faultproxytest.Rule {
+		return rules(faultproxytest.Rule{Fault: faultproxytest.Status(code)})
+	}
+	for name, c := range map[string]struct {
+		place  func(t *testing.T, p *place)
+		want   string
+		detail string
+	}{
+		"405":  {func(t *testing.T, p *place) { p.throughFaults(t, status(405), status(405)) }, nothing, "405 Method Not Allowed"},
+		"401":  {func(t *testing.T, p *place) { p.throughFaults(t, status(401), status(401)) }, nothing, "401 Unauthorized"},
+		"403":  {func(t *testing.T, p *place) { p.throughFaults(t, status(403), status(403)) }, nothing, "403 Forbidden"},
+		"503":  {func(t *testing.T, p *place) { p.throughFaults(t, status(503), status(503)) }, nothing, "503 Service Unavailable"},
+		"host": {func(t *testing.T, p *place) { p.openAt(t, "registry.invalid", "https://storage.invalid") }, nothing, "no such host"},
+		"port": {func(t *testing.T, p *place) { p.openAt(t, "127.0.0.1:1", "http://127.0.0.1:1") }, nothing, "connection refused"},
+		"hang": {func(t *testing.T, p *place) {
+			hang := rules(faultproxytest.Rule{Match: "^GET ", Fault: faultproxytest.Hang})
+			p.throughFaults(t, hang, hang)
+		}, nothing, "stalled"},
+		"half": {func(t *testing.T, p *place) {
+			half := rules(faultproxytest.Rule{Match: "^GET ", Fault: faultproxytest.Truncate})
+			p.throughFaults(t, half, half)
+		}, nothing, ": EOF"},
+		"no blob may be read": {func(t *testing.T, p *place) {
+			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/", Fault: faultproxytest.Status(403)}), nil)
+		}, "manifest unknown, sum ok", "403 Forbidden"},
+		"no referrer may be listed": {func(t *testing.T, p *place) {
+			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/referrers/", Fault: faultproxytest.Status(405)}), nil)
+		}, "manifest unknown, sum ok", "405 Method Not Allowed"},
+		"no bundle may be read": {func(t *testing.T, p *place) {
+			sum := sha256.Sum256(p.bundle(t, "provenance.sigstore.json"))
+			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/sha256:" + hex.EncodeToString(sum[:]), Fault: faultproxytest.Status(403)}), nil)
+		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown", "403 Forbidden"},
+		"no key": {func(_ *testing.T, p *place) { p.policy.Key += ".gone" },
+			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown", "no such file"},
+		"no module": {func(t *testing.T, p *place) {
+			p.throughFaults(t, nil, rules(faultproxytest.Rule{Match: "[.]wasm$", Fault: faultproxytest.Status(403)}))
+		}, "manifest ok, sum unknown" + signatures, "proxies send no credentials"},
+		"no sums": {func(t *testing.T, p *place) {
+			p.throughFaults(t, nil, rules(faultproxytest.Rule{Match: "SHA256SUMS$", Fault: faultproxytest.Status(405)}))
+		}, "manifest ok, sum unknown" + signatures, "SHA256SUMS"},
+		"no index": {func(t *testing.T, p *place) {
+			p.throughFaults(t, nil, rules(faultproxytest.Rule{Match: "index.json$", Fault: faultproxytest.Status(401)}))
+		}, "manifest ok, sum unknown" + signatures, "index.json"},
+		"a later form of the index": {func(t *testing.T, p *place) {
+			p.write(t, storage.IndexKey("headers"), `{"indexVersion": 2, "new": true}`)
+		}, "manifest ok, sum unknown" + signatures, "it has form 2, and this Slipway knows 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := publish(t)
+			c.place(t, p)
+			checks := p.verify(t)
+			if got := describe(checks); got != c.want {
+				t.Errorf("%s\nwant %s", got, c.want)
+			}
+			if err := attest.Failed(checks); err == nil || !strings.Contains(err.Error(), " is unknown: ") || !strings.Contains(err.Error(), c.detail) {
+				t.Errorf("%v\nwant %q", err, c.detail)
+			}
+		})
+	}
+}
+
+// TestUnknownAtDeadline: what a deadline left out is unknown, and what was seen before
+// it stays.
+func TestUnknownAtDeadline(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	p.throughFaults(t, nil, []faultproxytest.Rule{{Match: "[.]wasm$", Fault: faultproxytest.Hang}})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	found, err := verify.Version(ctx, verify.Options{Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage, Policy: p.policy})
+	check(t, err)
+	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown" || attest.Failed(found.Checks) == nil {
+		t.Errorf("%s: %v", got, attest.Failed(found.Checks))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := verify.Version(ctx, verify.Options{Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage}); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}
+
+// TestUnknownWithoutRoom: a disk that takes nothing says nothing about the module.
+func TestUnknownWithoutRoom(t *testing.T) {
+	p := publish(t)
+	p.policy = attest.Policy{}
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
+	checks := p.verify(t)
+	if got := describe(checks); got != "manifest unknown, sum ok" {
+		t.Errorf("%s: %v", got, attest.Failed(checks))
 	}
 }
