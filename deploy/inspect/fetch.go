@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 )
 
 // maxModule bounds what is fetched: Istio and Envoy Gateway take no more.
@@ -22,6 +24,9 @@ type Fetched struct {
 	// Packed says that the module was served compressed or in an archive. Istio
 	// unpacks it before it compares the sha256; plain Envoy does neither.
 	Packed bool
+	// Redirect is where the URL leads by a redirect, without query; empty if it serves
+	// the module itself. Plain Envoy follows none.
+	Redirect string
 }
 
 // Fetch fetches a module by HTTP, without credentials.
@@ -48,7 +53,7 @@ func Fetch(ctx context.Context, url string) (*Fetched, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch module: %s: unpack it: %w", req.URL.Redacted(), err)
 	}
-	return &Fetched{Wasm: wasm, Packed: !bytes.Equal(wasm, body)}, nil
+	return &Fetched{Wasm: wasm, Packed: !bytes.Equal(wasm, body), Redirect: redirect.To(res)}, nil
 }
 
 // unpack takes a module out of gzip and tar, in that order, as Istio does.

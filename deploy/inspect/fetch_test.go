@@ -60,6 +60,10 @@ func TestFetch(t *testing.T) {
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			t.Error("gzip was asked for, which the client unpacks in silence")
 		}
+		if path, ok := strings.CutPrefix(r.URL.Path, "/moved"); ok {
+			http.Redirect(w, r, path+"?signature=secret", http.StatusFound)
+			return
+		}
 		content, ok := files[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
@@ -74,9 +78,13 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
-		if !bytes.Equal(got.Wasm, wasm) || got.Packed != (path != "/plain") {
-			t.Errorf("%s: %d bytes, packed %t", path, len(got.Wasm), got.Packed)
+		if !bytes.Equal(got.Wasm, wasm) || got.Packed != (path != "/plain") || got.Redirect != "" {
+			t.Errorf("%s: %d bytes, packed %t, redirect %q", path, len(got.Wasm), got.Packed, got.Redirect)
 		}
+	}
+	got, err := Fetch(t.Context(), server.URL+"/moved/moved/plain")
+	if err != nil || !bytes.Equal(got.Wasm, wasm) || got.Redirect != server.URL+"/plain" {
+		t.Errorf("redirected: %+v, %v", got, err)
 	}
 	for url, want := range map[string]string{
 		server.URL + "/cut":     "unpack it: unexpected EOF",

@@ -83,7 +83,8 @@ type File struct {
 	Content string
 }
 
-// Omission is a form of a filter that its filter.yaml rules out.
+// Omission is a form of a filter that its filter.yaml, or where it was published, rules
+// out.
 type Omission struct {
 	// Filter is the filter's name, Form the folder or file that is not there.
 	Filter, Form string

@@ -30,6 +30,9 @@ type Release struct {
 	// URL is the absolute http or https URL of the raw module, which everybody can
 	// read. Default: the release is not in a storage.
 	URL string
+	// Redirect is where URL leads by a redirect, without query. Then there is no form for
+	// plain Envoy, which follows none. Default: URL serves the module itself.
+	Redirect string
 	// WasmSHA256 is the sum of the module itself, 64 hex digits. Required with URL.
 	WasmSHA256 string
 }

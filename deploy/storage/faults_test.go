@@ -237,6 +237,38 @@ func TestFaultyPublicURL(t *testing.T) {
 	}
 }
 
+// A redirect is followed as Istio does, and told, because plain Envoy does not follow it.
+func TestRedirectIsTold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	direct := publicServer(t, dir, func(store http.Handler) http.Handler { return store })
+	public := publicServer(t, dir, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, direct+r.URL.Path+"?X-Amz-Signature="+secret, http.StatusFound)
+		})
+	})
+	var out strings.Builder
+	s, err := Open(Options{URL: "file://" + dir, PublicURL: public, Retry: fast, Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustUpload(t, s, release("1.0.0", module(t, "headers", 'a', 1000)))
+	want := direct + "/headers/1.0.0/headers.wasm"
+	if log := out.String(); !strings.Contains(log, "/headers.wasm: it redirects to "+want+": ") || !strings.Contains(log, "plain Envoy does not") || strings.Contains(log, secret) {
+		t.Errorf("the upload says\n%s", log)
+	}
+	for address, want := range map[string]string{public: want, direct: ""} {
+		readers, err := OpenPublic(address, Options{Retry: fast})
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := Verify(t.Context(), readers, VerifyOptions{Version: "1.0.0"})
+		if err != nil || objects[0].Redirect != want {
+			t.Errorf("%s: %+v, %v; want the redirect %q", address, objects, err, want)
+		}
+	}
+}
+
 // A cache that still has the old state is asked again.
 func TestPublicURLCatchesUp(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,9 @@ type Object struct {
 	WasmSize int64 `json:"wasmSize"`
 	// Unchanged says that it was there already and nothing was sent.
 	Unchanged bool `json:"unchanged"`
+	// Redirect is where URL leads by a redirect, without query; empty if it serves the
+	// module itself. Plain Envoy follows none.
+	Redirect string `json:"redirect,omitempty"`
 }
 
 // String is one line for people.

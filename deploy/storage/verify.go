@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -133,7 +134,7 @@ func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error
 	var header http.Header
 	err := s.fetch(ctx, key, fresh, func(resp *http.Response) (err error) {
 		hash.Reset()
-		header = resp.Header
+		header, o.Redirect = resp.Header, redirect.To(resp)
 		body, limit := io.Reader(resp.Body), int64(maxModule)
 		if o.WasmSize > 0 {
 			body, limit = s.report.Body(resp.Body, o.WasmSize), o.WasmSize
@@ -149,6 +150,9 @@ func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error
 	}
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != o.WasmSHA256 {
 		return finding.Mismatch(fmt.Errorf("%s: it serves other bytes: wasm sha256 %s (%d bytes read), and should be %s; %s", s.PublicURL(key), sum, size, o.WasmSHA256, s.elsewhere(fresh)))
+	}
+	if fresh && o.Redirect != "" {
+		s.report.Printf("%s: it redirects to %s: %s", s.PublicURL(key), o.Redirect, redirect.Who)
 	}
 	if served := baseMediaType(header.Get("Content-Type")); fresh && served != WasmMediaType {
 		s.report.Printf("%s: it is served as %q; proxies do not mind, but %s is right: tell the web server", s.PublicURL(key), retry.Printable(served), WasmMediaType)

@@ -45,6 +45,8 @@ type inspection struct {
 	Registry *oci.Module `json:"registry,omitempty"`
 	// Packed says that a URL serves the module compressed or in an archive.
 	Packed bool `json:"packed,omitempty"`
+	// Redirect is where a URL leads by a redirect, without query.
+	Redirect string `json:"redirect,omitempty"`
 	*inspect.Description
 	// Consumers is how each consumer gets it, if its Envoy loads it; one that runs
 	// Envoy refuses what none loads.
@@ -95,14 +97,21 @@ func (i *inspection) read(ctx context.Context, c config.Config, what string, out
 		if err != nil {
 			return nil, err
 		}
-		i.Packed = fetched.Packed
+		i.Packed, i.Redirect = fetched.Packed, fetched.Redirect
 		i.Consumers = []oci.Verdict{
 			{Consumer: "plain Envoy", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
 			{Consumer: "Istio", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
 			{Consumer: "Envoy Gateway", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
 		}
+		var refused []string
 		if fetched.Packed {
-			i.Consumers[0] = oci.Verdict{Consumer: "plain Envoy", Answer: oci.Refuses, Reason: "it is served compressed or in an archive, which Envoy does not unpack; serve the raw module"}
+			refused = append(refused, "it is served compressed or in an archive, which Envoy does not unpack; serve the raw module")
+		}
+		if fetched.Redirect != "" {
+			refused = append(refused, fmt.Sprintf("the URL redirects to %s, and Envoy follows no redirect; serve the module at the URL itself", fetched.Redirect))
+		}
+		if len(refused) > 0 {
+			i.Consumers[0] = oci.Verdict{Consumer: "plain Envoy", Answer: oci.Refuses, Reason: strings.Join(refused, "; ")}
 		}
 		return fetched.Wasm, nil
 	}

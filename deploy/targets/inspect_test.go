@@ -75,3 +75,25 @@ func TestInspect(t *testing.T) {
 		}
 	}
 }
+
+// A URL that redirects is for those who follow redirects.
+func TestInspectRedirect(t *testing.T) {
+	project(t)
+	server := httptest.NewServer(http.FileServer(http.Dir("dist")))
+	t.Cleanup(server.Close)
+	moved := httptest.NewServer(http.RedirectHandler(server.URL+"/headers.wasm", http.StatusMovedPermanently))
+	t.Cleanup(moved.Close)
+	i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, moved.URL, o) })
+	if i.Redirect != server.URL+"/headers.wasm" {
+		t.Errorf("redirect %q", i.Redirect)
+	}
+	for _, v := range i.Consumers {
+		want := oci.Accepts
+		if v.Consumer == "plain Envoy" {
+			want = oci.Refuses
+		}
+		if v.Answer != want || (want == oci.Refuses && !strings.Contains(v.Reason, "follows no redirect")) {
+			t.Errorf("%+v", v)
+		}
+	}
+}

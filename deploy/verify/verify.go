@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
@@ -112,6 +113,9 @@ func (r *Release) module(ctx context.Context, opts Options, filter string) error
 		c.Detail = err.Error()
 	default:
 		c.Detail = objects[0].WasmSHA256
+		if to := objects[0].Redirect; to != "" {
+			c.Detail += fmt.Sprintf("; the URL redirects to %s: %s", to, redirect.Who)
+		}
 		if other := r.otherModule(filter, objects[0].WasmSHA256); other != "" {
 			c.State, c.Detail = attest.Wrong, fmt.Sprintf("the module has wasm sha256 %s there and %s in the registry", objects[0].WasmSHA256, other)
 		}

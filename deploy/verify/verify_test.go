@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -452,5 +453,27 @@ func TestUnknownWithoutRoom(t *testing.T) {
 	checks := p.verify(t)
 	if got := describe(checks); got != "manifest unknown, sum ok" {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
+	}
+}
+
+// TestRedirect: the module is right, and whom it does not reach is said.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	direct := p.storage
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, direct.PublicURL(strings.TrimPrefix(r.URL.Path, "/")), http.StatusFound)
+	}))
+	t.Cleanup(moved.Close)
+	s, err := storage.OpenPublic(moved.URL, storage.Options{})
+	check(t, err)
+	p.storage = s
+	checks := p.verify(t)
+	if got := describe(checks); got != allOK || attest.Failed(checks) != nil {
+		t.Errorf("%s: %v", got, attest.Failed(checks))
+	}
+	want := p.filter.Module.WasmSHA256 + "; the URL redirects to " + direct.PublicURL(storage.ModuleKey("headers", version)) + ": Istio and Envoy Gateway follow it, plain Envoy does not"
+	if checks[1].Detail != want {
+		t.Errorf("%s\nwant %s", checks[1].Detail, want)
 	}
 }

@@ -103,7 +103,7 @@ func fromStorage(ctx context.Context, opts Options, releases []manifest.Release)
 			return fmt.Errorf("%s: the module has wasm sha256 %s there and %s in the registry; publish both from one build, under a new version",
 				release.Filter, object.WasmSHA256, release.WasmSHA256)
 		}
-		release.URL = object.URL
+		release.URL, release.Redirect = object.URL, object.Redirect
 		release.WasmSHA256 = object.WasmSHA256
 	}
 	return nil

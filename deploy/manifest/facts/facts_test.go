@@ -84,9 +84,19 @@ func TestRead(t *testing.T) {
 		Repository: address + "/acme/headers", ManifestDigest: published.ManifestDigest,
 		URL: s.PublicURL("headers/1.4.0/headers.wasm"), WasmSHA256: m.WasmSHA256,
 	}
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, s.PublicURL(strings.TrimPrefix(r.URL.Path, "/")), http.StatusFound)
+	}))
+	t.Cleanup(moved.Close)
+	behind, err := storage.OpenPublic(moved.URL, storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	onlyOCI, onlyHTTP := want, want
 	onlyOCI.URL = ""
 	onlyHTTP.Repository, onlyHTTP.ManifestDigest = "", ""
+	redirected := onlyHTTP
+	redirected.URL, redirected.Redirect = behind.PublicURL("headers/1.4.0/headers.wasm"), onlyHTTP.URL
 	for name, test := range map[string]struct {
 		opts facts.Options
 		want manifest.Release
@@ -94,6 +104,7 @@ func TestRead(t *testing.T) {
 		"both":     {facts.Options{Registry: r, Storage: s}, want},
 		"registry": {facts.Options{Registry: r}, onlyOCI},
 		"storage":  {facts.Options{Storage: s}, onlyHTTP},
+		"redirect": {facts.Options{Storage: behind}, redirected},
 	} {
 		test.opts.Filters, test.opts.Version = []string{"headers"}, "1.4.0"
 		got, err := facts.Read(t.Context(), test.opts)

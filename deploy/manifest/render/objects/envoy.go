@@ -24,6 +24,9 @@ func plainEnvoy(s subject) (content, reason string, err error) {
 	if s.URL == "" {
 		return "", notInStorage, nil
 	}
+	if s.Redirect != "" {
+		return "", "its URL redirects to " + s.Redirect + ", and Envoy follows no redirect; serve the module at the URL itself", nil
+	}
 	filter := wasmFilter(s, catalog.ContextInbound, envoyconf.Remote{URL: s.URL, SHA256: s.WasmSHA256})
 	filter.Name = s.Name
 	body, err := envoyconf.Render(envoyconf.BuildOptions{

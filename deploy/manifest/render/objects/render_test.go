@@ -221,3 +221,35 @@ func TestHalfReleases(t *testing.T) {
 		}
 	}
 }
+
+// Plain Envoy follows no redirect, and everybody else does: only its form is left out.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	r := request(load(t)...)
+	before := render(t, r)
+	for i := range r.Releases {
+		r.Releases[i].Redirect = "https://objects.example.com/" + r.Releases[i].Filter
+	}
+	files, omitted, err := objects.Render(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := map[string]string{}
+	for _, file := range files {
+		after[file.Path] = file.Content
+	}
+	for path, content := range before {
+		if strings.HasSuffix(path, "/"+objects.Bootstrap) {
+			filter := strings.TrimSuffix(path, "/"+objects.Bootstrap)
+			if after[path] != "" || !slices.ContainsFunc(omitted, func(o manifest.Omission) bool {
+				return o.Filter == filter && o.Form == objects.Bootstrap && strings.Contains(o.Reason, "redirects to https://objects.example.com/"+filter+", and Envoy follows no redirect")
+			}) {
+				t.Errorf("%s is there, or is not said to be left out: %v", path, omitted)
+			}
+			continue
+		}
+		if after[path] != content {
+			t.Errorf("%s changed", path)
+		}
+	}
+}
