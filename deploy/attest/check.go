@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
 // State is what was found of something that a release should have.
@@ -76,7 +77,7 @@ func failures(checks []Check, failed func(Check) bool) error {
 		if !failed(c) {
 			continue
 		}
-		failures = append(failures, fmt.Errorf("%s: %w: the %s is %s: %s", c.Subject, ErrFailed, c.What, c.State, c.Detail))
+		failures = append(failures, fmt.Errorf("%s: %w: the %s is %s: %s", c.Subject, ErrFailed, c.What, c.State, retry.Printable(c.Detail)))
 	}
 	return errors.Join(failures...)
 }
@@ -86,7 +87,7 @@ func WriteChecks(w io.Writer, checks []Check) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "STATE\tWHAT\tOF\tDETAIL")
 	for _, c := range checks {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.State, c.What, c.Subject, c.Detail)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.State, c.What, c.Subject, retry.Printable(c.Detail))
 	}
 	return table.Flush()
 }

@@ -24,7 +24,7 @@ type signedFacts struct {
 	statements []SignItem // in the order of predicates
 }
 
-func newFacts(t *testing.T) signedFacts {
+func newFacts(t testing.TB) signedFacts {
 	t.Helper()
 	record := build.Record{
 		Name: "headers", WasmSHA256: wasmSHA256,

@@ -274,8 +274,19 @@ func claimedType(bundle json.RawMessage) string {
 	return s.PredicateType
 }
 
-// sameJSON compares values, not how they are written.
+// sameJSON compares values, not how they are written. Numbers are the same if their
+// digits are.
 func sameJSON(a, b []byte) bool {
-	var x, y any
-	return json.NewDecoder(bytes.NewReader(a)).Decode(&x) == nil && json.NewDecoder(bytes.NewReader(b)).Decode(&y) == nil && reflect.DeepEqual(x, y)
+	decode := func(data []byte) (value any, err error) {
+		if !json.Valid(data) { // a decoder would stop before what follows
+			return nil, errors.New("it is no JSON")
+		}
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.UseNumber()
+		err = decoder.Decode(&value)
+		return value, err
+	}
+	x, err := decode(a)
+	y, err2 := decode(b)
+	return err == nil && err2 == nil && reflect.DeepEqual(x, y)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-func zipped(t *testing.T, content []byte) []byte {
+func zipped(t testing.TB, content []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
@@ -25,7 +25,7 @@ func zipped(t *testing.T, content []byte) []byte {
 	return out.Bytes()
 }
 
-func archived(t *testing.T, content []byte) []byte {
+func archived(t testing.TB, content []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
@@ -97,4 +97,19 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%s: error is %v, want %q in it", url, err, want)
 		}
 	}
+}
+
+// FuzzUnpack: whatever a server answers, unpacking it ends, and gives no more than
+// proxies read.
+func FuzzUnpack(f *testing.F) {
+	wasm := wasmtest.Encode(wasmtest.Filter())
+	for _, seed := range [][]byte{nil, wasm, zipped(f, wasm), archived(f, wasm), zipped(f, archived(f, wasm)), zipped(f, zipped(f, wasm)), zipped(f, wasm)[:20]} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		unpacked, err := unpack(body)
+		if err == nil && len(unpacked) > maxModule {
+			t.Errorf("%d bytes became %d", len(body), len(unpacked))
+		}
+	})
 }

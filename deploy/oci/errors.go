@@ -39,7 +39,7 @@ func (r *Registry) explain(err error) error {
 	case errors.As(err, &answer):
 		text := fmt.Sprintf("%s %s://%s%s: %d %s", answer.Method, answer.URL.Scheme, answer.URL.Host, answer.URL.Path, answer.StatusCode, http.StatusText(answer.StatusCode))
 		if len(answer.Errors) > 0 {
-			text += ": " + printable(answer.Errors.Error())
+			text += ": " + retry.Printable(answer.Errors.Error())
 		}
 		return &explained{text + r.advice(answer.StatusCode), err}
 	case errors.As(err, &deadline):
@@ -67,11 +67,6 @@ func (r *Registry) advice(status int) string {
 		return "; the registry or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size), or make the module smaller"
 	}
 	return ""
-}
-
-// printable makes a registry's text fit for one line of a log.
-func printable(text string) string {
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 }
 
 // compared marks what oras-go says when it compared content or an answer with the

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
 // Listed is one published version of a filter in one shape.
@@ -133,7 +134,7 @@ func WriteList(w io.Writer, list []Listed) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "FILTER\tTAG\tALSO\tSIZE\tCREATED\tMANIFEST DIGEST")
 	for _, l := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", l.Filter, l.Tag, strings.Join(l.Moving, ","), l.Size, l.Created, l.ManifestDigest)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", l.Filter, l.Tag, strings.Join(l.Moving, ","), l.Size, retry.Printable(l.Created), l.ManifestDigest)
 	}
 	return table.Flush()
 }

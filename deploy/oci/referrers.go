@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
 // Node is something that was attached, and what is attached to that.
@@ -28,7 +29,7 @@ type Node struct {
 
 // String is one line for people.
 func (n Node) String() string {
-	return strings.Join(append(append([]string{n.ArtifactType}, n.Files...), n.ManifestDigest), " ")
+	return retry.Printable(strings.Join(append(append([]string{n.ArtifactType}, n.Files...), n.ManifestDigest), " "))
 }
 
 // Discover lists what is attached to the manifest that a reference stands for, as

@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
@@ -219,7 +220,7 @@ func (v *Verification) Text(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", v.Reference, state)
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "  %-16s %s\n", name, value)
+			fmt.Fprintf(w, "  %-16s %s\n", name, retry.Printable(value))
 		}
 	}
 	row("manifest digest", v.ManifestDigest)

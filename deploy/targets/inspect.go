@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -135,7 +136,12 @@ func (i *inspection) text(w io.Writer) error {
 	fmt.Fprintln(w, i.Source)
 	table := func(rows func(row func(cells ...string))) error {
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		rows(func(cells ...string) { fmt.Fprintln(tw, "  "+strings.Join(cells, "\t")) })
+		rows(func(cells ...string) {
+			for i, cell := range cells { // a module's author wrote some of it
+				cells[i] = retry.Printable(cell)
+			}
+			fmt.Fprintln(tw, "  "+strings.Join(cells, "\t"))
+		})
 		return tw.Flush()
 	}
 	unknown := func(s string) string {

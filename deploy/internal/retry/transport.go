@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 )
 
 // Transport is an http.RoundTripper whose failures Policy.Do understands:
@@ -159,10 +160,11 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// Printable makes a server's text fit for one line of a log.
+// Printable makes a stranger's text fit for one line of a log or of a terminal: a line
+// break could pretend to be a line of ours, and an escape sequence hide one.
 func Printable(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

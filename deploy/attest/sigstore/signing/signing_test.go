@@ -22,7 +22,7 @@ import (
 const digest = "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 
 // statement is one about a manifest with a digest, "sha256:…".
-func statement(t *testing.T, digest, predicateType string) []byte {
+func statement(t testing.TB, digest, predicateType string) []byte {
 	t.Helper()
 	_, value, _ := strings.Cut(digest, ":")
 	data, err := json.Marshal(attest.Statement{
@@ -36,7 +36,7 @@ func statement(t *testing.T, digest, predicateType string) []byte {
 }
 
 // ask sends a request as the programs get it.
-func ask(t *testing.T, request attest.Request) attest.Response {
+func ask(t testing.TB, request attest.Request) attest.Response {
 	t.Helper()
 	input, err := json.Marshal(request)
 	must(t, err)
@@ -52,7 +52,7 @@ func ask(t *testing.T, request attest.Request) attest.Response {
 	return response
 }
 
-func signItems(t *testing.T) []attest.SignItem {
+func signItems(t testing.TB) []attest.SignItem {
 	t.Helper()
 	return []attest.SignItem{
 		{ManifestDigest: digest, Statement: statement(t, digest, attest.PredicateSignature)},
@@ -259,7 +259,7 @@ func TestKMS(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

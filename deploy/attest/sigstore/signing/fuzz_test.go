@@ -1,0 +1,30 @@
+package signing
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+)
+
+// FuzzBundle: whatever is attached as a bundle, nothing passes that was not signed. The
+// bundle and the key in testdata are of a rehearsal; its private key is gone.
+func FuzzBundle(f *testing.F) {
+	signed, err := os.ReadFile("testdata/signature.sigstore.json")
+	must(f, err)
+	j, err := newJudge(f.Context(), attest.Policy{Key: "testdata/cosign.pub"})
+	must(f, err)
+	first, err := j.judge(attest.VerifyItem{ManifestDigest: digest, Bundle: signed})
+	must(f, err)
+	f.Add(signed)
+	f.Add([]byte(`null`))
+	f.Add([]byte(`{"mediaType":"` + attest.BundleMediaType + `","dsseEnvelope":{"signatures":[{}]},"verificationMaterial":{"publicKey":{},"tlogEntries":[{}]}}`))
+	f.Fuzz(func(t *testing.T, bundle []byte) {
+		item := attest.VerifyItem{ManifestDigest: digest, Bundle: json.RawMessage(bundle)}
+		result, err := j.judge(item)
+		if (err == nil) != (result.Statement != nil) || (err == nil && string(result.Statement) != string(first.Statement)) {
+			t.Errorf("%q passes, which nobody signed: %v", result.Statement, err)
+		}
+	})
+}

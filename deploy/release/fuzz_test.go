@@ -1,0 +1,53 @@
+package release
+
+import (
+	"os"
+	"reflect"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+// FuzzWorkFolder: whatever is in release.json and state.json, it is refused, or reads
+// the same when it is written again.
+func FuzzWorkFolder(f *testing.F) {
+	r := &run{Options: Options{Dist: f.TempDir(), Compiler: "tinygo"}, filters: []catalog.Filter{{Name: "headers"}}}
+	if err := os.MkdirAll(r.work(""), 0o755); err != nil {
+		f.Fatal(err)
+	}
+	r.state = &state{Asked: r.asked(), Modules: map[string]string{"headers": "00"}, Tested: true, Played: &Played{}}
+	if err := r.saveState(); err != nil {
+		f.Fatal(err)
+	}
+	old, err := os.ReadFile(r.work(stateFile))
+	if err != nil {
+		f.Fatal(err)
+	}
+	record, err := Record{RecordVersion: RecordVersion, Version: "1.4.0", Filters: []Filter{{Name: "headers", Manifests: []Manifest{{Tag: "1.4.0"}}, Previous: &Previous{}}}, Times: &Times{Steps: []StepTime{{}}}}.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(record, old)
+	f.Add([]byte(`{"recordVersion": 2}`), []byte(`{}`))
+	f.Add([]byte(`{"recordVersion": 1} {}`), []byte(`null`))
+	f.Add([]byte(`{"recordVersion": 1}}`), []byte(``))
+	f.Fuzz(func(t *testing.T, record, old []byte) {
+		if parsed, err := parseRecord(record); err == nil {
+			written, err := parsed.encode()
+			if err != nil {
+				t.Fatalf("%q was read, and is not written: %v", record, err)
+			}
+			again, err := parseRecord(written)
+			if err != nil || !again.Same(*parsed) {
+				t.Errorf("%q became %q: %v", record, written, err)
+			}
+			parsed.FilterNames()
+		}
+		if err := os.WriteFile(r.work(stateFile), old, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.loadState(); err != nil || !reflect.DeepEqual(r.state.Asked, r.asked()) {
+			t.Errorf("%q is the state of %+v: %v", old, r.state.Asked, err)
+		}
+	})
+}
