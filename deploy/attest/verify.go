@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -95,7 +96,7 @@ func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
 	}
 	for i := range results {
 		if results[i].Signer == "" {
-			results[i].Signer = "signed with " + policy.Key
+			results[i].Signer = "signed with " + redact.Value(policy.Key)
 		}
 	}
 	for _, e := range all {

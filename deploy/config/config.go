@@ -7,12 +7,15 @@
 //
 // Each field's tags are the one place that knows a variable: "env" is its name, "group"
 // what it belongs to, "doc" what it is for, and "default" what holds without it, for
-// people. "go tool mage vars" and the tables of the pages are made from them.
+// people; "kind" is "file" if the value is the name of one, and "secret" if the value is one
+// itself. "go tool mage vars" and the tables of the pages are made from them.
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -29,22 +32,22 @@ type Config struct {
 
 	Registry          string   `env:"REGISTRY" group:"registry" doc:"registry and path for the filters, for example ghcr.io/acme/filters, or oci-layout:DIR" default:"an embedded registry in dist/registry"`
 	RegistryUsername  string   `env:"REGISTRY_USERNAME" group:"registry" doc:"user name for the registry" default:"the docker credential store's"`
-	RegistryPassword  string   `env:"REGISTRY_PASSWORD" group:"registry" doc:"password or token for the registry" default:"the docker credential store's"`
+	RegistryPassword  string   `env:"REGISTRY_PASSWORD" kind:"secret" group:"registry" doc:"password or token for the registry" default:"the docker credential store's"`
 	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" group:"registry" doc:"talk to the registry without TLS" default:"false, but true for a loopback address"`
 	Shapes            []string `env:"SHAPES" group:"shapes" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
 	StorageURL        string   `env:"STORAGE_URL" group:"storage" doc:"storage for the filters: gs://, s3://, azblob:// with a bucket and a prefix, file:///FOLDER, or https:// for PUT" default:"an embedded storage in dist/storage"`
 	StoragePublicURL  string   `env:"STORAGE_PUBLIC_URL" group:"storage" doc:"where readers fetch what is in STORAGE_URL, without credentials" default:"STORAGE_URL, if that is https"`
 	StorageUsername   string   `env:"STORAGE_USERNAME" group:"storage" doc:"user name for an https STORAGE_URL" default:"none"`
-	StoragePassword   string   `env:"STORAGE_PASSWORD" group:"storage" doc:"password for an https STORAGE_URL" default:"none"`
-	StorageToken      string   `env:"STORAGE_TOKEN" group:"storage" doc:"bearer token for an https STORAGE_URL, in place of name and password" default:"none"`
+	StoragePassword   string   `env:"STORAGE_PASSWORD" kind:"secret" group:"storage" doc:"password for an https STORAGE_URL" default:"none"`
+	StorageToken      string   `env:"STORAGE_TOKEN" kind:"secret" group:"storage" doc:"bearer token for an https STORAGE_URL, in place of name and password" default:"none"`
 
-	SignKey          string `env:"SIGN_KEY" group:"signing" doc:"private key to sign with: a file of cosign generate-key-pair, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
-	CosignPassword   string `env:"COSIGN_PASSWORD" group:"signing" doc:"password of the file SIGN_KEY" default:"none"`
+	SignKey          string `env:"SIGN_KEY" kind:"file" group:"signing" doc:"private key to sign with: a file of cosign generate-key-pair, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
+	CosignPassword   string `env:"COSIGN_PASSWORD" kind:"secret" group:"signing" doc:"password of the file SIGN_KEY" default:"none"`
 	FulcioURL        string `env:"FULCIO_URL" group:"signing" doc:"Fulcio of a private sigstore, for keyless signatures" default:"the public one"`
 	RekorURL         string `env:"REKOR_URL" group:"signing" doc:"transparency log of a private sigstore; with SIGN_KEY, the log to write to" default:"the public one; with SIGN_KEY, none"`
 	TimestampURL     string `env:"TIMESTAMP_URL" group:"signing" doc:"timestamp authority of a private sigstore; with SIGN_KEY, the authority to ask" default:"the public one; with SIGN_KEY, none"`
-	TrustedRoot      string `env:"TRUSTED_ROOT" group:"verification" doc:"file with the trusted root of a private sigstore, as cosign trusted-root create writes it" default:"the public one, by TUF"`
-	VerifyKey        string `env:"VERIFY_KEY" group:"verification" doc:"public key, a file or as SIGN_KEY, whose signatures verify accepts" default:"none; in the embedded registry that of the rehearsal"`
+	TrustedRoot      string `env:"TRUSTED_ROOT" kind:"file" group:"verification" doc:"file with the trusted root of a private sigstore, as cosign trusted-root create writes it" default:"the public one, by TUF"`
+	VerifyKey        string `env:"VERIFY_KEY" kind:"file" group:"verification" doc:"public key, a file or as SIGN_KEY, whose signatures verify accepts" default:"none; in the embedded registry that of the rehearsal"`
 	VerifyIdentity   string `env:"VERIFY_IDENTITY" group:"verification" doc:"identity whose keyless signatures verify accepts, to the letter, such as https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0" default:"none"`
 	VerifyIssuer     string `env:"VERIFY_ISSUER" group:"verification" doc:"who vouches for VERIFY_IDENTITY, such as https://token.actions.githubusercontent.com" default:"none"`
 	VerifyRepository string `env:"VERIFY_REPOSITORY" group:"verification" doc:"repository whose workflow has to have signed, where others call the same reusable workflow, such as https://github.com/acme/filters" default:"any"`
@@ -60,15 +63,84 @@ func FromEnv() (Config, error) {
 }
 
 // Read reads the environment into a struct whose fields are tagged as those of Config.
-// An error names the variable at fault and never its value, which may be a secret.
+// An error names the variables at fault, says what they should be, and never repeats a
+// value, which may be a secret in the wrong place.
 func Read[T any]() (T, error) {
 	c, err := env.ParseAs[T]()
+	if err == nil {
+		err = check(reflect.ValueOf(c))
+	} else {
+		err = explain(err, reflect.TypeFor[T]())
+	}
 	if err != nil {
 		var zero T
 		return zero, fmt.Errorf("read the environment: %w", err)
 	}
 	return c, nil
 }
+
+// explain names the variables of values that have the wrong type. The parser's errors
+// name fields of the struct, and repeat the values.
+func explain(err error, config reflect.Type) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var problems []error
+	for _, err := range all.Errors {
+		var parse env.ParseError
+		if !errors.As(err, &parse) {
+			problems = append(problems, err)
+			continue
+		}
+		field, _ := config.FieldByName(parse.Name)
+		should := "have another form"
+		switch {
+		case field.Type == reflect.TypeFor[time.Duration]():
+			should = "be a duration, such as 10m"
+		case field.Type.Kind() == reflect.Bool:
+			should = "be true or false"
+		}
+		problems = append(problems, fmt.Errorf("%s should %s; it is for: %s", field.Tag.Get("env"), should, field.Tag.Get("doc")))
+	}
+	return errors.Join(problems...)
+}
+
+// check refuses a value that is the content of a file, where its name was meant: the
+// private key in SIGN_KEY, say, as secrets of a CI system hold it.
+func check(config reflect.Value) error {
+	var problems []error
+	for field, value := range config.Fields() {
+		kind := field.Tag.Get("kind")
+		content := contentOf(fmt.Sprint(value))
+		if kind == "secret" || content == "" {
+			continue
+		}
+		problem := fmt.Errorf("%s holds %s; it should be: %s", field.Tag.Get("env"), content, field.Tag.Get("doc"))
+		if kind == "file" {
+			problem = fmt.Errorf("%w; write what it holds to a file (mode 0600), and give the file's name", problem)
+		}
+		problems = append(problems, problem)
+	}
+	return errors.Join(problems...)
+}
+
+// contentOf says what a value holds if it looks like a file's content; empty if not.
+func contentOf(value string) string {
+	value = strings.Trim(value, "[] \t\r\n") // as a list is printed
+	switch {
+	case strings.HasPrefix(value, "-----BEGIN"), strings.HasPrefix(value, pemInBase64):
+		return "a key or a certificate itself"
+	case strings.ContainsAny(value, "\r\n"):
+		return "more than one line"
+	case strings.HasPrefix(value, "{"):
+		return "JSON itself"
+	}
+	return ""
+}
+
+// pemInBase64 is how "-----BEGIN" begins in base64, in which CI systems often keep keys.
+const pemInBase64 = "LS0tLS1CRUdJT"
 
 // Variable describes one environment variable.
 type Variable struct {

@@ -1,7 +1,11 @@
 package config_test
 
 import (
+	"encoding/base64"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
@@ -26,6 +30,48 @@ func TestFromEnv(t *testing.T) {
 	}
 	if !slices.Equal(c.Filters, []string{"headers", "authtoken"}) || c.Compiler != "go" {
 		t.Errorf("the environment gives %+v", c)
+	}
+}
+
+// TestFromEnvRefuses: a value that is wrong, or in the wrong place, is named by its
+// variable and never repeated. Passwords may have any form.
+func TestFromEnvRefuses(t *testing.T) {
+	const secret = "hunter2SECRET"
+	pem := "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n" + secret + "\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----"
+	inBase64 := base64.StdEncoding.EncodeToString([]byte(pem))
+	for _, v := range config.Describe[config.Config]() {
+		t.Setenv(v.Name, "")
+	}
+	for _, c := range []struct{ name, value, want string }{
+		{"REGISTRY_PLAIN_HTTP", secret, "REGISTRY_PLAIN_HTTP should be true or false"},
+		{"TRANSFER_TIMEOUT", secret, "TRANSFER_TIMEOUT should be a duration, such as 10m"},
+		{"SIGN_KEY", pem, "SIGN_KEY holds a key or a certificate itself; it should be: private key to sign with: a file"},
+		{"SIGN_KEY", pem, "to a file (mode 0600), and give the file's name"},
+		{"SIGN_KEY", inBase64, "SIGN_KEY holds a key or a certificate itself"},
+		{"VERIFY_KEY", pem, "VERIFY_KEY holds a key or a certificate itself"},
+		{"VERIFY_KEY", "\n" + pem, "VERIFY_KEY holds a key or a certificate itself"},
+		{"TRUSTED_ROOT", `{"token": "` + secret + `"}`, "TRUSTED_ROOT holds JSON itself"},
+		{"REGISTRY", secret + "\n" + secret, "REGISTRY holds more than one line"},
+		{"FULCIO_URL", pem, "FULCIO_URL holds a key or a certificate itself"},
+		{"FILTERS", pem, "FILTERS holds a key or a certificate itself"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv(c.name, c.value)
+			_, err := config.FromEnv()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q in it", err, c.want)
+			}
+			if text := fmt.Sprintf("%v %+v", err, errors.Unwrap(err)); strings.Contains(text, secret) || strings.Contains(text, inBase64) {
+				t.Errorf("the value is in %q", text)
+			}
+		})
+	}
+	for _, name := range []string{"REGISTRY_PASSWORD", "STORAGE_PASSWORD", "STORAGE_TOKEN", "COSIGN_PASSWORD"} {
+		t.Setenv(name, "{\n"+pem)
+	}
+	t.Setenv("SIGN_KEY", "cosign.key")
+	if _, err := config.FromEnv(); err != nil {
+		t.Errorf("passwords of several lines: %v", err)
 	}
 }
 

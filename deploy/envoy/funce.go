@@ -13,6 +13,8 @@ import (
 
 	func_e "github.com/tetratelabs/func-e"
 	"github.com/tetratelabs/func-e/api"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // funcEVersionsURL is func-e's list of versions:
@@ -76,7 +78,7 @@ func (f *finder) funcEDownload(ctx context.Context, stage string) (string, error
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		return "", fmt.Errorf("download: %w", err)
+		return "", fmt.Errorf("download: %w", redact.Error(err, redact.Text))
 	}
 	return filepath.Join(stage, "versions", f.Version), nil
 }
@@ -89,15 +91,15 @@ func (f *finder) funcEReachable(ctx context.Context) error {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.VersionsURL, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("list of versions: %w", err)
+		return fmt.Errorf("list of versions: %s is no URL", redact.Address(f.VersionsURL))
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("server cannot be reached (tried for %.1fs): %w", time.Since(began).Seconds(), err)
+		return fmt.Errorf("server cannot be reached (tried for %.1fs): %w", time.Since(began).Seconds(), redact.Error(err, redact.Text))
 	}
 	defer res.Body.Close() //nolint:errcheck // nothing was written
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("server answered %s to %s", res.Status, f.VersionsURL)
+		return fmt.Errorf("server answered %s to %s", res.Status, redact.Address(f.VersionsURL))
 	}
 	return nil
 }

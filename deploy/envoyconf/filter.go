@@ -15,6 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // runtimeV8 is the one runtime that Envoy's own releases carry.
@@ -159,9 +161,9 @@ func (b *builder) remoteCluster(field string, r Remote) string {
 	case u.User != nil:
 		b.errorf("%s.url: carries a user or password, which Envoy would not send; serve the module without credentials", field)
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		b.errorf("%s.url: %q is not an absolute http or https URL", field, r.URL)
+		b.errorf("%s.url: %q is not an absolute http or https URL", field, redact.Address(r.URL))
 	case u.Fragment != "":
-		b.errorf("%s.url: %q has a fragment, which no server sees; remove it", field, r.URL)
+		b.errorf("%s.url: %q has a fragment, which no server sees; remove it", field, redact.Address(r.URL))
 	default:
 		return b.addRemoteCluster(field+".url", u, r)
 	}

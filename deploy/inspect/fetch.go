@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 )
 
@@ -29,29 +30,32 @@ type Fetched struct {
 	Redirect string
 }
 
-// Fetch fetches a module by HTTP, without credentials.
+// Fetch fetches a module by HTTP, without credentials but those in the URL. An error has
+// URLs without them, and without their queries.
 func Fetch(ctx context.Context, url string) (*Fetched, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return nil, fmt.Errorf("fetch module: %w", err)
+		// The parser's error repeats what it does not understand.
+		return nil, fmt.Errorf("fetch module: %s is no URL", redact.Address(url))
 	}
 	// Without it, Go would ask for gzip and unpack it in silence.
 	req.Header.Set("Accept-Encoding", "identity")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("fetch module: %w", err)
+		return nil, fmt.Errorf("fetch module: %w", redact.Error(err, redact.Text))
 	}
 	defer func() { _ = res.Body.Close() }()
+	from := redact.URL(res.Request.URL) // that of the last redirect
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetch module: %s answers %s", req.URL.Redacted(), res.Status)
+		return nil, fmt.Errorf("fetch module: %s answers %s", from, res.Status)
 	}
 	body, err := readAll(res.Body)
 	if err != nil {
-		return nil, fmt.Errorf("fetch module: %s: %w", req.URL.Redacted(), err)
+		return nil, fmt.Errorf("fetch module: %s: %w", from, err)
 	}
 	wasm, err := unpack(body)
 	if err != nil {
-		return nil, fmt.Errorf("fetch module: %s: unpack it: %w", req.URL.Redacted(), err)
+		return nil, fmt.Errorf("fetch module: %s: unpack it: %w", from, err)
 	}
 	return &Fetched{Wasm: wasm, Packed: !bytes.Equal(wasm, body), Redirect: redirect.To(res)}, nil
 }

@@ -64,6 +64,18 @@ func TestFetch(t *testing.T) {
 			http.Redirect(w, r, path+"?signature=secret", http.StatusFound)
 			return
 		}
+		switch r.URL.Path {
+		case "/redirect":
+			w.Header().Set("Location", "http://user:secret@127.0.0.1:1/b?signature=secret")
+		case "/broken":
+			w.Header().Set("Location", "http://user:secret@127.0.0.1:x/b?signature=secret")
+		case "/loop":
+			w.Header().Set("Location", "/loop?signature=secret")
+		}
+		if w.Header().Get("Location") != "" {
+			w.WriteHeader(http.StatusFound)
+			return
+		}
 		content, ok := files[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
@@ -86,12 +98,21 @@ func TestFetch(t *testing.T) {
 	if err != nil || !bytes.Equal(got.Wasm, wasm) || got.Redirect != server.URL+"/plain" {
 		t.Errorf("redirected: %+v, %v", got, err)
 	}
+	withUser := strings.Replace(server.URL, "http://", "http://user:secret@", 1)
 	for url, want := range map[string]string{
 		server.URL + "/cut":     "unpack it: unexpected EOF",
 		server.URL + "/missing": "answers 404 Not Found",
 		"http://127.0.0.1:1/":   "connection refused",
-		"http://[":              "fetch module: ",
-		strings.Replace(server.URL, "http://", "http://user:secret@", 1) + "/missing": "user:xxxxx@",
+		"http://[":              "fetch module: http://[hidden] is no URL",
+		// What lets somebody in is not shown, wherever it is and whoever sent it.
+		withUser + "/missing":                    "fetch module: " + server.URL + "/missing answers 404",
+		withUser + "/cut":                        "fetch module: " + server.URL + "/cut: unpack it",
+		server.URL + "/missing?signature=secret": "fetch module: " + server.URL + "/missing answers 404",
+		"http://127.0.0.1:1/a?signature=secret":  "http://127.0.0.1:1/a\": dial tcp",
+		"https://user:secret#x@127.0.0.1/":       "fetch module: https://[hidden] is no URL",
+		server.URL + "/redirect":                 "http://127.0.0.1:1/b\": dial tcp",
+		server.URL + "/broken":                   "failed to parse Location header",
+		server.URL + "/loop":                     "stopped after 10 redirects",
 	} {
 		if _, err := Fetch(t.Context(), url); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: error is %v, want %q in it", url, err, want)

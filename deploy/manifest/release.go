@@ -10,6 +10,7 @@ import (
 	"oras.land/oras-go/v2/registry"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
@@ -101,7 +102,7 @@ func (r Release) checkHTTP() error {
 	case u.User != nil:
 		return errors.New("the URL carries a user or password, which proxies would not send and everybody with the manifest could read; serve the module without credentials")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return fmt.Errorf("URL %q is not one that proxies can fetch; set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage", r.URL)
+		return fmt.Errorf("URL %q is not one that proxies can fetch; set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage", redact.Address(r.URL))
 	case strings.ContainsFunc(r.URL, func(c rune) bool { return c <= ' ' || c > '~' }):
 		return fmt.Errorf("URL %q has characters that no URL has; write them as percent and two digits", r.URL)
 	case u.Fragment != "", u.RawQuery != "":

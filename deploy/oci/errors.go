@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -30,24 +32,24 @@ func (e *explained) Unwrap() error { return e.err }
 func (r *Registry) explain(err error) error {
 	answer := new(errcode.ErrorResponse)
 	deadline := new(retry.DeadlineError)
-	broken := new(retry.ConnectionError)
+	var plain tls.RecordHeaderError
 	switch {
 	case errors.Is(err, auth.ErrBasicCredentialNotFound),
 		// oras-go gives half a credential no type.
 		err != nil && strings.Contains(err.Error(), "missing username or password for"):
 		return &explained{"the registry asks for a user name and a password" + r.advice(http.StatusUnauthorized), err}
 	case errors.As(err, &answer):
-		text := fmt.Sprintf("%s %s://%s%s: %d %s", answer.Method, answer.URL.Scheme, answer.URL.Host, answer.URL.Path, answer.StatusCode, http.StatusText(answer.StatusCode))
+		text := fmt.Sprintf("%s %s: %d %s", answer.Method, redact.URL(answer.URL), answer.StatusCode, http.StatusText(answer.StatusCode))
 		if len(answer.Errors) > 0 {
-			text += ": " + retry.Printable(answer.Errors.Error())
+			text += ": " + redact.Text(retry.Printable(answer.Errors.Error()))
 		}
 		return &explained{text + r.advice(answer.StatusCode), err}
 	case errors.As(err, &deadline):
 		return &explained{err.Error() + "; run it again later, or set TRANSFER_TIMEOUT higher", err}
-	case errors.As(err, &broken) && strings.Contains(broken.Error(), "server gave HTTP response to HTTPS client"):
-		return &explained{err.Error() + "; set REGISTRY_PLAIN_HTTP=true if this registry really has no TLS", err}
+	case errors.As(err, &plain) && string(plain.RecordHeader[:]) == "HTTP/":
+		return &explained{err.Error() + "; the registry does not speak TLS here: set REGISTRY to this registry and REGISTRY_PLAIN_HTTP=true if it really has no TLS", err}
 	}
-	return err
+	return redact.Error(err, redact.Text)
 }
 
 // advice is what a person can do about an answer that stays as it is.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/progress"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -107,7 +108,7 @@ func Open(opts RegistryOptions) (*Registry, error) {
 	// A made-up last element tells whether repositories below it can exist.
 	ref, err := registry.ParseReference(r.base + "/filter")
 	if err != nil || ref.Reference != "" {
-		return nil, fmt.Errorf("registry %q: write a host and the path below which each filter gets its repository, in lowercase and without scheme or tag, for example ghcr.io/acme/filters", redactAddress(opts.Address))
+		return nil, fmt.Errorf("registry %s: write a host and the path below which each filter gets its repository, in lowercase and without scheme or tag, for example ghcr.io/acme/filters", redact.Value(opts.Address))
 	}
 	r.host = ref.Registry
 	r.plain = opts.PlainHTTP || isLoopback(ref.Host())
@@ -143,14 +144,6 @@ func Open(opts RegistryOptions) (*Registry, error) {
 
 // Address is where filters are published, without a trailing slash.
 func (r *Registry) Address() string { return r.base }
-
-// redactAddress hides what stands before an @, where people put passwords.
-func redactAddress(address string) string {
-	if at := strings.LastIndex(address, "@"); at >= 0 {
-		return "…" + address[at:]
-	}
-	return address
-}
 
 // isLoopback reports whether a host, perhaps with a port, is this machine, where
 // docker and oras use plain HTTP by themselves as well.
@@ -376,10 +369,10 @@ func (r *Registry) ParseReference(text string) (Reference, error) {
 	}
 	ref, err := registry.ParseReference(rest)
 	if err != nil || ref.Reference == "" {
-		return Reference{}, fmt.Errorf("reference %q: write FILTER:VERSION or FILTER@sha256:… for a filter of %s, or a full reference such as ghcr.io/acme/filters/headers:1.4.0", text, r.base)
+		return Reference{}, fmt.Errorf("reference %q: write FILTER:VERSION or FILTER@sha256:… for a filter of %s, or a full reference such as ghcr.io/acme/filters/headers:1.4.0", redact.Address(text), r.base)
 	}
 	if scheme == "" && ref.Registry != r.host {
-		return Reference{}, fmt.Errorf("reference %q: it is in %s, and the registry is %s; set REGISTRY to the one that it is in", text, ref.Registry, r.base)
+		return Reference{}, fmt.Errorf("reference %q: it is in %s, and the registry is %s; set REGISTRY to the one that it is in", redact.Address(text), ref.Registry, r.base)
 	}
 	parsed := Reference{Repository: ref.Registry + "/" + ref.Repository}
 	if scheme != "" {

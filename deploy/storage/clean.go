@@ -3,8 +3,9 @@ package storage
 import (
 	"encoding/base64"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // cleaner takes secrets out of text that comes from elsewhere: a server may repeat
@@ -16,37 +17,14 @@ func newCleaner(username, password, token string) cleaner {
 	for _, secret := range []string{password, token} {
 		if secret != "" {
 			pairs = append(pairs,
-				base64.StdEncoding.EncodeToString([]byte(username+":"+secret)), hidden,
-				secret, hidden, url.QueryEscape(secret), hidden, url.PathEscape(secret), hidden)
+				base64.StdEncoding.EncodeToString([]byte(username+":"+secret)), redact.Hidden,
+				secret, redact.Hidden, url.QueryEscape(secret), redact.Hidden, url.PathEscape(secret), redact.Hidden)
 		}
 	}
 	return cleaner{strings.NewReplacer(pairs...)}
 }
 
-const hidden = "[hidden]"
-
-// query matches a URL with the query in which stores pass signatures.
-var query = regexp.MustCompile(`(https?://[^\s"'?]+)\?[^\s"']*`)
-
-func (c cleaner) text(text string) string {
-	return query.ReplaceAllString(c.secrets.Replace(text), "$1")
-}
+func (c cleaner) text(text string) string { return redact.Text(c.secrets.Replace(text)) }
 
 // err returns an error with the same chain whose text is clean.
-func (c cleaner) err(err error) error {
-	if err == nil {
-		return nil
-	}
-	if text := c.text(err.Error()); text != err.Error() {
-		return &cleaned{text, err}
-	}
-	return err
-}
-
-type cleaned struct {
-	text string
-	err  error
-}
-
-func (c *cleaned) Error() string { return c.text }
-func (c *cleaned) Unwrap() error { return c.err }
+func (c cleaner) err(err error) error { return redact.Error(err, c.text) }

@@ -322,7 +322,7 @@ func TestCleaner(t *testing.T) {
 		"Basic dXNlcjpodW50ZXIyLW9mLXRoZS1zdG9yYWdl":                       "Basic [hidden]",
 		"it is " + secret + ".":                                            "it is [hidden].",
 		`Put "https://a.blob.core.windows.net/c/k?sig=abc&se=1": refused`:  `Put "https://a.blob.core.windows.net/c/k": refused`,
-		"GET https://h/k?X-Amz-Signature=abc: 403":                         "GET https://h/k 403",
+		"GET https://h/k?X-Amz-Signature=abc: 403":                         "GET https://h/k: 403",
 		"https://h/k: turn ?request_checksum_calculation=when_required on": "https://h/k: turn ?request_checksum_calculation=when_required on",
 	} {
 		if got := c.text(text); got != want {

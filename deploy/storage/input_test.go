@@ -22,7 +22,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"unknown scheme", Options{URL: "ftp://host/x"}, `storage URL: unknown scheme "ftp"; ` + scheme},
 		{"no scheme", Options{URL: "bucket/prefix"}, "storage URL: the address has no scheme; it begins with gs://, s3://, azblob://, file:// or https://"},
-		{"one slash", Options{URL: "s3:bucket"}, "storage URL: write s3:// with two slashes"},
+		{"one slash", Options{URL: "s3:bucket"}, "storage URL: write two slashes after the scheme, as in s3://"},
 		{"no URL", Options{URL: "https://user:" + secret + "@h%zz"}, "storage URL: it is not a URL"},
 		{"missing bucket", Options{URL: "s3:///prefix"}, "storage URL: s3:///prefix names no bucket; write s3://BUCKET/PREFIX"},
 		{"missing host", Options{URL: "https:///prefix"}, "storage URL: https:///prefix names no host; write https://HOST/PATH"},

@@ -106,7 +106,7 @@ func parseAddress(address string) (*url.URL, error) {
 	case u.Fragment != "":
 		return nil, errors.New("it has a fragment (#)")
 	case u.Opaque != "":
-		return nil, fmt.Errorf("write %s:// with two slashes", u.Scheme)
+		return nil, errors.New("write two slashes after the scheme, as in s3://") // it may be user:password
 	}
 	for segment := range strings.SplitSeq(u.Path, "/") {
 		if segment == ".." || segment == "." {

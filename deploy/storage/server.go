@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -356,11 +357,9 @@ func refused(resp *http.Response) *Refusal {
 	if strings.Contains(resp.Header.Get("Content-Type"), "html") {
 		text = "" // an error page says nothing that the status does not
 	}
-	u := *resp.Request.URL
-	u.RawQuery, u.User = "", nil
 	return &Refusal{
 		Method:     resp.Request.Method,
-		URL:        u.String(),
+		URL:        redact.URL(resp.Request.URL),
 		StatusCode: resp.StatusCode,
 		Message:    retry.Printable(text),
 		Advice:     writerAdvice(resp.Request.Method, resp.StatusCode),

@@ -2,6 +2,7 @@ package targets
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -45,6 +46,23 @@ func TestAttestWithoutASigner(t *testing.T) {
 	for _, want := range []string{"no signature of " + headers, "no provenance of " + headers, "sbom of " + headers + ": it is not signed", "set SIGN_KEY to a key"} {
 		if !strings.Contains(unsigned, want) {
 			t.Errorf("unsigned, it does not say %q:\n%s", want, unsigned)
+		}
+	}
+	// A key where its file's name should be is not repeated, on the way to the program
+	// that signs and back.
+	pem := "-----BEGIN PRIVATE KEY-----\nhunter2SECRET\n-----END PRIVATE KEY-----"
+	for name, wrong := range map[string]config.Config{
+		"SIGN_KEY":     {SignKey: pem},
+		"VERIFY_KEY":   {SignKey: "filter/headers/go.sum", VerifyKey: pem},
+		"TRUSTED_ROOT": {SignKey: "filter/headers/go.sum", VerifyIdentity: "a", VerifyIssuer: "b", TrustedRoot: pem},
+	} {
+		wrong.Registry = c.Registry
+		var out bytes.Buffer
+		output := Output{Out: &out, Err: &out}
+		for _, err := range []error{attestVersion(t.Context(), wrong, "1.4.0", output), verifyPublished(t.Context(), wrong, "1.4.0", output)} {
+			if text := fmt.Sprint(err, out.String()); strings.Contains(text, "hunter2SECRET") || strings.Contains(text, "PRIVATE") {
+				t.Errorf("%s is in %s", name, text)
+			}
 		}
 	}
 	step(config.Config{}) // signs with a key of its own, as a rehearsal does

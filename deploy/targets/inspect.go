@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
@@ -39,7 +40,8 @@ func Inspect(ctx context.Context, fileOrReference string, json *bool) error {
 
 // inspection is what Inspect prints.
 type inspection struct {
-	// Source is what was inspected, as it was given.
+	// Source is what was inspected, as it was given, but for a URL's credentials and
+	// query.
 	Source string `json:"source"`
 	// Registry is what the registry holds besides the module; nil for a file or a
 	// URL.
@@ -62,13 +64,13 @@ var envoys = []string{"plain Envoy", "Istio", "Envoy Gateway"}
 func inspectModule(ctx context.Context, c config.Config, what string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	i := inspection{Source: what}
+	i := inspection{Source: redact.Address(what)}
 	wasm, err := i.read(ctx, c, what, out)
 	if err != nil {
-		return fmt.Errorf("inspect %s: %w", what, err)
+		return fmt.Errorf("inspect %s: %w", i.Source, err)
 	}
 	if i.Description, err = inspect.Describe(ctx, wasm); err != nil {
-		return fmt.Errorf("inspect %s: %w", what, err)
+		return fmt.Errorf("inspect %s: %w", i.Source, err)
 	}
 	if !slices.ContainsFunc(i.Envoys, func(e inspect.Envoys) bool { return e.Loads }) {
 		for n, v := range i.Consumers {
@@ -83,15 +85,13 @@ func inspectModule(ctx context.Context, c config.Config, what string, out Output
 func (i *inspection) read(ctx context.Context, c config.Config, what string, out Output) ([]byte, error) {
 	wasm, err := os.ReadFile(what)
 	if err == nil {
+		i.Source = what
 		i.Consumers = []oci.Verdict{
 			{Consumer: "plain Envoy", Answer: oci.Accepts, Reason: "as a file, or from a URL with the wasm sha256"},
 			{Consumer: "Istio", Answer: oci.Accepts, Reason: "from a URL with the wasm sha256, or as a file in the proxy"},
 			{Consumer: "Envoy Gateway", Answer: oci.Accepts, Reason: "from a URL with the wasm sha256"},
 		}
 		return wasm, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
 	}
 	if strings.HasPrefix(what, "http://") || strings.HasPrefix(what, "https://") {
 		fetched, err := inspect.Fetch(ctx, what)
@@ -115,6 +115,9 @@ func (i *inspection) read(ctx context.Context, c config.Config, what string, out
 			i.Consumers[0] = oci.Verdict{Consumer: "plain Envoy", Answer: oci.Refuses, Reason: strings.Join(refused, "; ")}
 		}
 		return fetched.Wasm, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
 	reference := strings.TrimPrefix(what, "oci://")
 	if !strings.ContainsAny(reference, ":@") {

@@ -40,6 +40,23 @@ func TestInspect(t *testing.T) {
 			}
 		}
 	}
+	// What lets somebody into a URL is nowhere.
+	secret := strings.Replace(server.URL, "http://", "http://user:s3cret@", 1) + "/headers.wasm?signature=s3cret"
+	for _, json := range []bool{true, false} {
+		shown := run(t, func(o Output) error { o.JSON = json; return inspectModule(t.Context(), config.Config{}, secret, o) })
+		if strings.Contains(shown, "s3cret") || !strings.Contains(shown, server.URL+"/headers.wasm") {
+			t.Errorf("JSON %t: %s", json, shown)
+		}
+	}
+	for _, what := range []string{
+		"https://user:s3cret@127.0.0.1:1/a.wasm?signature=s3cret", strings.Replace(secret, "headers", "none", 1), "https://user:s3#cret@[::1/",
+		"user:s3cret@ghcr.io/acme/headers:1.0.0", "user:s3cret@ghcr.io/acme/headers",
+	} {
+		err := inspectModule(t.Context(), config.Config{}, what, Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
+		if err == nil || strings.Contains(err.Error(), "s3") {
+			t.Errorf("%s: error is %v", what, err)
+		}
+	}
 	// What no Envoy loads, no consumer with an Envoy takes.
 	options := wasmtest.Filter()
 	options.Imports = []wasmtest.Func{{Module: "env", Name: "abort", Signature: "iiii:"}}

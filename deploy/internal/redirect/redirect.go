@@ -4,7 +4,8 @@ package redirect
 
 import (
 	"net/http"
-	"net/url"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // Who says which consumers fetch through a redirect. Envoy takes any answer but 200 for
@@ -23,6 +24,5 @@ func To(resp *http.Response) string {
 	if resp.Request == nil || resp.Request.Response == nil {
 		return ""
 	}
-	u := resp.Request.URL
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	return redact.URL(resp.Request.URL)
 }

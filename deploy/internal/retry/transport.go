@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // Transport is an http.RoundTripper whose failures Policy.Do understands:
@@ -115,7 +116,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {
 			err = cause
 		}
-		return &ConnectionError{req.Method, redact(req.URL), err}
+		return &ConnectionError{req.Method, redact.URL(req.URL), err}
 	}
 	watch.start()
 	resp, err := base.RoundTrip(sent)
@@ -140,10 +141,10 @@ func statusError(req *http.Request, resp *http.Response) error {
 	message, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what arrives is only shown
 	return &StatusError{
 		Method:     req.Method,
-		URL:        redact(req.URL),
+		URL:        redact.URL(req.URL),
 		StatusCode: resp.StatusCode,
 		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
-		Message:    Printable(string(message)),
+		Message:    redact.Text(Printable(string(message))),
 	}
 }
 
@@ -170,12 +171,6 @@ func Printable(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, "?"))
 	return strings.Join(strings.Fields(text), " ")
-}
-
-// redact drops what may hold a secret: upload sessions and presigned URLs carry
-// signatures in the query.
-func redact(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // watch cancels a request on which nothing moves. It is stopped while the

@@ -22,6 +22,8 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/kms"
 	"github.com/sigstore/sigstore/pkg/signature/options"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // passwordVariable holds the password of a private key, as for cosign.
@@ -38,13 +40,13 @@ func loadSigner(ctx context.Context, key string) (signature.SignerVerifier, erro
 	if inKMS(key) {
 		signer, err := kms.Get(ctx, key, crypto.SHA256)
 		if err != nil {
-			return nil, fmt.Errorf("open key %s: %w", key, err)
+			return nil, fmt.Errorf("open key %s: %w", redact.Value(key), err)
 		}
 		return signer, nil
 	}
 	signer, err := loadPrivateKey(key, []byte(os.Getenv(passwordVariable)))
 	if err != nil {
-		return nil, fmt.Errorf("open private key %s: %w", key, err)
+		return nil, fmt.Errorf("open private key %s: %w", redact.Value(key), err)
 	}
 	return signer, nil
 }
@@ -53,7 +55,7 @@ func loadSigner(ctx context.Context, key string) (signature.SignerVerifier, erro
 //
 // Reference: https://github.com/sigstore/cosign/blob/v3.1.3/pkg/cosign/keys.go
 func loadPrivateKey(file string, password []byte) (signature.SignerVerifier, error) {
-	data, err := os.ReadFile(file)
+	data, err := redact.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +79,11 @@ func loadPublicKey(ctx context.Context, key string) (crypto.PublicKey, error) {
 	if inKMS(key) {
 		signer, err := kms.Get(ctx, key, crypto.SHA256)
 		if err != nil {
-			return nil, fmt.Errorf("open key %s: %w", key, err)
+			return nil, fmt.Errorf("open key %s: %w", redact.Value(key), err)
 		}
 		return signer.PublicKey(options.WithContext(ctx))
 	}
-	data, err := os.ReadFile(key)
+	data, err := redact.ReadFile(key)
 	if err != nil {
 		return nil, fmt.Errorf("open public key: %w", err)
 	}

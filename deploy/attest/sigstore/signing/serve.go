@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // Main answers the request on standard input and returns the exit code.
@@ -35,7 +36,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	response, err := answer(ctx, request)
 	if err != nil {
-		response = attest.Response{Error: err.Error()}
+		response = attest.Response{Error: redact.Text(err.Error())}
 	}
 	return json.NewEncoder(out).Encode(response)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // payloadType is that of in-toto statements in a DSSE envelope.
@@ -59,6 +61,9 @@ type signer struct {
 }
 
 func newSigner(ctx context.Context, opts attest.Signer) (*signer, error) {
+	if err := checkAddresses(opts); err != nil {
+		return nil, err
+	}
 	if opts.Key != "" {
 		key, err := loadSigner(ctx, opts.Key)
 		if err != nil {
@@ -66,7 +71,7 @@ func newSigner(ctx context.Context, opts attest.Signer) (*signer, error) {
 		}
 		keypair, err := newKeypair(key)
 		if err != nil {
-			return nil, fmt.Errorf("open key %s: %w", opts.Key, err)
+			return nil, fmt.Errorf("open key %s: %w", redact.Value(opts.Key), err)
 		}
 		s := &signer{keypair: keypair}
 		return s, s.addLogs(opts)
@@ -92,6 +97,18 @@ func newSigner(ctx context.Context, opts attest.Signer) (*signer, error) {
 	}
 	s.useFulcio(opts.FulcioURL)
 	return s, s.addLogs(opts)
+}
+
+// checkAddresses refuses what is no address, before an error of who asks there repeats
+// it: it may be a secret.
+func checkAddresses(opts attest.Signer) error {
+	for _, service := range []struct{ variable, address string }{{"FULCIO_URL", opts.FulcioURL}, {"REKOR_URL", opts.RekorURL}, {"TIMESTAMP_URL", opts.TimestampURL}} {
+		u, err := url.Parse(service.address)
+		if service.address != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "") {
+			return fmt.Errorf("%s is no http or https URL; write https://HOST", service.variable)
+		}
+	}
+	return nil
 }
 
 // usePublic signs with the services that the public sigstore names at this time.

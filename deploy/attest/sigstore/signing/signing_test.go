@@ -223,6 +223,53 @@ func TestRehearsal(t *testing.T) {
 	}
 }
 
+// TestSecretInTheWrongPlace: what should be a file's name or an address, and is a key or
+// holds a password, is in no answer.
+func TestSecretInTheWrongPlace(t *testing.T) {
+	const secret = "hunter2SECRET"
+	pem := "-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n"
+	file := filepath.Join(t.TempDir(), "variables")
+	must(t, os.WriteFile(file, []byte("TOKEN="+secret), 0o600))
+	v := virtual.Start(t)
+	sign := func(change func(*attest.Signer)) attest.Request {
+		signer := v.Signer
+		change(&signer)
+		return attest.Request{Sign: &attest.SignRequest{Signer: signer, Items: signItems(t)}}
+	}
+	verify := func(policy attest.Policy) attest.Request {
+		return attest.Request{Verify: &attest.VerifyRequest{Policy: policy}}
+	}
+	const noFile = "there is no file of that name"
+	for name, c := range map[string]struct {
+		request attest.Request
+		want    string
+	}{
+		"private key":           {sign(func(s *attest.Signer) { s.Key = pem }), noFile},
+		"token as private key":  {sign(func(s *attest.Signer) { s.Key = "/work/" + secret }), noFile},
+		"private key in a KMS":  {sign(func(s *attest.Signer) { s.Key = "nokms://user:" + secret + "@host/a?token=" + secret }), "open key nokms://host/a"},
+		"public key":            {verify(attest.Policy{Key: pem}), noFile},
+		"public key in a KMS":   {verify(attest.Policy{Key: "nokms://user:" + secret + "@host/a"}), "open key nokms://host/a"},
+		"trusted root":          {verify(attest.Policy{Identity: "a", Issuer: "b", TrustedRoot: secret}), noFile},
+		"trusted root's file":   {verify(attest.Policy{Identity: "a", Issuer: "b", TrustedRoot: file}), "it is no JSON"},
+		"password for Fulcio":   {sign(func(s *attest.Signer) { s.FulcioURL = "http://user:" + secret + "@127.0.0.1:1?a=" + secret }), "127.0.0.1:1"},
+		"password for the log":  {sign(func(s *attest.Signer) { s.RekorURL = "http://user:" + secret + "@127.0.0.1:1" }), "127.0.0.1:1"},
+		"password for the time": {sign(func(s *attest.Signer) { s.TimestampURL = "http://user:" + secret + "@127.0.0.1:1" }), "127.0.0.1:1"},
+		"key as Fulcio":         {sign(func(s *attest.Signer) { s.FulcioURL = secret }), "FULCIO_URL is no http or https URL"},
+		"key as the log":        {sign(func(s *attest.Signer) { s.RekorURL = "a:" + secret }), "REKOR_URL is no http or https URL"},
+		"key as the time":       {sign(func(s *attest.Signer) { s.TimestampURL = pem }), "TIMESTAMP_URL is no http or https URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ask(t, c.request)
+			if !strings.Contains(got.Error, c.want) {
+				t.Errorf("%q, want %q in it", got.Error, c.want)
+			}
+			if strings.Contains(got.Error, secret) {
+				t.Errorf("a secret is in %q", got.Error)
+			}
+		})
+	}
+}
+
 func TestServeRefuses(t *testing.T) {
 	if err := Serve(t.Context(), strings.NewReader("what?"), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "go tool mage") {
 		t.Errorf("%v", err)

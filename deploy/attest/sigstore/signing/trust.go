@@ -2,6 +2,7 @@ package signing
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
 // judge decides whether a bundle is signed by whom a policy names.
@@ -88,7 +90,14 @@ func trustedRoot(file string) (root.TrustedMaterial, error) {
 		}
 		return trusted, nil
 	}
-	trusted, err := root.NewTrustedRootFromPath(file)
+	data, err := redact.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the trusted root: %w", err)
+	}
+	if !json.Valid(data) {
+		return nil, fmt.Errorf(`read the trusted root %s: it is no JSON; give the file that "cosign trusted-root create" writes`, file)
+	}
+	trusted, err := root.NewTrustedRootFromJSON(data)
 	if err != nil {
 		return nil, fmt.Errorf("read the trusted root %s: %w", file, err)
 	}
