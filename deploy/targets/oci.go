@@ -326,9 +326,11 @@ func openRegistryWith(ctx context.Context, c config.Config, reference string, op
 	switch slash := strings.LastIndex(reference, "/"); {
 	case slash >= 0:
 		opts.Address = reference[:slash]
-		// The password is for the configured registry and nobody else.
+		// The configured password is for the configured registry and nobody else; so is
+		// the leave to do without TLS, without which docker's password for another
+		// registry would cross the network in the clear.
 		if host(opts.Address) != host(c.Registry) {
-			opts.Username, opts.Password = "", ""
+			opts.Username, opts.Password, opts.PlainHTTP = "", "", false
 		}
 	case opts.Address == "":
 		server, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(dist, "registry"), Out: opts.Out})

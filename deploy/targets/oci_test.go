@@ -4,21 +4,30 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -207,6 +216,69 @@ func TestPasswordStaysHome(t *testing.T) {
 	}
 	if _, _, err := openRegistry(t.Context(), c, "quay.io/acme/headers:1", Output{}); err != nil {
 		t.Errorf("the credentials are used for another host: %v", err)
+	}
+}
+
+// TestPlainHTTPStaysHome: REGISTRY_PLAIN_HTTP is for REGISTRY. A reference in another
+// registry is asked for with TLS, so that a server without it gets to know nothing: not
+// even docker's password for it.
+func TestPlainHTTPStaysHome(t *testing.T) {
+	var mu sync.Mutex
+	var requests, passwords []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		requests = append(requests, r.Method+" "+r.URL.Path)
+		if password := r.Header.Get("Authorization"); password != "" {
+			passwords = append(passwords, password)
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(server.Close)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	dir := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", dir)
+	write(t, filepath.Join(dir, "config.json"), `{"auths": {"other.example:5000": {"username": "docker", "password": "s3cret"}}}`)
+	// Both names lead to the server: on a loopback address TLS is not asked for.
+	to := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+	}}
+	ask := func(c config.Config, reference string) error {
+		mu.Lock()
+		requests, passwords = nil, nil
+		mu.Unlock()
+		r, _, err := openRegistryWith(t.Context(), c, reference, oci.RegistryOptions{Transport: to, Retry: retry.Policy{Tries: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref, err := r.ParseReference(reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = oci.ReadModule(t.Context(), r, ref)
+		return err
+	}
+	const reference = "other.example:5000/acme/headers:1.4.0"
+	for _, registry := range []string{"", "own.example:5000/acme", "other.example/acme", "oci-layout:x"} {
+		c := config.Config{Registry: registry, RegistryPlainHTTP: true, RegistryUsername: "me", RegistryPassword: "own-s3cret"}
+		err := ask(c, reference)
+		if len(requests)+len(passwords) > 0 {
+			t.Errorf("REGISTRY=%s: the other registry saw %q %q", registry, requests, passwords)
+		}
+		if err == nil || !strings.Contains(err.Error(), "set REGISTRY to this registry and REGISTRY_PLAIN_HTTP=true") {
+			t.Errorf("REGISTRY=%s: error %v", registry, err)
+		}
+	}
+	// With REGISTRY set to it, it is plain HTTP with the password that is given, or else
+	// docker's.
+	for _, c := range []struct{ username, password, want string }{{"me", "own-s3cret", "me:own-s3cret"}, {"", "", "docker:s3cret"}} {
+		if err := ask(config.Config{Registry: "other.example:5000/acme", RegistryPlainHTTP: true, RegistryUsername: c.username, RegistryPassword: c.password}, reference); err == nil {
+			t.Error("401 is no error")
+		}
+		if want := "Basic " + base64.StdEncoding.EncodeToString([]byte(c.want)); !slices.Contains(passwords, want) {
+			t.Errorf("with its own settings the registry saw %q %q, want %s", requests, passwords, want)
+		}
 	}
 }
 
