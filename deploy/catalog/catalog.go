@@ -84,7 +84,10 @@ func CheckName(name string) error {
 
 // Load returns the filters, sorted by name. A folder without
 // main.go and without filter.yaml is no filter and is passed over; one with only
-// one of the two is an error, and so is a wanted name that does not exist.
+// one of the two is an error, and so is a wanted name that does not exist. So are a
+// symlink to a filter's folder, and a filter.yaml further below: nothing that was meant
+// to be a filter is left out in silence. Not looked into are folders named testdata,
+// internal or vendor, and those whose names begin with a dot or an underscore.
 func Load(opts LoadOptions) ([]Filter, error) {
 	dir := opts.Dir
 	if dir == "" {
@@ -101,10 +104,16 @@ func Load(opts LoadOptions) ([]Filter, error) {
 	var filters []Filter
 	for _, entry := range entries {
 		wanted := len(opts.Names) == 0 || slices.Contains(opts.Names, entry.Name())
-		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") || !wanted {
+		if strings.HasPrefix(entry.Name(), ".") || !wanted {
 			continue
 		}
 		folder := filepath.Join(dir, entry.Name())
+		if err := checkPlace(folder, entry); err != nil {
+			return nil, fmt.Errorf("find filters: %w", err)
+		}
+		if !entry.IsDir() {
+			continue
+		}
 		isFilter, err := looksLikeFilter(folder)
 		if err != nil {
 			return nil, fmt.Errorf("find filters: %w", err)
@@ -127,6 +136,46 @@ func Load(opts LoadOptions) ([]Filter, error) {
 		return nil, fmt.Errorf("find filters: no folder in %s has a %s", dir, MetadataFile)
 	}
 	return filters, nil
+}
+
+// checkPlace refuses what looks like a filter and is in no place where one is found.
+func checkPlace(folder string, entry fs.DirEntry) error {
+	if entry.Type()&fs.ModeSymlink != 0 {
+		to, err := os.Stat(folder)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is a symlink that leads nowhere; remove it, or move the filter's folder here", folder)
+		}
+		if err != nil || !to.IsDir() {
+			return err
+		}
+		isFilter, err := looksLikeFilter(folder)
+		if err == nil && isFilter {
+			err = fmt.Errorf("%s is a symlink, and git holds a symlink and not the files that a release is made from; move the filter's folder here", folder)
+		}
+		return err
+	}
+	return filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil || path == folder && !apart(entry.Name()):
+			return err
+		case entry.IsDir() && apart(entry.Name()):
+			return fs.SkipDir
+		case !entry.IsDir() && entry.Type()&fs.ModeSymlink == 0:
+			return nil
+		}
+		// A symlink may lead to a file, which holds nothing.
+		if _, err := os.Stat(filepath.Join(path, MetadataFile)); err != nil {
+			return nil
+		}
+		filters := filepath.Dir(folder)
+		return fmt.Errorf("%s has a %s, and filters are in folders directly below %s; move it to %s, or into a folder testdata if it is no filter", path, MetadataFile, filters, filepath.Join(filters, filepath.Base(path)))
+	})
+}
+
+// apart reports whether folders of that name hold something else than filters: those
+// that the go command's "./..." leaves out, and what nobody else may import.
+func apart(name string) bool {
+	return name == "testdata" || name == "internal" || name == "vendor" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
 }
 
 // looksLikeFilter refuses a folder with only half of what makes a filter: it was

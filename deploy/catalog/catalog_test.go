@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,54 @@ func TestLoadErrors(t *testing.T) {
 	}
 	if _, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("a missing folder is no error")
+	}
+}
+
+// TestLoadMisplaced: what looks like a filter where none is found is no filter left out
+// in silence.
+func TestLoadMisplaced(t *testing.T) {
+	t.Parallel()
+	const below, symlink = "has a filter.yaml, and filters are in folders directly below ", "is a symlink, and git holds a symlink"
+	elsewhere := folder(t, map[string]string{"main.go": "", "filter.yaml": metadata, "only/main.go": "", "no/filter.go": ""})
+	for name, test := range map[string]struct {
+		files map[string]string
+		links map[string]string // from, to
+		names []string
+		want  string // empty: it is no filter, and nothing is wrong
+	}{
+		"one level deeper":    {files: map[string]string{"group/b/main.go": "", "group/b/filter.yaml": metadata}, want: "group/b " + below},
+		"two levels deeper":   {files: map[string]string{"group/x/b/filter.yaml": metadata}, want: "group/x/b " + below},
+		"a module of its own": {files: map[string]string{"group/b/go.mod": "", "group/b/filter.yaml": metadata}, want: "group/b " + below},
+		"within a filter":     {files: map[string]string{"a/b/filter.yaml": metadata}, want: "a/b " + below},
+		"symlink":             {links: map[string]string{"b": elsewhere}, want: "/b " + symlink},
+		"wanted symlink":      {links: map[string]string{"b": elsewhere}, names: []string{"b"}, want: "/b " + symlink},
+		"symlink deeper":      {links: map[string]string{"a/b": elsewhere}, want: "a/b " + below},
+		"symlink to a half":   {links: map[string]string{"b": elsewhere + "/only"}, want: "b has a main.go but no filter.yaml"},
+		"symlink to nothing":  {links: map[string]string{"b": elsewhere + "/none"}, want: "/b is a symlink that leads nowhere"},
+
+		"symlink to no filter":  {links: map[string]string{"b": elsewhere + "/no", "a/b": elsewhere + "/no", "c": elsewhere + "/main.go", "a/c": elsewhere + "/main.go", "a/d": elsewhere + "/none"}},
+		"an editor's lock":      {links: map[string]string{".#b": elsewhere + "/none"}},
+		"what is not looked at": {files: map[string]string{"a/testdata/b/filter.yaml": metadata, "internal/b/filter.yaml": metadata, "vendor/b/filter.yaml": metadata, "_b/c/filter.yaml": metadata, "a/.b/filter.yaml": metadata}},
+		"another's folder":      {files: map[string]string{"group/b/filter.yaml": metadata}, names: []string{"a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{"a/main.go": "", "a/filter.yaml": metadata}
+			maps.Copy(files, test.files)
+			dir := folder(t, files)
+			for from, to := range test.links {
+				if err := os.Symlink(to, filepath.Join(dir, from)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			filters, err := catalog.Load(catalog.LoadOptions{Dir: dir, Names: test.names})
+			if test.want == "" && (err != nil || !slices.Equal(names(filters), []string{"a"})) {
+				t.Errorf("filters %v, error %v", names(filters), err)
+			}
+			if test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("error is %v, want %q in it", err, test.want)
+			}
+		})
 	}
 }
 
