@@ -33,7 +33,7 @@ type Config struct {
 	Registry          string   `env:"REGISTRY" group:"registry" doc:"registry and path for the filters, for example ghcr.io/acme/filters, or oci-layout:DIR" default:"an embedded registry in dist/registry"`
 	RegistryUsername  string   `env:"REGISTRY_USERNAME" group:"registry" doc:"user name for the registry" default:"the docker credential store's"`
 	RegistryPassword  string   `env:"REGISTRY_PASSWORD" kind:"secret" group:"registry" doc:"password or token for the registry" default:"the docker credential store's"`
-	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" group:"registry" doc:"talk to the registry without TLS" default:"false, but true for a loopback address"`
+	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" group:"registry" doc:"talk to the registry of REGISTRY without TLS" default:"false, but true for a loopback address"`
 	Shapes            []string `env:"SHAPES" group:"shapes" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
 	StorageURL        string   `env:"STORAGE_URL" group:"storage" doc:"storage for the filters: gs://, s3://, azblob:// with a bucket and a prefix, file:///FOLDER, or https:// for PUT" default:"an embedded storage in dist/storage"`
 	StoragePublicURL  string   `env:"STORAGE_PUBLIC_URL" group:"storage" doc:"where readers fetch what is in STORAGE_URL, without credentials" default:"STORAGE_URL, if that is https"`

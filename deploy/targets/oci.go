@@ -95,13 +95,15 @@ func Referrers(ctx context.Context, reference string, json *bool) error {
 
 // Registry serves the embedded registry on 127.0.0.1:5000, or another address (-address=HOST:PORT), until Ctrl-C.
 //
-// It holds what push writes without REGISTRY, in dist/registry.
+// It holds what push writes without REGISTRY, in dist/registry. It has neither TLS nor
+// a password: on an address that other machines reach, such as 0.0.0.0:5000, it is
+// read-only, unless -writable lets everybody write who reaches it.
 //
 // Example:
 //
-//	go tool mage registry -address=0.0.0.0:5000
-func Registry(ctx context.Context, address *string) error {
-	return serveRegistry(ctx, given(address), newOutput(nil))
+//	go tool mage registry -address=127.0.0.1:5002
+func Registry(ctx context.Context, address *string, writable *bool) error {
+	return serveRegistry(ctx, given(address), given(writable), newOutput(nil))
 }
 
 // LowestEnvoyTested is the lowest Envoy version that the gate (.ci/run) runs the
@@ -252,14 +254,22 @@ func listReferrers(ctx context.Context, c config.Config, reference string, out O
 }
 
 // serveRegistry serves the embedded registry until ctx ends. The address is a host
-// and port; empty means 127.0.0.1:5000, which rendered manifests name.
-func serveRegistry(ctx context.Context, address string, out Output) error {
+// and port; empty means 127.0.0.1:5000, which rendered manifests name. On one that other
+// machines reach it is read-only, unless it is to be writable.
+func serveRegistry(ctx context.Context, address string, writable bool, out Output) error {
 	if address == "" {
 		address = embeddedRegistry
 	}
-	server, err := embedded.Start(ctx, embedded.Options{Addr: address, Out: out.Err})
+	server, err := embedded.Start(ctx, embedded.Options{Addr: address, Writable: writable, Out: out.Err})
 	if err != nil {
 		return err
+	}
+	if !server.Local() {
+		may := "read and overwrite what is in it"
+		if server.ReadOnly() {
+			may = "read what is in it, and nobody can write (-writable would let everybody)"
+		}
+		fmt.Fprintf(out.Err, "warning: everybody who reaches %s can %s: it has neither TLS nor a password; other machines set REGISTRY_PLAIN_HTTP=true\n", server.Addr(), may)
 	}
 	fmt.Fprintf(out.Out, "The embedded registry listens: set REGISTRY=%s in other shells. Ctrl-C ends it.\n", server.Addr())
 	return errors.Join(server.Wait(ctx), server.Close())

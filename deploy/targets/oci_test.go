@@ -298,7 +298,7 @@ func TestServeRegistry(t *testing.T) {
 		return true
 	})
 	defer done()
-	if err := serveRegistry(ctx, "127.0.0.1:0", Output{Out: &out, Err: &out}); err != nil {
+	if err := serveRegistry(ctx, "127.0.0.1:0", false, Output{Out: &out, Err: &out}); err != nil {
 		t.Fatal(err)
 	}
 	if len(published) != 2 {
@@ -306,6 +306,29 @@ func TestServeRegistry(t *testing.T) {
 	}
 	if list := run(t, func(o Output) error { return listVersions(t.Context(), config.Config{}, o) }); strings.Count(list, "1.0.0") != 2 {
 		t.Errorf("afterwards:\n%s", list)
+	}
+}
+
+// TestServeRegistryToOthers: it says in one line who can do what.
+func TestServeRegistryToOthers(t *testing.T) {
+	project(t)
+	for writable, want := range map[bool]string{
+		false: "can read what is in it, and nobody can write (-writable would let everybody)",
+		true:  "can read and overwrite what is in it: it has neither TLS nor a password",
+	} {
+		var out lines
+		var said strings.Builder
+		ctx, done := out.until(t.Context(), func(line string) bool {
+			said.WriteString(line)
+			return strings.Contains(line, "listens")
+		})
+		defer done()
+		if err := serveRegistry(ctx, "0.0.0.0:0", writable, Output{Out: &out, Err: &out}); err != nil {
+			t.Fatal(err)
+		}
+		if first, _, _ := strings.Cut(said.String(), "\n"); !strings.HasPrefix(first, "warning: everybody who reaches ") || !strings.Contains(first, want) {
+			t.Errorf("writable %t: it says %s", writable, said.String())
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ type Options struct {
 	// Addr is the address to listen on, for example "127.0.0.1:5000". Default: a
 	// free port of the loopback address.
 	Addr string
+	// Writable lets everybody write who reaches an address that is not a loopback one:
+	// the registry asks nobody for a password. Default: there it is read-only.
+	Writable bool
 	// NoReferrers turns the referrers API off, as in registries that do not have
 	// it.
 	NoReferrers bool
@@ -42,6 +45,7 @@ type Options struct {
 type Registry struct {
 	server   *http.Server
 	listener net.Listener
+	readOnly bool
 	lock     *flock.Flock
 	served   chan error
 }
@@ -82,14 +86,40 @@ func start(ctx context.Context, opts Options) (*Registry, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
+	readOnly := !opts.Writable && !isLoopback(listener)
+	if readOnly {
+		handler = refuseWrites(handler)
+	}
 	r := &Registry{
 		server:   &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute},
 		listener: listener,
+		readOnly: readOnly,
 		lock:     lock,
 		served:   make(chan error, 1),
 	}
 	go func() { r.served <- r.server.Serve(listener) }()
 	return r, nil
+}
+
+// isLoopback reports whether only this machine reaches a listener.
+func isLoopback(listener net.Listener) bool {
+	address, ok := listener.Addr().(*net.TCPAddr)
+	return ok && address.IP.IsLoopback()
+}
+
+// refuseWrites hands on what only reads.
+//
+// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+func refuseWrites(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		_, _ = io.WriteString(w, `{"errors": [{"code": "UNSUPPORTED", "message": "this registry is read-only"}]}`) // fails when the client went away
+	})
 }
 
 // acquire takes the folder's lock.
@@ -131,6 +161,12 @@ func load(opts Options, blobs string) (http.Handler, error) {
 // Addr is the host and port, for example "127.0.0.1:38123": what REGISTRY is set
 // to by others on this machine.
 func (r *Registry) Addr() string { return r.listener.Addr().String() }
+
+// Local reports whether only this machine reaches the registry.
+func (r *Registry) Local() bool { return isLoopback(r.listener) }
+
+// ReadOnly reports whether it refuses all writes.
+func (r *Registry) ReadOnly() bool { return r.readOnly }
 
 // Wait returns when ctx ends or the registry fails.
 func (r *Registry) Wait(ctx context.Context) error {

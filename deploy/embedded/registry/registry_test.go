@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -156,6 +157,52 @@ type writer func([]byte) (int, error)
 func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 var _ io.Writer = writer(nil)
+
+// TestReadOnly: what other machines reach, they cannot change, unless that was asked for.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	image, err := random.Image(10, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		opts     Options
+		readOnly bool
+	}{
+		{Options{Addr: "0.0.0.0:0"}, true},
+		{Options{Addr: ":0"}, true},
+		{Options{Addr: "0.0.0.0:0", Writable: true}, false},
+		{Options{Addr: "127.0.0.1:0"}, false},
+		{Options{Addr: "localhost:0"}, false},
+	} {
+		c.opts.Dir = t.TempDir()
+		local := startTest(t, c.opts.Dir)
+		if err := crane.Push(image, local.Addr()+"/headers:1.0.0"); err != nil {
+			t.Fatal(err)
+		}
+		closeTest(t, local)
+		r, err := Start(t.Context(), c.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, err := net.SplitHostPort(r.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := "127.0.0.1:" + port
+		if digest, err := crane.Digest(address + "/headers:1.0.0"); err != nil || digest != mustDigest(t, image) {
+			t.Errorf("%+v: it is read as %s, %v", c.opts, digest, err)
+		}
+		push, remove := crane.Push(image, address+"/headers:2.0.0"), crane.Delete(address+"/headers:1.0.0")
+		if c.readOnly && (push == nil || !strings.Contains(push.Error(), "this registry is read-only") || remove == nil) || !c.readOnly && (push != nil || remove != nil) {
+			t.Errorf("%+v: push: %v; delete: %v", c.opts, push, remove)
+		}
+		if r.ReadOnly() != c.readOnly || r.Local() != strings.HasPrefix(r.Addr(), "127.") {
+			t.Errorf("%+v: read-only %t, local %t", c.opts, r.ReadOnly(), r.Local())
+		}
+		closeTest(t, r)
+	}
+}
 
 func TestForeignFile(t *testing.T) {
 	t.Parallel()
