@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
@@ -36,6 +34,10 @@ func (p Pulled) String() string {
 // Pull writes the module that a reference stands for to a file. The file appears,
 // or is replaced, only when all of it arrived with the digest that the manifest
 // names and, where the manifest says it, the wasm sha256.
+//
+// A symlink stays, and what it leads to is written. Into a FIFO or a device, such as
+// /dev/stdout, the module is written, once it is known to be right; what waits for its
+// reader ends with ctx.
 func Pull(ctx context.Context, r *Registry, ref Reference, file string) (*Pulled, error) {
 	pulled, err := r.pull(ctx, ref, file)
 	if err != nil {
@@ -53,16 +55,16 @@ func (r *Registry) pull(ctx context.Context, ref Reference, file string) (*Pulle
 	if shape == "" {
 		return nil, fmt.Errorf("it holds no wasm module in a shape that Slipway knows; \"go tool mage verify %s\" says what it is", ref)
 	}
-	out, err := renameio.NewPendingFile(file, renameio.WithPermissions(0o644), renameio.IgnoreUmask())
+	out, err := openOutput(file)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = out.Cleanup() }()
+	defer func() { _ = out.cleanup() }()
 	sum, size, err := r.writeWasm(ctx, found, out.File)
 	if err != nil {
 		return nil, err
 	}
-	if err := out.CloseAtomicallyReplace(); err != nil {
+	if err := out.finish(ctx); err != nil {
 		return nil, err
 	}
 	return &Pulled{

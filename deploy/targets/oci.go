@@ -153,8 +153,12 @@ func push(ctx context.Context, c config.Config, version string, out Output) erro
 	})
 }
 
-// pull writes the module of a reference to a file.
+// pull writes the module of a reference to a file. Where that is what the result would be
+// printed to, as /dev/stdout is, the result goes to out.Err.
 func pull(ctx context.Context, c config.Config, reference, file string, out Output) error {
+	if isFile(out.Out, file) {
+		out.Out = out.Err
+	}
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
 		pulled, err := oci.Pull(ctx, r, ref, file)
 		if err != nil {
@@ -162,6 +166,17 @@ func pull(ctx context.Context, c config.Config, reference, file string, out Outp
 		}
 		return out.print(pulled, line(pulled))
 	})
+}
+
+// isFile reports whether a writer is the file at a path.
+func isFile(w io.Writer, path string) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	written, err := file.Stat()
+	named, err2 := os.Stat(path)
+	return errors.Join(err, err2) == nil && os.SameFile(written, named)
 }
 
 // listVersions prints the published versions.

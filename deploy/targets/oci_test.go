@@ -137,6 +137,36 @@ func TestTargetsWithoutARegistry(t *testing.T) {
 	}
 }
 
+// TestPullToStandardOutput: what comes out is the module, and nothing else.
+func TestPullToStandardOutput(t *testing.T) {
+	project(t)
+	c := config.Config{Filters: []string{"headers"}}
+	run(t, func(o Output) error { return push(t.Context(), c, "1.4.0", o) })
+	for _, json := range []bool{false, true} {
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan []byte)
+		go func() {
+			content, _ := io.ReadAll(reader)
+			read <- content
+		}()
+		var log bytes.Buffer
+		err = pull(t.Context(), c, "headers:1.4.0", fmt.Sprintf("/dev/fd/%d", writer.Fd()), Output{Out: writer, Err: &log, JSON: json})
+		if err = errors.Join(err, writer.Close()); err != nil {
+			t.Fatal(err)
+		}
+		got := <-read
+		if built, err := os.ReadFile("dist/headers.wasm"); err != nil || !bytes.Equal(got, built) {
+			t.Errorf("JSON %t: %d bytes of %d, %v", json, len(got), len(built), err)
+		}
+		if !strings.Contains(log.String(), "sha256:") {
+			t.Errorf("JSON %t: it says %q", json, log.String())
+		}
+	}
+}
+
 func TestTargetsWithALayout(t *testing.T) {
 	project(t)
 	ctx, c := t.Context(), config.Config{Registry: "oci-layout:" + filepath.Join(t.TempDir(), "layouts"), Filters: []string{"headers"}}
