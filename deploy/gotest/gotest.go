@@ -32,7 +32,8 @@ type Options struct {
 	Dist string
 	// RefuseSkips makes a skipped test an error, as continuous integration wants.
 	RefuseSkips bool
-	// Env is the environment that everything runs in. Default: the process's.
+	// Env is the environment that everything runs in. Default: of the process's what
+	// Environment keeps, for Test and E2E; all of it for the others.
 	Env []string
 	// Out and Err receive what the tools print. Default: nothing is printed.
 	Out, Err io.Writer
@@ -66,6 +67,7 @@ func Test(ctx context.Context, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("test: %w", err)
 	}
+	opts.Env = opts.testEnvironment()
 	race := raceFlags(ctx, opts)
 	return eachModule(ctx, opts, "test", func(module string) error {
 		packages, err := packagesOf(ctx, opts, module)
@@ -150,7 +152,7 @@ func e2e(ctx context.Context, opts Options) (Played, error) {
 		return Played{}, err
 	}
 	report := filepath.Join(dir, "played.json")
-	opts.Env = append(opts.environment(), "SLIPWAY_DIST="+dist, "SLIPWAY_E2E_REPORT="+report)
+	opts.Env = append(opts.testEnvironment(), "SLIPWAY_DIST="+dist, "SLIPWAY_E2E_REPORT="+report)
 	if err := e2eOrLoad(ctx, opts); err != nil {
 		return Played{}, err
 	}
@@ -338,6 +340,14 @@ func (o Options) environment() []string {
 		return slices.Clone(o.Env)
 	}
 	return os.Environ()
+}
+
+// testEnvironment is the environment of tests.
+func (o Options) testEnvironment() []string {
+	if o.Env != nil {
+		return slices.Clone(o.Env)
+	}
+	return Environment(os.Environ())
 }
 
 func absolute(root string) string {

@@ -68,7 +68,7 @@ func releaseOptions(c config.Config, versionOrTag string, opts releaseChoices, o
 		return rel.Options{}, fmt.Errorf("no proxy can pull from %s; set REGISTRY to a registry", c.Registry)
 	}
 	tests := opts.Suite
-	tests.Env = testEnvironment(os.Environ())
+	tests.Env = gotest.Environment(os.Environ())
 	options := rel.Options{
 		Version:       versionOrTag,
 		Filters:       c.Filters,
@@ -93,7 +93,7 @@ func releaseOptions(c config.Config, versionOrTag string, opts releaseChoices, o
 		E2E: func(ctx context.Context, dist string, filters []string, log io.Writer) (rel.Played, error) {
 			tests := tests
 			tests.Dist, tests.Out, tests.Err = dist, log, log
-			tests.Env = append(tests.Env, "FILTERS="+strings.Join(filters, ","))
+			tests.Env = append(slices.Clone(tests.Env), "FILTERS="+strings.Join(filters, ","))
 			played, err := gotest.E2E(ctx, tests)
 			return rel.Played(played), err
 		},
@@ -204,24 +204,4 @@ func verifyRelease(ctx context.Context, c config.Config, record rel.Record, r *o
 		return err
 	}
 	return errors.Join(attest.WriteChecks(log, checks), attest.Failed(checks))
-}
-
-// forTests are the variables that say how tests run.
-var forTests = []string{"COMPILER", "FILTER_GOTOOLCHAIN", "TINYGO_VERSION", "ENVOY_PATH", "ENVOY_VERSIONS"}
-
-// credentials begin the names of variables in which other programs expect theirs.
-var credentials = []string{"AWS_", "AZURE_", "GOOGLE_", "VAULT_", "ACTIONS_ID_TOKEN_", "ACTIONS_RUNTIME_", "GITHUB_TOKEN=", "GH_TOKEN="}
-
-// testEnvironment is an environment without what says where to publish and how to
-// get in there: neither is for tests to know.
-func testEnvironment(environment []string) []string {
-	dropped := slices.Clone(credentials)
-	for _, v := range config.Describe[config.Config]() {
-		if !slices.Contains(forTests, v.Name) {
-			dropped = append(dropped, v.Name+"=")
-		}
-	}
-	return slices.DeleteFunc(slices.Clone(environment), func(entry string) bool {
-		return slices.ContainsFunc(dropped, func(prefix string) bool { return strings.HasPrefix(entry, prefix) })
-	})
 }

@@ -34,7 +34,9 @@ func E2e(ctx context.Context) error {
 	if err := Build(ctx); err != nil {
 		return err
 	}
-	_, err := gotest.E2E(ctx, testOptions())
+	opts := testOptions()
+	opts.Env = append(gotest.Environment(os.Environ()), "FILTERS="+os.Getenv("FILTERS"))
+	_, err := gotest.E2E(ctx, opts)
 	return err
 }
 
