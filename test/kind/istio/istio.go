@@ -3,8 +3,10 @@ package istio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -119,6 +121,9 @@ func small(opts Options) map[string]any {
 
 // load returns a chart by its published name, or by where it is in Istio's source.
 func load(opts Options, name, inSource string) (chart.Charter, error) {
+	if u, err := url.Parse(opts.Charts); strings.Contains(opts.Charts, "://") && (err != nil || u.User != nil || u.RawQuery != "") {
+		return nil, errors.New("find Istio's charts: ISTIO_CHARTS is no URL, or holds credentials, which would appear in logs; download the charts, and name their folder")
+	}
 	file, err := locate(opts, name, inSource)
 	if err != nil {
 		return nil, fmt.Errorf("find Istio's chart %s in %s: %w", name, opts.Charts, err)

@@ -103,8 +103,11 @@ func TestLoadRefuses(t *testing.T) {
 		"half of them":  {Options{Charts: half}, "find Istio's chart istiod in " + half},
 		"no such file":  {Options{Charts: whole, Values: []string{"missing.yaml"}}, "missing.yaml"},
 		"no repository": {Options{Charts: "http://127.0.0.1:1/charts"}, "find Istio's chart base in http://127.0.0.1:1/charts"},
+		"password":      {Options{Charts: "http://user:s3cret@127.0.0.1:1/charts"}, "holds credentials"},
+		"signature":     {Options{Charts: "http://127.0.0.1:1/charts?signature=s3cret"}, "holds credentials"},
+		"no URL":        {Options{Charts: "http://user:s3cret#@127.0.0.1:1/charts"}, "is no URL"},
 	} {
-		if _, err := Load(c.opts); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := Load(c.opts); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 	}
