@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,6 +56,67 @@ func (h hostileRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	return res, nil
+}
+
+// TestEndlessLists: what a registry lists has a limit in what it adds up to.
+func TestEndlessLists(t *testing.T) {
+	t.Parallel()
+	encode := func(value any) []byte {
+		data, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	blob := make([]byte, maxManifest)
+	layer := describe(TypeSBOM, blob)
+	manifest := encode(ocispec.Manifest{Config: ocispec.DescriptorEmptyJSON, Layers: slices.Repeat([]ocispec.Descriptor{layer}, 17)})
+	referrer := describe(ocispec.MediaTypeImageManifest, manifest)
+	many := encode(ocispec.Index{Manifests: slices.Repeat([]ocispec.Descriptor{referrer}, maxNodes+1)})
+	one := encode(ocispec.Index{Manifests: []ocispec.Descriptor{referrer}})
+	for name, c := range map[string]struct {
+		registry hostileRegistry
+		read     func(r *Registry, ref Reference) error
+		want     string
+	}{
+		"tags": {
+			hostileRegistry{tags: encode(map[string]any{"tags": make([]string, 999)}), link: "</v2/acme/headers/tags/list?last=x>"},
+			func(r *Registry, _ Reference) error { _, err := Versions(t.Context(), r, "headers"); return err },
+			"lists more than 100000 tags",
+		},
+		"referrers": {
+			hostileRegistry{index: many, link: "</v2/acme/headers/referrers/x>"},
+			func(r *Registry, ref Reference) error {
+				_, err := Attached(t.Context(), r, ref, TypeSBOM)
+				return err
+			},
+			"lists more than 100000 referrers",
+		},
+		"a broad tree": {
+			hostileRegistry{index: many},
+			func(r *Registry, ref Reference) error { _, err := Discover(t.Context(), r, ref); return err },
+			"more than 10000 manifests are attached",
+		},
+		"a deep tree": {
+			hostileRegistry{index: one},
+			func(r *Registry, ref Reference) error { _, err := Discover(t.Context(), r, ref); return err },
+			"more than 8 manifests are attached to each other in a row",
+		},
+		"files": {
+			hostileRegistry{index: one},
+			func(r *Registry, ref Reference) error {
+				_, err := Attached(t.Context(), r, ref, TypeSBOM)
+				return err
+			},
+			"more than 67108864 bytes are attached",
+		},
+	} {
+		c.registry.mediaType, c.registry.manifest, c.registry.blob = ocispec.MediaTypeImageManifest, manifest, blob
+		r := openWith(t, RegistryOptions{Address: "registry.test/acme", Anonymous: true, Transport: c.registry})
+		if err := c.read(r, Reference{Repository: r.name("headers"), Tag: "1.4.0"}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
 }
 
 // FuzzAnswers: whatever a registry answers, reading it ends, with what it promised or

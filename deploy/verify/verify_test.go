@@ -340,16 +340,17 @@ func (p *place) throughFaults(t *testing.T, registry, stored []faultproxytest.Ru
 	t.Helper()
 	public, err := url.Parse(p.storage.PublicURL(""))
 	check(t, err)
-	p.openAt(t, faultproxytest.Start(t, p.address, registry...).Addr, "http://"+faultproxytest.Start(t, public.Host, stored...).Addr)
+	p.openAt(t, faultproxytest.Start(t, p.address, registry...).Addr, "http://"+faultproxytest.Start(t, public.Host, stored...).Addr, 0)
 }
 
-// openAt lets the release be read at addresses, with waits that suit a test.
-func (p *place) openAt(t *testing.T, registry, public string) {
+// openAt lets the release be read at addresses, with waits that suit a test; but a
+// connection may stand still for as long as stall says.
+func (p *place) openAt(t *testing.T, registry, public string, stall time.Duration) {
 	t.Helper()
 	policy := retry.Policy{Tries: 2, Delay: time.Millisecond}
-	r, err := oci.Open(oci.RegistryOptions{Address: registry + "/acme", Anonymous: true, Stall: time.Second, Retry: policy})
+	r, err := oci.Open(oci.RegistryOptions{Address: registry + "/acme", Anonymous: true, Stall: stall, Retry: policy})
 	check(t, err)
-	s, err := storage.OpenPublic(public, storage.Options{Stall: time.Second, Retry: policy})
+	s, err := storage.OpenPublic(public, storage.Options{Stall: stall, Retry: policy})
 	check(t, err)
 	p.registry, p.storage = r, s
 }
@@ -375,11 +376,13 @@ func TestUnknown(t *testing.T) {
 		"401":  {func(t *testing.T, p *place) { p.throughFaults(t, status(401), status(401)) }, nothing, "401 Unauthorized"},
 		"403":  {func(t *testing.T, p *place) { p.throughFaults(t, status(403), status(403)) }, nothing, "403 Forbidden"},
 		"503":  {func(t *testing.T, p *place) { p.throughFaults(t, status(503), status(503)) }, nothing, "503 Service Unavailable"},
-		"host": {func(t *testing.T, p *place) { p.openAt(t, "registry.invalid", "https://storage.invalid") }, nothing, "no such host"},
-		"port": {func(t *testing.T, p *place) { p.openAt(t, "127.0.0.1:1", "http://127.0.0.1:1") }, nothing, "connection refused"},
+		"host": {func(t *testing.T, p *place) { p.openAt(t, "registry.invalid", "https://storage.invalid", 0) }, nothing, "no such host"},
+		"port": {func(t *testing.T, p *place) { p.openAt(t, "127.0.0.1:1", "http://127.0.0.1:1", 0) }, nothing, "connection refused"},
 		"hang": {func(t *testing.T, p *place) {
-			hang := rules(faultproxytest.Rule{Match: "^GET ", Fault: faultproxytest.Hang})
-			p.throughFaults(t, hang, hang)
+			public, err := url.Parse(p.storage.PublicURL(""))
+			check(t, err)
+			hang := faultproxytest.Rule{Match: "^GET ", Fault: faultproxytest.Hang}
+			p.openAt(t, faultproxytest.Start(t, p.address, hang).Addr, "http://"+faultproxytest.Start(t, public.Host, hang).Addr, time.Second)
 		}, nothing, "stalled"},
 		"half": {func(t *testing.T, p *place) {
 			half := rules(faultproxytest.Rule{Match: "^GET ", Fault: faultproxytest.Truncate})
@@ -425,21 +428,41 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// expired is a context whose deadline is when a test says so, and not when a slow machine
+// is somewhere else.
+type expired struct {
+	context.Context
+	done chan struct{}
+}
+
+func (e expired) Done() <-chan struct{} { return e.done }
+
+func (e expired) Err() error {
+	select {
+	case <-e.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 // TestUnknownAtDeadline: what a deadline left out is unknown, and what was seen before
 // it stays.
 func TestUnknownAtDeadline(t *testing.T) {
 	t.Parallel()
 	p := publish(t)
-	p.throughFaults(t, nil, []faultproxytest.Rule{{Match: "[.]wasm$", Fault: faultproxytest.Hang}})
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	found, err := verify.Version(ctx, verify.Options{Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage, Policy: p.policy})
+	over := expired{t.Context(), make(chan struct{})}
+	p.throughFaults(t, nil, []faultproxytest.Rule{{Match: "[.]wasm$", Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		close(over.done)
+		faultproxytest.Hang(w, r, next)
+	}}})
+	found, err := verify.Version(over, verify.Options{Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage, Policy: p.policy})
 	check(t, err)
 	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown" || attest.Failed(found.Checks) == nil {
 		t.Errorf("%s: %v", got, attest.Failed(found.Checks))
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	stop()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	if _, err := verify.Version(ctx, verify.Options{Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage}); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
