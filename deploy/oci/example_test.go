@@ -105,8 +105,8 @@ func ExamplePush() {
 		fmt.Println(p.Tag, p.Moved, p.ManifestDigest[:19], p.Unchanged)
 	}
 	// Output:
-	// 1.4.0 [1.4 1 latest] sha256:32b60002eca1 false
-	// 1.4.0 [] sha256:32b60002eca1 true
+	// 1.4.0 [1.4 1 latest] sha256:489a29eb85a8 false
+	// 1.4.0 [] sha256:489a29eb85a8 true
 }
 
 // Look says what Push would do, and changes nothing.
