@@ -292,7 +292,7 @@ var hostFunctions = map[string]func(g guest, a []uint64) uint64{
 	"proxy_get_status": func(g guest, a []uint64) uint64 {
 		return status(g.write32(a[0], 0) && g.give("", a[1], a[2]))
 	},
-	"proxy_set_property": func(g guest, a []uint64) uint64 { return statusNotFound },
+	"proxy_set_property": answers(statusNotFound),
 	"proxy_get_property": func(g guest, a []uint64) uint64 {
 		path, ok := g.read(a[0], a[1])
 		switch {
@@ -433,14 +433,14 @@ var hostFunctions = map[string]func(g guest, a []uint64) uint64{
 		}
 		return status(g.write64(a[1], value))
 	},
-	"proxy_set_effective_context": func(g guest, a []uint64) uint64 {
+	"proxy_set_effective_context": func(_ guest, a []uint64) uint64 {
 		if a[0] > rootContext {
 			return statusBadArgument
 		}
 		return statusOK
 	},
-	"proxy_done":                  func(g guest, a []uint64) uint64 { return statusNotFound },
-	"proxy_call_foreign_function": func(g guest, a []uint64) uint64 { return statusNotFound },
+	"proxy_done":                  answers(statusNotFound),
+	"proxy_call_foreign_function": answers(statusNotFound),
 	"pthread_equal": func(g guest, a []uint64) uint64 {
 		if a[0] == a[1] {
 			return 1
@@ -544,8 +544,8 @@ const (
 
 func noStream(guest, []uint64) uint64 { return statusBadArgument }
 
-func answers(errno uint64) func(guest, []uint64) uint64 {
-	return func(guest, []uint64) uint64 { return errno }
+func answers(result uint64) func(guest, []uint64) uint64 {
+	return func(guest, []uint64) uint64 { return result }
 }
 
 // standardOnly does nothing, for the two files that there are.
