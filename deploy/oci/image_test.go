@@ -250,9 +250,9 @@ func TestGoldenDigests(t *testing.T) {
 		got[shape] = image.Descriptor.Digest.String()
 	}
 	want := map[Shape]string{
-		Artifact: "sha256:5715ef5efe33b87891957f04dbad2f005257cc2a3cc52259ee8e44479c948e67",
-		Compat:   "sha256:3910821fd5d3c1d94c8688d5c58a9fe8fa899e2cd146c2aa120c15594eeebc82",
-		CNCF:     "sha256:073d718ec4cf1b8b39a4e3d6256eacc0c5abc6809bcd658115dce40aeef73532",
+		Artifact: "sha256:ac5ea0bfa5ae949d09b30a8632d5eef831a5abb7dc22816f0855325174b16ce9",
+		Compat:   "sha256:0b88a92f2e8b95f024ad36d274c1de32b8ec05629885c09bb958785f5f992ebe",
+		CNCF:     "sha256:2b5b0e8351ea4891d0ad71b8469b6bb054fe69574205ded7b71742ace2311e9f",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("manifest digests (-want +got):\n%s", diff)

@@ -18,7 +18,7 @@ import (
 func copyFilters(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
-	for _, folder := range []string{"conf", "configuration", "gohost", "httpheader", "internal", "vmtest"} {
+	for _, folder := range []string{"conf", "gohost", "httpheader", "internal", "vmtest"} {
 		if err := os.CopyFS(filepath.Join(root, "filter", folder), os.DirFS(filepath.Join("../../filter", folder))); err != nil {
 			t.Fatal(err)
 		}
