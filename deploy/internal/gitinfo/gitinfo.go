@@ -24,6 +24,9 @@ type Info struct {
 	Commit string
 	// Dirty says that files differ from the commit, or are not in it.
 	Dirty bool
+	// Changed names those of the files that Read was asked about, relative to the
+	// checkout's top if they lie in it, sorted. Where it names any, Dirty is true.
+	Changed []string
 	// Time is when the commit was made, in UTC, to the second.
 	Time time.Time
 	// Source is the URL of the remote "origin" as a browser takes it, without
@@ -42,7 +45,12 @@ func (i Info) Revision() string {
 
 // Read returns the facts about the checkout that dir lies in; an empty dir is the
 // working directory.
-func Read(ctx context.Context, dir string) (Info, error) {
+//
+// files are those that decide what is published, as absolute paths. Each has to be
+// that of the commit, byte for byte or after what git does to line ends and the like: a
+// file that git ignores, or was told to assume unchanged, is in no status. What lies
+// outside of the checkout is in no commit.
+func Read(ctx context.Context, dir string, files ...string) (Info, error) {
 	head, err := git(ctx, dir, "log", "-1", "--no-show-signature", "--format=%H %ct")
 	if err != nil {
 		return Info{}, fmt.Errorf("read the commit that is published: %w; run this in a git checkout with at least one commit", err)
@@ -53,11 +61,15 @@ func Read(ctx context.Context, dir string) (Info, error) {
 		return Info{}, fmt.Errorf("read the commit that is published: git log printed %q: %w", head, err)
 	}
 	info.Time = time.Unix(seconds, 0).UTC()
-	status, err := git(ctx, dir, "status", "--porcelain")
+	// Who sets status.showUntrackedFiles does not mean releases.
+	status, err := git(ctx, dir, "status", "--porcelain", "--untracked-files=normal")
+	if err == nil {
+		info.Changed, err = changed(ctx, dir, info.Commit, files)
+	}
 	if err != nil {
 		return Info{}, fmt.Errorf("compare the checkout with its commit: %w", err)
 	}
-	info.Dirty = status != ""
+	info.Dirty = status != "" || len(info.Changed) > 0
 	// It fails when there is no origin, and then there is no source to name.
 	if remote, err := git(ctx, dir, "config", "--get", "remote.origin.url"); err == nil {
 		info.Source = browserURL(remote)
@@ -66,15 +78,22 @@ func Read(ctx context.Context, dir string) (Info, error) {
 }
 
 func git(ctx context.Context, dir string, args ...string) (string, error) {
+	out, err := gitWith(ctx, dir, "", args...)
+	return strings.TrimSpace(out), err
+}
+
+// gitWith runs git with something to read.
+func gitWith(ctx context.Context, dir, stdin string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
+	cmd.Stdin = strings.NewReader(stdin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		return "", fmt.Errorf("git %s: %s", args[0], strings.TrimSpace(stderr.String()))
 	}
-	return strings.TrimSpace(string(out)), err
+	return string(out), err
 }
 
 // scpURL is ssh's short form, user@host:path.

@@ -57,6 +57,7 @@ func TestRead(t *testing.T) {
 	if len(info.Commit) != 40 || info.Revision() != info.Commit || info.Source != "" {
 		t.Errorf("info of a clean checkout without origin: %+v", info)
 	}
+	run("config", "status.showUntrackedFiles", "no") // which is for the terminal
 	run("remote", "add", "origin", "https://user:s3cret@github.com/acme/filters.git")
 	if err := os.WriteFile(filepath.Join(dir, "new"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -75,4 +76,158 @@ func TestReadOutsideACheckout(t *testing.T) {
 	if _, err := Read(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "run this in a git checkout") {
 		t.Fatalf("error %v", err)
 	}
+}
+
+// TestReadFiles: each file that is published has to be that of the commit, whatever git
+// was told to leave out of its status.
+func TestReadFiles(t *testing.T) {
+	t.Parallel()
+	const source = "package main\n"
+	for name, test := range map[string]struct {
+		// change makes a checkout that git's status calls clean.
+		change func(c checkout)
+		want   string // what is named; empty if all is as in the commit
+	}{
+		"nothing":      {func(checkout) {}, ""},
+		"ignored":      {func(c checkout) { c.write("new.ignored.go", source) }, "new.ignored.go"},
+		"info/exclude": {func(c checkout) { c.write(".git/info/exclude", "new.go\n"); c.write("new.go", source) }, "new.go"},
+		"not shown":    {func(c checkout) { c.git("config", "status.showUntrackedFiles", "no"); c.write("new.go", source) }, "new.go"},
+		"assumed": {func(c checkout) {
+			c.git("update-index", "--assume-unchanged", "main.go")
+			c.write("main.go", source+"\n")
+		}, "main.go"},
+		"skipped": {func(c checkout) {
+			c.git("update-index", "--skip-worktree", "main.go")
+			c.write("main.go", source+"\n")
+		}, "main.go"},
+		"in a folder": {func(c checkout) { c.write("a b/new.ignored.go", source) }, filepath.Join("a b", "new.ignored.go")},
+		"replaced": {func(c checkout) {
+			c.git("checkout", "-q", "--detach")
+			c.write("main.go", source+"\n")
+			c.git("commit", "-q", "-am", "other")
+			c.git("replace", "main", "HEAD")
+			c.git("checkout", "-q", "main")
+		}, "main.go"},
+		// What git itself changes on the way is no change.
+		"line ends": {func(c checkout) {
+			c.git("config", "core.autocrlf", "true")
+			c.write("main.go", strings.ReplaceAll(source, "\n", "\r\n"))
+			c.git("add", ".")
+		}, ""},
+		"line ends as committed": {func(c checkout) {
+			c.write("dos.go", "package main\r\n")
+			c.git("add", ".")
+			c.git("commit", "-q", "-m", "second")
+			c.git("config", "core.autocrlf", "true")
+		}, ""},
+		"filter": {func(c checkout) {
+			c.write("table.txt", "large")
+			c.write(".gitattributes", "*.txt filter=pointer\n")
+			c.git("config", "filter.pointer.clean", "printf pointer")
+			c.git("add", ".")
+			c.git("commit", "-q", "-m", "second")
+		}, ""},
+		"link": {func(c checkout) {
+			c.link("main.go", "linked.go")
+			c.git("add", ".")
+			c.git("commit", "-q", "-m", "second")
+		}, ""},
+		"link to ignored": {func(c checkout) {
+			c.write("new.ignored.go", source)
+			c.link("new.ignored.go", "linked.go")
+			c.git("add", ".")
+			c.git("commit", "-q", "-m", "second")
+		}, "new.ignored.go"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := checkout{t, t.TempDir()}
+			c.git("init", "-q", "-b", "main")
+			c.write(".gitignore", "*.ignored.go\n")
+			c.write("main.go", source)
+			c.git("add", ".")
+			c.git("commit", "-q", "-m", "first")
+			test.change(c)
+			if _, unknown := c.read(); name != "not shown" && unknown.Dirty {
+				t.Fatalf("git's status is not clean: %s", c.git("status", "--short"))
+			}
+			files, info := c.read("*.go", "*.txt", "a b/*.go")
+			if len(files) == 0 {
+				t.Fatal("there are no files")
+			}
+			if got := strings.Join(info.Changed, ","); got != test.want || info.Dirty != (test.want != "") {
+				t.Errorf("of %q it names %q, want %q; dirty is %v", files, got, test.want, info.Dirty)
+			}
+		})
+	}
+}
+
+// What lies outside of the checkout is in no commit.
+func TestReadFilesOutside(t *testing.T) {
+	t.Parallel()
+	c := checkout{t, t.TempDir()}
+	c.git("init", "-q")
+	c.git("commit", "-q", "--allow-empty", "-m", "first")
+	outside := checkout{t, t.TempDir()}
+	outside.write("main.go", "package main\n")
+	file := filepath.Join(outside.dir, "main.go")
+	info, err := Read(t.Context(), c.dir, file)
+	if err != nil || !info.Dirty || len(info.Changed) != 1 || info.Changed[0] != file {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if _, err := Read(t.Context(), c.dir, filepath.Join(c.dir, "nowhere.go")); err == nil || !strings.Contains(err.Error(), "compare the checkout with its commit") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+// checkout is a repository in a folder.
+type checkout struct {
+	t   *testing.T
+	dir string
+}
+
+func (c checkout) git(args ...string) string {
+	c.t.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+	cmd.Dir = c.dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+func (c checkout) write(name, content string) {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c checkout) link(to, name string) {
+	c.t.Helper()
+	if err := os.Symlink(to, filepath.Join(c.dir, name)); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// read reads the facts, with the files that match some patterns.
+func (c checkout) read(patterns ...string) (files []string, info Info) {
+	c.t.Helper()
+	for _, pattern := range patterns {
+		matches, err := filepath.Glob(filepath.Join(c.dir, pattern))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		files = append(files, matches...)
+	}
+	info, err := Read(c.t.Context(), c.dir, files...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return files, info
 }
