@@ -11,9 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -91,7 +94,8 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 	}
 	fmt.Fprintln(opts.Out, line)
 
-	sources := sourcesOf(ctx, compiler, opts.Filters)
+	list := lister{toolchain: toolchain, cache: opts.Cache}
+	sources := list.all(ctx, opts.Filters)
 	modules := make([]Module, len(opts.Filters))
 	lines := make([]string, len(opts.Filters))
 	failures := make([]error, len(opts.Filters))
@@ -99,7 +103,7 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 	group.SetLimit(runtime.NumCPU())
 	for i, filter := range opts.Filters {
 		group.Go(func() error {
-			job := job{compiler, toolchain, filter, sources[filter.Dir], dist}
+			job := job{compiler, list, filter, sources[filter.Dir], dist}
 			modules[i], lines[i], failures[i] = job.run(ctx, opts.Force)
 			return nil
 		})
@@ -129,31 +133,11 @@ func distFolder(dist string) (string, error) {
 
 // job is the build of one filter.
 type job struct {
-	compiler  Compiler
-	toolchain Toolchain
-	filter    catalog.Filter
-	sources   []Package // nil if they could not be listed
-	dist      string
-}
-
-// sourcesOf lists the sources of the filters, by folder, with one command for all that
-// lie side by side: the command takes longer to start than to list one more. What
-// cannot be listed so is left out, and each job finds out why for its own filter.
-func sourcesOf(ctx context.Context, compiler Compiler, filters []catalog.Filter) map[string][]Package {
-	neighbours := map[string][]string{}
-	for _, f := range filters {
-		parent := filepath.Dir(f.Dir)
-		neighbours[parent] = append(neighbours[parent], f.Dir)
-	}
-	sources := map[string][]Package{}
-	for _, dirs := range neighbours {
-		if lists, err := compiler.Sources(ctx, dirs...); err == nil {
-			for i, dir := range dirs {
-				sources[dir] = lists[i]
-			}
-		}
-	}
-	return sources
+	compiler Compiler
+	lister
+	filter  catalog.Filter
+	sources []Package // nil if they could not be listed
+	dist    string
 }
 
 // run returns the module and the line that says what was done.
@@ -163,17 +147,18 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	}
 	started := time.Now()
 	if j.sources == nil {
-		list, err := j.compiler.Sources(ctx, j.filter.Dir)
+		list, err := j.one(ctx, j.filter.Dir)
 		if err != nil {
 			return fail(err)
 		}
-		j.sources = list[0]
+		j.sources = list
 	}
-	inputs, err := hashInputs(j.toolchain, j.sources)
+	before, err := readSources(j.sources)
 	if err != nil {
 		return fail(err)
 	}
-	if old, err := loadOne(j.dist, j.filter.Name); err == nil && old.Inputs == inputs && !force {
+	if old, err := loadOne(j.dist, j.filter.Name); err == nil && !force &&
+		reflect.DeepEqual(old.Compiler, j.toolchain) && maps.Equal(old.Inputs, before.Inputs) {
 		return old, fmt.Sprintf("%s: up to date, %d bytes, wasm sha256 %s", old.Name, old.Size, old.WasmSHA256), nil
 	}
 
@@ -184,6 +169,9 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	defer func() { _ = os.RemoveAll(work) }()
 	built := filepath.Join(work, j.filter.Name+".wasm")
 	if err := j.compiler.Compile(ctx, j.filter.Dir, built); err != nil {
+		return fail(err)
+	}
+	if err := j.unchanged(ctx, before); err != nil {
 		return fail(err)
 	}
 	wasm, err := os.ReadFile(built)
@@ -204,7 +192,7 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	if j.toolchain.Name == TinyGo && report.Exported("malloc") {
 		return fail(errors.New("the module exports TinyGo's malloc, which never frees what the proxy allocates with it; build with -tags=custommalloc, or look for a //export malloc in the filter"))
 	}
-	record := newRecord(j.filter.Name, wasm, j.toolchain, j.sources, inputs, report)
+	record := newRecord(j.filter.Name, wasm, j.toolchain, j.sources, before.Inputs, report)
 	module, err := place(j.dist, built, record)
 	if err != nil {
 		return fail(err)
@@ -219,4 +207,21 @@ func advised(err error, trapped string) error {
 		return fmt.Errorf("%w; if main calls proxywasm.SetVMContext, call it in init: the module is a WASI reactor, whose main nobody calls", err)
 	}
 	return err
+}
+
+// unchanged makes sure that the sources are still those from before the compiler read
+// them: nobody knows which of the two it read of a file that was saved meanwhile.
+func (j job) unchanged(ctx context.Context, before Sources) error {
+	list, err := j.one(ctx, j.filter.Dir)
+	if err != nil {
+		return err
+	}
+	after, err := readSources(list)
+	if err != nil {
+		return err
+	}
+	if changed := after.changed(before.Inputs); len(changed) > 0 {
+		return fmt.Errorf("the sources changed while they were compiled: %s; build again", strings.Join(changed, ", "))
+	}
+	return nil
 }

@@ -65,13 +65,7 @@ replace github.com/slipway-wasm/slipway/filter => ` + ours + "\n",
 		files[name+"/filter.yaml"] = "title: A\ndescription: B\nlicense: MIT\n"
 	}
 	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeTo(t, dir, name, content)
 	}
 	return dir
 }
@@ -151,6 +145,145 @@ func TestBuild(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "least: built") {
 		t.Errorf("a changed filter is not compiled again: %q", out.String())
+	}
+}
+
+// TestCheckSources: what was built is what the sources say, until one of them changes,
+// whichever kind of file it is. Then another build is not up to date either.
+func TestCheckSources(t *testing.T) {
+	t.Parallel()
+	folder := filterFolder(t, map[string]string{"least": leastFilter})
+	for name, content := range map[string]string{
+		"least/main.go":          strings.Replace(leastFilter, "import (", "import (\n\t\"embed\"\n", 1) + "\n//go:embed tables\nvar tables embed.FS\n",
+		"least/tables/one.txt":   "1",
+		"least/constants.h":      "#define ONE 1\n",
+		"least/objects_linux.go": "package main\n",
+	} {
+		writeTo(t, folder, name, content)
+	}
+	opts := options(t, folder)
+	modules, err := build.Build(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := build.CheckSources(t.Context(), opts.Filters, modules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"go.mod", "go.sum", "least/main.go", "least/constants.h", "least/tables/one.txt"} {
+		if !slices.Contains(own, filepath.Join(folder, name)) {
+			t.Errorf("%s is not among %q", name, own)
+		}
+	}
+	for _, file := range own {
+		if strings.Contains(file, "proxy-wasm-go-sdk") {
+			t.Errorf("%s is vouched for by its version", file)
+		}
+	}
+
+	// Another job has the same sources in another folder, and what was built.
+	elsewhere := t.TempDir()
+	if err := os.CopyFS(elsewhere, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	there := options(t, elsewhere)
+	loaded, err := build.Load(there.Dist, []string{"least"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := build.CheckSources(t.Context(), there.Filters, loaded); err != nil {
+		t.Errorf("in another folder: %v", err)
+	}
+
+	goMod, err := os.ReadFile(filepath.Join(folder, "go.mod"))
+	source, err2 := os.ReadFile(filepath.Join(folder, "least", "main.go"))
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]struct{ file, content string }{
+		"source":        {"least/main.go", string(source) + "\nvar _ = 1\n"},
+		"no import":     {"least/main.go", "package main\n\nfunc main() {}\n"},
+		"new source":    {"least/new.go", "package main\n"},
+		"language":      {"go.mod", strings.Replace(string(goMod), "go 1.22", "go 1.23", 1)},
+		"godebug":       {"go.mod", string(goMod) + "\ngodebug panicnil=1\n"},
+		"toolchain":     {"go.mod", string(goMod) + "\ntoolchain go1.23.0\n"},
+		"header":        {"least/constants.h", "#define ONE 2\n"},
+		"assembly":      {"least/add_wasm.s", "\n"},
+		"object":        {"least/object.syso", "x"},
+		"embedded":      {"least/tables/one.txt", "2"},
+		"new embedded":  {"least/tables/two.txt", "2"},
+		"profile":       {"least/default.pgo", "x"},
+		"sums":          {"go.sum", "\n"},
+		"removed":       {"least/constants.h", ""},
+		"for a test":    {"least/main_test.go", "package main\n"},
+		"for another":   {"least/objects_linux.go", "package main\n\nvar _ = 1\n"},
+		"documentation": {"least/README.md", "words"},
+	} {
+		path := filepath.Join(folder, change.file)
+		before, readErr := os.ReadFile(path)
+		writeTo(t, folder, change.file, change.content)
+		if name == "removed" {
+			err = os.Remove(path)
+		} else if name == "sums" {
+			// What is left out of go.sum is an error of the go command's own.
+			err = os.WriteFile(path, append(before, "example.com/other v1.0.0 h1:Xuwzknb4+OHBSYFXif0aBdV0F4MShL8L5YYFda9uUIs=\n"...), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err := build.CheckSources(t.Context(), opts.Filters, modules)
+		switch name {
+		case "for a test", "for another", "documentation":
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		default:
+			want := "least: the sources changed since this was built: " + path + "; run"
+			if name == "no import" {
+				want = strings.TrimSuffix(want, "; run") + ", "
+			}
+			if !errors.Is(err, build.ErrSourcesChanged) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v, want %q", name, err, want)
+			}
+		}
+		if readErr == nil {
+			err = os.WriteFile(path, before, 0o644)
+		} else {
+			err = os.Remove(path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := build.CheckSources(t.Context(), opts.Filters, modules); err != nil {
+		t.Errorf("all is as it was: %v", err)
+	}
+
+	var out bytes.Buffer
+	opts.Out = &out
+	for file, content := range map[string]string{
+		"go.mod":            strings.Replace(string(goMod), "go 1.22", "go 1.23", 1),
+		"least/constants.h": "#define ONE 2\n",
+	} {
+		writeTo(t, folder, file, content)
+		out.Reset()
+		if _, err := build.Build(t.Context(), opts); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), "least: built") {
+			t.Errorf("%s changed: %s", file, out.String())
+		}
+	}
+}
+
+func writeTo(t *testing.T, folder, name, content string) {
+	t.Helper()
+	path := filepath.Join(folder, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -291,9 +424,10 @@ func TestLoadErrors(t *testing.T) {
 	for name, damage := range map[string]func() error{
 		"another module":   func() error { return os.WriteFile(wasm, []byte("\x00asm\x01\x00\x00\x00"), 0o644) },
 		"a broken record":  func() error { return os.WriteFile(record, []byte("{"), 0o644) },
-		"another's record": func() error { return os.WriteFile(record, []byte(`{"recordVersion":1,"name":"other"}`), 0o644) },
-		"a newer record":   func() error { return os.WriteFile(record, []byte(`{"recordVersion":2,"name":"least"}`), 0o644) },
-		"unknown fields":   func() error { return os.WriteFile(record, []byte(`{"recordVersion":1,"nme":"least"}`), 0o644) },
+		"another's record": func() error { return os.WriteFile(record, []byte(`{"recordVersion":2,"name":"other"}`), 0o644) },
+		"an older record":  func() error { return os.WriteFile(record, []byte(`{"recordVersion":1,"name":"least"}`), 0o644) },
+		"a newer record":   func() error { return os.WriteFile(record, []byte(`{"recordVersion":3,"name":"least"}`), 0o644) },
+		"unknown fields":   func() error { return os.WriteFile(record, []byte(`{"recordVersion":2,"nme":"least"}`), 0o644) },
 	} {
 		if err := damage(); err != nil {
 			t.Fatal(err)

@@ -3,14 +3,10 @@ package build
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
@@ -21,10 +17,6 @@ type Compiler interface {
 	// Describe says which compiler this is and how it is called. It runs the
 	// compiler, and fails if that does not run.
 	Describe(ctx context.Context) (Toolchain, error)
-	// Sources lists the packages that go into the filter in each folder, in the order
-	// of the folders: its own and its dependencies', without the standard library. The
-	// folders lie in one folder and belong to one Go module.
-	Sources(ctx context.Context, dirs ...string) ([][]Package, error)
 	// Compile builds the filter in dir, an absolute path, to the file out.
 	Compile(ctx context.Context, dir, out string) error
 }
@@ -40,26 +32,14 @@ type Toolchain struct {
 	GoVersion string `json:"goVersion"`
 	// Flags are the arguments between "build" and the package, without the output.
 	Flags []string `json:"flags"`
+	// BuildTags are the build tags that the compiler sets besides those of the
+	// platform and of Go's releases: they decide which files it compiles. Go sets none.
+	BuildTags []string `json:"buildTags,omitempty"`
 }
 
 // Pinned reports whether it is the compiler that a release is built with unless somebody
 // asks for another by its version. Another Go is always asked for.
 func (t Toolchain) Pinned() bool { return t.Name != TinyGo || t.Version == tinygo.Version }
-
-// Package is one Go package that goes into a module, as "go list -json" has it.
-type Package struct {
-	ImportPath string
-	Dir        string
-	Standard   bool
-	GoFiles    []string
-	SFiles     []string
-	EmbedFiles []string
-	Module     *struct {
-		Path, Version string
-		Main          bool
-		Replace       *struct{ Path, Version string }
-	}
-}
 
 // The names of the compilers, as COMPILER takes them.
 const (
@@ -77,6 +57,10 @@ const GoToolchain = "go1.26.8"
 // Every TinyGo from 0.36 to 0.41 accepts it (builder/config.go in each), and none
 // accepts a Go newer than itself.
 const TinyGoToolchain = "go1.22.12"
+
+// platform is what filters are compiled for: the ordinary compiler is told so, and
+// TinyGo's target wasip1 says so.
+var platform = []string{"GOOS=wasip1", "GOARCH=wasm"}
 
 // environment is what every compiler runs in: the caller's, less what would change
 // the bytes of the module, with their caches in a folder; empty means where they
@@ -124,62 +108,4 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 		return nil, fmt.Errorf("%s %s: %w:\n%s", name, args[0], err, text)
 	}
 	return stdout.Bytes(), nil
-}
-
-// listed is a package as "go list -json -deps" prints it.
-type listed struct {
-	Package
-	Deps    []string // import paths of all that it imports, however far down
-	DepOnly bool     // it was not asked for by name
-}
-
-// sources lists what goes into the filters in some folders. list runs "go list -json
-// -deps" in a folder with further arguments.
-func sources(dirs []string, list func(dir string, args ...string) ([]byte, error)) ([][]Package, error) {
-	if len(dirs) == 0 {
-		return nil, nil
-	}
-	patterns := []string{"."}
-	for _, dir := range dirs[1:] {
-		patterns = append(patterns, "../"+filepath.Base(dir))
-	}
-	output, err := list(dirs[0], patterns...)
-	if err != nil {
-		return nil, err
-	}
-	var roots []listed
-	packages := map[string]Package{}
-	decoder := json.NewDecoder(bytes.NewReader(output))
-	for {
-		var p listed
-		err := decoder.Decode(&p)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read the package list: %w", err)
-		}
-		if !p.Standard {
-			packages[p.ImportPath] = p.Package
-		}
-		if !p.DepOnly {
-			roots = append(roots, p)
-		}
-	}
-	result := make([][]Package, len(dirs))
-	for i, dir := range dirs {
-		root := slices.IndexFunc(roots, func(r listed) bool {
-			// The go command may have followed symbolic links.
-			return len(dirs) == 1 || filepath.Base(r.Dir) == filepath.Base(dir)
-		})
-		if root < 0 {
-			return nil, fmt.Errorf("read the package list: %s is not in it", dir)
-		}
-		for _, path := range append(roots[root].Deps, roots[root].ImportPath) {
-			if p, ok := packages[path]; ok {
-				result[i] = append(result[i], p)
-			}
-		}
-	}
-	return result, nil
 }

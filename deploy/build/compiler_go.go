@@ -17,7 +17,7 @@ var _ Compiler = goCompiler{}
 var goFlags = []string{"-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}
 
 func (c goCompiler) env() []string {
-	return append(environment(c.toolchain, c.cache), "GOOS=wasip1", "GOARCH=wasm")
+	return append(environment(c.toolchain, c.cache), platform...)
 }
 
 func (c goCompiler) Describe(ctx context.Context) (Toolchain, error) {
@@ -30,12 +30,6 @@ func (c goCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	}
 	goVersion := strings.TrimSpace(string(version))
 	return Toolchain{Name: Go, Version: strings.TrimPrefix(goVersion, "go"), GoVersion: goVersion, Flags: goFlags}, nil
-}
-
-func (c goCompiler) Sources(ctx context.Context, dirs ...string) ([][]Package, error) {
-	return sources(dirs, func(dir string, patterns ...string) ([]byte, error) {
-		return output(ctx, dir, c.env(), "go", append([]string{"list", "-json", "-deps"}, patterns...)...)
-	})
 }
 
 func (c goCompiler) Compile(ctx context.Context, dir, out string) error {

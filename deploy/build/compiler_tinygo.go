@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -62,7 +63,11 @@ func (c tinyGoCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	if err := c.check(match[1]); err != nil {
 		return Toolchain{}, err
 	}
-	return Toolchain{Name: TinyGo, Version: match[1], GoVersion: match[2], Flags: tinyGoFlags}, nil
+	tags, err := c.buildTags(ctx)
+	if err != nil {
+		return Toolchain{}, err
+	}
+	return Toolchain{Name: TinyGo, Version: match[1], GoVersion: match[2], Flags: tinyGoFlags, BuildTags: tags}, nil
 }
 
 // check refuses a TinyGo that makes no filters, or is not the one that was asked for.
@@ -80,10 +85,24 @@ func (c tinyGoCompiler) check(version string) error {
 	return nil
 }
 
-func (c tinyGoCompiler) Sources(ctx context.Context, dirs ...string) ([][]Package, error) {
-	return sources(dirs, func(dir string, patterns ...string) ([]byte, error) {
-		return output(ctx, dir, c.env(), c.path, slices.Concat([]string{"list"}, tinyGoTarget, []string{"-json", "-deps"}, patterns)...)
-	})
+// buildTags asks TinyGo for the tags that it sets: they name its target, garbage
+// collector and scheduler, and are others from version to version.
+func (c tinyGoCompiler) buildTags(ctx context.Context) ([]string, error) {
+	text, err := output(ctx, "", c.env(), c.path, slices.Concat([]string{"info"}, tinyGoTarget, []string{"-json"})...)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for its build tags: %w", c.path, err)
+	}
+	var info struct {
+		BuildTags []string `json:"build_tags"`
+	}
+	if err := json.Unmarshal(text, &info); err != nil {
+		return nil, fmt.Errorf("ask %s for its build tags: %w", c.path, err)
+	}
+	// A list without this one would leave out TinyGo's own files, in silence.
+	if !slices.Contains(info.BuildTags, TinyGo) {
+		return nil, fmt.Errorf("ask %s for its build tags: tinygo is not among %q", c.path, info.BuildTags)
+	}
+	return info.BuildTags, nil
 }
 
 func (c tinyGoCompiler) Compile(ctx context.Context, dir, out string) error {

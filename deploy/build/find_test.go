@@ -63,11 +63,11 @@ func TestFindTinyGo(t *testing.T) {
 	}
 }
 
-// saysVersion is a command that says of itself that it is TinyGo of some version, and
-// can do nothing else.
+// saysVersion is a command that says of itself that it is TinyGo of some version, with
+// one build tag, and can do nothing else.
 func saysVersion(t *testing.T, path, version string) {
 	t.Helper()
-	script := "#!/bin/sh\necho tinygo version " + version + " linux/amd64 '(using go version go1.22.12 and LLVM version 19.1.2)'\n"
+	script := "#!/bin/sh\n[ \"$1\" = info ] && echo '{\"build_tags\": [\"tinygo\"]}' && exit\necho tinygo version " + version + " linux/amd64 '(using go version go1.22.12 and LLVM version 19.1.2)'\n"
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
 		err = os.WriteFile(path, []byte(script), 0o755)
@@ -160,9 +160,6 @@ func TestTinyGoEnvironment(t *testing.T) {
 type leakyTinyGo struct{}
 
 func (leakyTinyGo) Describe(context.Context) (Toolchain, error) { return Toolchain{Name: TinyGo}, nil }
-func (leakyTinyGo) Sources(context.Context, ...string) ([][]Package, error) {
-	return [][]Package{nil}, nil
-}
 
 func (leakyTinyGo) Compile(_ context.Context, _, out string) error {
 	o := wasmtest.Filter()
@@ -173,7 +170,8 @@ func (leakyTinyGo) Compile(_ context.Context, _, out string) error {
 func TestLeakyModuleIsRefused(t *testing.T) {
 	t.Parallel()
 	dist := t.TempDir()
-	j := job{leakyTinyGo{}, Toolchain{Name: TinyGo, Version: "0.41.1"}, catalog.Filter{Name: "leaky"}, nil, dist}
+	dir := leastModule(t)
+	j := job{leakyTinyGo{}, lister{toolchain: Toolchain{Name: TinyGo, Version: "0.41.1"}}, catalog.Filter{Name: "leaky", Dir: dir}, nil, dist}
 	_, _, err := j.run(t.Context(), false)
 	if err == nil || !strings.Contains(err.Error(), "the module exports TinyGo's malloc") {
 		t.Errorf("error is %v", err)

@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sync/errgroup"
@@ -25,7 +23,7 @@ import (
 
 // RecordVersion is the version of the record's form. It changes when a reader of
 // the old form could misread the new one.
-const RecordVersion = 1
+const RecordVersion = 2
 
 // Record is the content of dist/<filter>.json. It depends on the sources and the
 // compiler only, not on when or where they met.
@@ -43,9 +41,12 @@ type Record struct {
 	Compiler Toolchain `json:"compiler"`
 	// Modules are the Go modules that packages came from, sorted by path.
 	Modules []GoModule `json:"modules"`
-	// Inputs is a sha256 over the compiler, its flags and every source file that
-	// is not Go's standard library.
-	Inputs string `json:"inputs"`
+	// Inputs are the files that decided the module's bytes besides the compiler, its
+	// flags and Go's standard library: a map of the name to the sha256 in lowercase hex.
+	// The name is the one that "go build -trimpath" writes, the Go module's path, with
+	// @ and its version if it has one, and the file's path in it:
+	// "example.com/filters/headers/main.go".
+	Inputs map[string]string `json:"inputs"`
 	inspect.Report
 }
 
@@ -65,6 +66,12 @@ var (
 	// ErrChanged says that the module is not the one that its record describes.
 	ErrChanged = errors.New(`changed after it was built; run "go tool mage build"`)
 )
+
+// DifferentInputs are the names of the files that are not the same in both records, or
+// are in one of them only, sorted.
+func (r Record) DifferentInputs(other Record) []string {
+	return differentInputs(r.Inputs, other.Inputs)
+}
 
 // SDKVersion is the version of proxy-wasm-go-sdk in the module; empty if the
 // filter was written without it.
@@ -148,7 +155,7 @@ func (m Module) Check(ctx context.Context, metadata catalog.Metadata) error {
 
 func recordPath(dist, name string) string { return filepath.Join(dist, name+".json") }
 
-func newRecord(name string, wasm []byte, toolchain Toolchain, sources []Package, inputs string, report *inspect.Report) Record {
+func newRecord(name string, wasm []byte, toolchain Toolchain, sources []Package, inputs map[string]string, report *inspect.Report) Record {
 	return Record{
 		RecordVersion: RecordVersion,
 		Name:          name,
@@ -180,44 +187,6 @@ func place(dist, built string, record Record) (Module, error) {
 		return Module{}, err
 	}
 	return Module{Path: path, Record: record}, nil
-}
-
-func goModules(sources []Package) []GoModule {
-	var modules []GoModule
-	for _, p := range sources {
-		if p.Module == nil {
-			continue
-		}
-		m := GoModule{Path: p.Module.Path, Version: p.Module.Version}
-		if r := p.Module.Replace; r != nil && r.Version != "" {
-			m = GoModule{Path: r.Path, Version: r.Version}
-		} else if r != nil {
-			// A folder's name is this machine's, and no version stands for it.
-			m.Version = ""
-		}
-		if !slices.Contains(modules, m) {
-			modules = append(modules, m)
-		}
-	}
-	slices.SortFunc(modules, func(a, b GoModule) int { return strings.Compare(a.Path, b.Path) })
-	return modules
-}
-
-// hashInputs is a sha256 over what decides a module's bytes.
-func hashInputs(toolchain Toolchain, sources []Package) (string, error) {
-	slices.SortFunc(sources, func(a, b Package) int { return strings.Compare(a.ImportPath, b.ImportPath) })
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%q\n", []any{RecordVersion, toolchain})
-	for _, p := range sources {
-		for _, file := range slices.Concat(p.GoFiles, p.SFiles, p.EmbedFiles) {
-			content, err := os.ReadFile(filepath.Join(p.Dir, file))
-			if err != nil {
-				return "", err
-			}
-			fmt.Fprintf(hash, "%q %q %s\n", p.ImportPath, file, hexSHA256(content))
-		}
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
 func hexSHA256(data []byte) string {

@@ -336,14 +336,18 @@ func (s *session) watchSources(ctx context.Context, w *watcher) error {
 	if err != nil {
 		return err
 	}
-	sources, err := compiler.Sources(ctx, filter.Dir)
+	toolchain, err := compiler.Describe(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // the build has said so
+	}
+	sources, err := build.ReadSources(ctx, []catalog.Filter{filter}, toolchain)
 	if err != nil {
 		return nil //nolint:nilerr // the build has said so
 	}
 	folders := []string{filter.Dir}
-	for _, p := range sources[0] {
-		if p.Module != nil && p.Module.Main && !slices.Contains(folders, p.Dir) {
-			folders = append(folders, p.Dir)
+	for _, file := range sources[0].Own {
+		if folder := filepath.Dir(file); !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
 		}
 	}
 	return w.watch(folders)

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 )
 
 // build builds the modules, unless an earlier run built those that are there.
@@ -22,7 +23,7 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 	}
 	r.modules, err = build.Load(r.Dist, r.filterNames())
 	if err == nil && reflect.DeepEqual(sumsOf(r.modules), r.state.Modules) {
-		return "with " + compiler(r.modules[0].Compiler), true, r.checkCompiler()
+		return "with " + compiler(r.modules[0].Compiler), true, errors.Join(r.checkCompiler(), r.checkSources(ctx))
 	}
 	r.modules, err = r.Build(ctx, build.Options{
 		Filters:       r.filters,
@@ -35,7 +36,7 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 	if err != nil {
 		return "", false, err
 	}
-	if err := r.checkCompiler(); err != nil {
+	if err := errors.Join(r.checkCompiler(), r.checkSources(ctx)); err != nil {
 		return "", false, err
 	}
 	if sums := sumsOf(r.modules); !reflect.DeepEqual(sums, r.state.Modules) {
@@ -56,6 +57,27 @@ func (r *run) checkCompiler() error {
 	return nil
 }
 
+// checkSources makes sure that the modules are made of the sources, and these of the
+// commit: git's status leaves out what is ignored, and the compiler does not.
+func (r *run) checkSources(ctx context.Context) error {
+	files, err := build.CheckSources(ctx, r.filters, r.modules)
+	if err != nil {
+		return err
+	}
+	for _, f := range r.filters {
+		files = append(files, filepath.Join(f.Dir, catalog.MetadataFile))
+	}
+	r.files = files
+	now, err := gitinfo.Read(ctx, "", files...)
+	if err != nil {
+		return err
+	}
+	if len(now.Changed) > 0 {
+		return fmt.Errorf("what is released is made of files that commit %s does not have, or has otherwise: %s; commit or remove them", now.Commit, strings.Join(now.Changed, ", "))
+	}
+	return nil
+}
+
 // compiler names what modules are built with.
 func compiler(c build.Toolchain) string {
 	if c.Name == build.Go {
@@ -66,8 +88,8 @@ func compiler(c build.Toolchain) string {
 
 // whyDifferent is what to do about two builds that differ.
 func whyDifferent(first, second build.Module) string {
-	if first.Inputs != second.Inputs {
-		return "their sources are not the same: look for a file that git ignores and the compiler does not"
+	if files := first.DifferentInputs(second.Record); len(files) > 0 {
+		return "their sources are not the same: " + strings.Join(files, ", ")
 	}
 	return "the compiler makes other bytes of the same sources: look for what it takes from its folder, its environment or the time"
 }

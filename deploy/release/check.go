@@ -44,7 +44,7 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 		return "", false, err
 	}
 	if r.git.Dirty {
-		files, err := git(ctx, "status", "--short")
+		files, err := git(ctx, "status", "--short", "--untracked-files=normal")
 		if err != nil {
 			return "", false, err
 		}

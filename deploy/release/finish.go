@@ -17,6 +17,8 @@ import (
 
 // newRecord is the record of what is published so far, without Times.
 func (r *run) newRecord() Record {
+	compiler := r.modules[0].Compiler
+	compiler.BuildTags = nil // they follow from its version and flags
 	record := Record{
 		Schema:        SchemaURL,
 		RecordVersion: RecordVersion,
@@ -26,7 +28,7 @@ func (r *run) newRecord() Record {
 		Commit:        r.git.Commit,
 		Committed:     r.git.Time,
 		Source:        r.git.Source,
-		Compiler:      r.modules[0].Compiler,
+		Compiler:      compiler,
 		EnvoyVersions: r.state.Played.EnvoyVersions,
 		Tools:         tools(),
 	}

@@ -56,7 +56,7 @@ func newProject(t *testing.T) project {
 		t.Fatal(err)
 	}
 	p.write(t, map[string]string{
-		".gitignore": "/dist/\n*.ignored\n",
+		".gitignore": "/dist/\n*_ignored.go\n",
 		// What renders is found as a module that the project requires.
 		"go.mod": "module example.com/filters\n\ngo 1.26.2\n\nrequire github.com/slipway-wasm/slipway v0.0.0\n\n" +
 			"replace github.com/slipway-wasm/slipway => " + repository + "\n",
@@ -276,18 +276,28 @@ func (j job) options() release.Options {
 
 // build makes modules whose bytes are decided by the sources, in the place of
 // minutes of a compiler: all of the rest of a build is as build.Build has it.
-func (j job) build(_ context.Context, opts build.Options) ([]build.Module, error) {
+func (j job) build(ctx context.Context, opts build.Options) ([]build.Module, error) {
 	if err := os.MkdirAll(opts.Dist, 0o755); err != nil {
 		return nil, err
 	}
+	// TinyGo is not there where others publish what it built.
+	toolchain := build.Toolchain{Name: build.TinyGo, Version: cmp.Or(j.TinyGo, tinygo.Version), GoVersion: build.GoToolchain, Flags: []string{"-no-debug"}, BuildTags: []string{"tinygo"}}
+	sources, err := build.ReadSources(ctx, opts.Filters, toolchain)
+	if err != nil {
+		return nil, err
+	}
 	var modules []build.Module
-	for _, f := range opts.Filters {
-		inputs, err := os.ReadFile(filepath.Join(f.Dir, "main.go"))
-		if err != nil {
-			return nil, err
-		}
-		if extra, err := os.ReadFile(filepath.Join(f.Dir, "extra.ignored")); err == nil {
-			inputs = append(inputs, extra...)
+	for i, f := range opts.Filters {
+		var inputs []byte
+		for _, file := range sources[i].Own {
+			if filepath.Dir(file) != f.Dir {
+				continue
+			}
+			content, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			inputs = append(inputs, content...)
 		}
 		options := wasmtest.Filter()
 		options.Custom = f.Name + string(inputs) + j.Different
@@ -308,8 +318,8 @@ func (j job) build(_ context.Context, opts build.Options) ([]build.Module, error
 			Name:          f.Name,
 			WasmSHA256:    sum(wasm),
 			Size:          int64(len(wasm)),
-			Compiler:      build.Toolchain{Name: "tinygo", Version: cmp.Or(j.TinyGo, tinygo.Version), GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
-			Inputs:        sum(inputs),
+			Compiler:      toolchain,
+			Inputs:        sources[i].Inputs,
 			Report:        *report,
 		}}
 		record, err := json.Marshal(module.Record)

@@ -77,6 +77,7 @@ type run struct {
 	filters []catalog.Filter
 	// By the step build.
 	modules []build.Module
+	files   []string // that decide what is published, and that only the commit vouches for
 	state   *state
 	// By the step look and, opened anew, push.
 	stores   *Stores

@@ -164,10 +164,26 @@ func TestRefuses(t *testing.T) {
 		"not reproducible":  {job: job{Version: "1.4.0", Broken: "build"}, want: "differ", visible: "the compiler makes other bytes of the same sources"},
 		"another TinyGo":    {job: job{Version: "1.4.0", TinyGo: "0.40.1"}, want: "authtoken was built with TinyGo 0.40.1, and a release is built with the pinned " + tinygo.Version},
 		"not the one named": {job: job{Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.0"}, want: "set TINYGO_VERSION=0.40.1 if it is to be this one"},
-		"ignored source":    {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/extra.ignored": "x"}) }, want: "headers: two builds of commit", visible: "look for a file that git ignores"},
-		"changed file":      {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/main.go": "package main // x\n"}) }, want: "files differ from commit", visible: " M filter/headers/main.go"},
-		"file not in git":   {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/new.go": "package main\n"}) }, want: "?? filter/headers/new.go"},
-		"tag of another":    {job: job{Version: "1.4.0"}, change: func(p project) { p.git(t, "tag", "v1.4.0"); p.git(t, "commit", "-q", "--allow-empty", "-m", "x") }, want: "git tag v1.4.0 is at commit"},
+		"ignored source": {job: job{Version: "1.4.0"}, change: func(p project) {
+			p.write(t, map[string]string{"filter/headers/extra_ignored.go": "package main\n"})
+		}, want: "step build: what is released is made of files that commit", visible: "otherwise: filter/headers/extra_ignored.go; commit or remove"},
+		"hidden source": {job: job{Version: "1.4.0"}, change: func(p project) {
+			p.git(t, "update-index", "--skip-worktree", "go.mod")
+			p.write(t, map[string]string{"go.mod": p.read(t, "go.mod") + "\n"})
+		}, want: "step build: what is released is made of files that commit", visible: "otherwise: go.mod; commit or remove"},
+		"filtered source": {job: job{Version: "1.4.0"}, change: func(p project) {
+			// As Git LFS does: what is checked out is not what the commit has.
+			p.git(t, "config", "filter.pointer.clean", "printf pointer")
+			p.write(t, map[string]string{
+				".gitattributes":           "*.txt filter=pointer\n",
+				"filter/headers/main.go":   "package main\n\nimport _ \"embed\"\n\n//go:embed table.txt\nvar table string\n",
+				"filter/headers/table.txt": "large",
+			})
+			p.commit(t, "second")
+		}, want: "step rebuild: headers: two builds of commit", visible: "their sources are not the same: example.com/filters/filter/headers/table.txt"},
+		"changed file":    {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/main.go": "package main // x\n"}) }, want: "files differ from commit", visible: " M filter/headers/main.go"},
+		"file not in git": {job: job{Version: "1.4.0"}, change: func(p project) { p.write(t, map[string]string{"filter/headers/new.go": "package main\n"}) }, want: "?? filter/headers/new.go"},
+		"tag of another":  {job: job{Version: "1.4.0"}, change: func(p project) { p.git(t, "tag", "v1.4.0"); p.git(t, "commit", "-q", "--allow-empty", "-m", "x") }, want: "git tag v1.4.0 is at commit"},
 		"annotated another": {job: job{Version: "1.4.0"}, change: func(p project) {
 			p.git(t, "tag", "-a", "-m", "m", "v1.4.0")
 			p.git(t, "commit", "-q", "--allow-empty", "-m", "x")

@@ -85,7 +85,7 @@ func (r *run) saveState() error {
 // unchanged makes sure that the modules in dist are still those of the state, and
 // the checkout still that of the commit: tests run on files, not on commits.
 func (r *run) unchanged(ctx context.Context) error {
-	now, err := gitinfo.Read(ctx, "")
+	now, err := gitinfo.Read(ctx, "", r.files...)
 	if err != nil {
 		return err
 	}

@@ -64,15 +64,15 @@ func attestIn(ctx context.Context, c config.Config, version string, r *oci.Regis
 	fail := func(err error) ([]attest.Attached, error) {
 		return nil, fmt.Errorf("attest %s: %w", version, err)
 	}
-	filters, sources, err := builtFilters(c)
+	built, err := readBuilt(ctx, c)
 	if err != nil {
 		return fail(err)
 	}
-	release, err := release(ctx, version)
+	release, err := built.release(ctx, version)
 	if err != nil {
 		return fail(err)
 	}
-	if _, err := oci.AttachSBOMs(ctx, r, filters, release); err != nil {
+	if _, err := oci.AttachSBOMs(ctx, r, built.filters, release); err != nil {
 		return nil, err
 	}
 	signer, ok := configuredSigner(c)
@@ -84,8 +84,8 @@ func attestIn(ctx context.Context, c config.Config, version string, r *oci.Regis
 		return fail(err)
 	}
 	opts := attest.SignOptions{Registry: r, Release: release, Builder: builder, Signer: signer, Policy: policy(c)}
-	for i := range filters {
-		opts.Filters = append(opts.Filters, attest.Filter{Filter: filters[i], Dir: sources[i].Dir})
+	for i, filter := range built.filters {
+		opts.Filters = append(opts.Filters, attest.Filter{Filter: filter, Dir: built.sources[i].Dir})
 	}
 	return sign(ctx, opts)
 }

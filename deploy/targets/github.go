@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/magefile/mage/mg"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
@@ -65,8 +67,16 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 		return fmt.Errorf(`the record in %s is that of %s; run "go tool mage release %s" first`, dist, record.Tag, tag)
 	}
 	files := []string{filepath.Join(dist, rel.RecordFile)}
-	for _, name := range record.FilterNames() {
-		files = append(files, filepath.Join(dist, name+".wasm"))
+	for _, f := range record.Filters {
+		file := filepath.Join(dist, f.Name+".wasm")
+		sum, err := filesum.SHA256(os.Open, file)
+		if err != nil {
+			return err
+		}
+		if sum != f.WasmSHA256 {
+			return fmt.Errorf(`%s has wasm sha256 %s, and was released with %s according to %s; run "go tool mage release %s" again`, file, sum, f.WasmSHA256, files[0], tag)
+		}
+		files = append(files, file)
 	}
 	state, err := gitHubState(ctx, tag)
 	if err != nil {

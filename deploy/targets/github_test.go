@@ -1,6 +1,8 @@
 package targets
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -44,9 +46,15 @@ func withRecorder(t *testing.T, state string) (asked func() string) {
 	}
 }
 
+// writeRecord writes a record, and the modules that it is about.
 func writeRecord(t *testing.T, change func(*rel.Record)) {
 	t.Helper()
-	record := rel.Record{RecordVersion: rel.RecordVersion, Version: "1.4.0", Tag: "v1.4.0", Filters: []rel.Filter{{Name: "authtoken"}, {Name: "headers"}}}
+	record := rel.Record{RecordVersion: rel.RecordVersion, Version: "1.4.0", Tag: "v1.4.0"}
+	for _, name := range []string{"authtoken", "headers"} {
+		sum := sha256.Sum256([]byte(name))
+		write(t, filepath.Join(dist, name+".wasm"), name)
+		record.Filters = append(record.Filters, rel.Filter{Name: name, WasmSHA256: hex.EncodeToString(sum[:])})
+	}
 	change(&record)
 	data, err := json.Marshal(record)
 	if err != nil {
@@ -116,6 +124,25 @@ func TestGitHubRefuses(t *testing.T) {
 	withRecorder(t, "none")
 	if err := draftOnGitHub(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "go tool mage release v1.4.0") {
 		t.Errorf("a rehearsal: %v", err)
+	}
+
+	// What is uploaded beside the record is what the record is about.
+	for _, damage := range []func(path string) error{
+		func(path string) error { return os.WriteFile(path, []byte("other"), 0o600) },
+		os.Remove,
+	} {
+		writeRecord(t, func(*rel.Record) {})
+		withRecorder(t, "draft")
+		file := filepath.Join(dist, "headers.wasm")
+		if err := damage(file); err != nil {
+			t.Fatal(err)
+		}
+		if err := draftOnGitHub(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("another module: %v, want %s", err, file)
+		}
+		if asked, err := os.ReadFile(filepath.Join(os.Getenv("GH_DIR"), "asked")); err == nil {
+			t.Errorf("gh was asked\n%s", asked)
+		}
 	}
 	t.Setenv("PATH", t.TempDir())
 	if err := publishOnGitHub(t.Context(), "v1.4.0", out); err == nil || !strings.Contains(err.Error(), "https://cli.github.com") {

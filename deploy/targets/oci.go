@@ -118,7 +118,7 @@ const dist = "dist"
 func push(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	filters, _, err := builtFilters(c)
+	built, err := readBuilt(ctx, c)
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
@@ -130,7 +130,7 @@ func push(ctx context.Context, c config.Config, version string, out Output) erro
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
-	release, err := release(ctx, version)
+	release, err := built.release(ctx, version)
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
@@ -138,7 +138,7 @@ func push(ctx context.Context, c config.Config, version string, out Output) erro
 	if err != nil {
 		return err
 	}
-	published, err := oci.Push(ctx, r, oci.PushOptions{Filters: filters, Siblings: names(all), Release: release, Shapes: shapes})
+	published, err := oci.Push(ctx, r, oci.PushOptions{Filters: built.filters, Siblings: names(all), Release: release, Shapes: shapes})
 	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
@@ -194,16 +194,16 @@ func listVersions(ctx context.Context, c config.Config, out Output) error {
 // is published. It is made from the records in dist/, which have to be those of
 // what is published.
 func attachSBOMs(ctx context.Context, c config.Config, version string, out Output) error {
-	filters, _, err := builtFilters(c)
+	built, err := readBuilt(ctx, c)
 	if err != nil {
 		return fmt.Errorf("sbom: %w", err)
 	}
-	release, err := release(ctx, version)
+	release, err := built.release(ctx, version)
 	if err != nil {
 		return fmt.Errorf("sbom: %w", err)
 	}
 	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, _ []string) error {
-		nodes, err := oci.AttachSBOMs(ctx, r, filters, release)
+		nodes, err := oci.AttachSBOMs(ctx, r, built.filters, release)
 		if err != nil {
 			return err
 		}
@@ -376,22 +376,42 @@ func host(address string) string {
 	return host
 }
 
-// builtFilters returns the configured filters as they were built, and what they were
-// built from.
-func builtFilters(c config.Config) ([]oci.Filter, []catalog.Filter, error) {
+// built is what was built of the configured filters, and is still what their sources are.
+type built struct {
+	filters []oci.Filter
+	sources []catalog.Filter
+	// files are those that decide what is published, and that only a commit vouches for.
+	files []string
+}
+
+// readBuilt reads what was built. It refuses what was built from other sources than are
+// there now, because everything that is said of a module is said of these.
+func readBuilt(ctx context.Context, c config.Config) (*built, error) {
 	sources, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	modules, err := build.Load(dist, names(sources))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	filters := make([]oci.Filter, len(sources))
+	b := &built{sources: sources}
+	if b.files, err = build.CheckSources(ctx, sources, modules); err != nil {
+		return nil, err
+	}
 	for i, source := range sources {
-		filters[i] = oci.Filter{Module: modules[i], Metadata: source.Metadata}
+		b.filters = append(b.filters, oci.Filter{Module: modules[i], Metadata: source.Metadata})
+		b.files = append(b.files, filepath.Join(source.Dir, catalog.MetadataFile))
 	}
-	return filters, sources, nil
+	return b, nil
+}
+
+func (b *built) modules() []build.Module {
+	modules := make([]build.Module, len(b.filters))
+	for i, f := range b.filters {
+		modules[i] = f.Module
+	}
+	return modules
 }
 
 func names(filters []catalog.Filter) []string {
@@ -415,11 +435,11 @@ func shapes(c config.Config) ([]oci.Shape, error) {
 }
 
 // release is the release of a version from this checkout.
-func release(ctx context.Context, version string) (oci.Release, error) {
+func (b *built) release(ctx context.Context, version string) (oci.Release, error) {
 	if _, err := versions.Parse(version); err != nil {
 		return oci.Release{}, err
 	}
-	info, err := gitinfo.Read(ctx, "")
+	info, err := gitinfo.Read(ctx, "", b.files...)
 	if err != nil {
 		return oci.Release{}, err
 	}

@@ -25,45 +25,72 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
-// project changes to a checkout with two built filters.
+// project changes to a checkout with two built filters. Their modules are no compiler's,
+// and all else is as a build leaves it.
 func project(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	t.Chdir(dir)
 	t.Setenv("DOCKER_CONFIG", dir)
+	write(t, "go.mod", "module example.com/filters\n\ngo 1.22\n")
+	write(t, "go.sum", "")
 	for _, name := range []string{"authtoken", "headers"} {
 		write(t, filepath.Join("filter", name, "main.go"), "package main\n")
 		write(t, filepath.Join("filter", name, "filter.yaml"), "title: T\ndescription: D.\nlicense: Apache-2.0\n")
-		options := wasmtest.Filter()
-		options.Custom = name
+	}
+	write(t, ".gitignore", "dist/\n*_ignored.go\n")
+	writeBuilt(t, wasmtest.Filter())
+	git(t, "init", "-q")
+	git(t, "add", ".")
+	git(t, "commit", "-q", "-m", "first")
+}
+
+// writeBuilt writes what a build of all filters, of such modules, would leave in dist.
+func writeBuilt(t *testing.T, options wasmtest.Options) {
+	t.Helper()
+	filters, err := catalog.Load(catalog.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	toolchain := build.Toolchain{Name: build.TinyGo, Version: "0.41.1", GoVersion: build.GoToolchain, BuildTags: []string{"tinygo"}}
+	sources, err := build.ReadSources(t.Context(), filters, toolchain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range filters {
+		options := options
+		options.Custom += f.Name
 		wasm := wasmtest.Encode(options)
 		sum := sha256.Sum256(wasm)
 		record := build.Record{
 			RecordVersion: build.RecordVersion,
-			Name:          name,
+			Name:          f.Name,
 			WasmSHA256:    hex.EncodeToString(sum[:]),
 			Size:          int64(len(wasm)),
-			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12"},
+			Compiler:      toolchain,
+			Inputs:        sources[i].Inputs,
 		}
 		data, err := json.Marshal(record)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join("dist", name+".wasm"), string(wasm))
-		write(t, filepath.Join("dist", name+".json"), string(data))
+		write(t, filepath.Join("dist", f.Name+".wasm"), string(wasm))
+		write(t, filepath.Join("dist", f.Name+".json"), string(data))
 	}
-	write(t, ".gitignore", "dist/\n")
-	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-q", "-m", "first"}} {
-		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
+}
+
+func git(t *testing.T, args ...string) {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git %v: %v\n%s", args, err, out)
 	}
 }
 

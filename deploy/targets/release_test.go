@@ -24,6 +24,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
@@ -129,11 +130,18 @@ func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.M
 	write(t, "test/e2e/knows_test.go", fmt.Sprintf(writeEnvironment, "e2e", fmt.Sprintf(playedReport, module.WasmSHA256)))
 	write(t, ".gitignore", "/dist/\n")
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-q", "-m", "first"}, {"tag", "v1.4.0"}} {
-		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
+		git(t, args...)
 	}
+	filters, err := catalog.Load(catalog.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	module.Compiler.GoVersion = build.GoToolchain // which the go.mod asks for
+	sources, err := build.ReadSources(t.Context(), filters, module.Compiler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	module.Inputs = sources[0].Inputs
 	wasm, err := os.ReadFile(module.Path)
 	record, err2 := json.Marshal(module.Record)
 	if err := errors.Join(err, err2); err != nil {

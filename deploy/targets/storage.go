@@ -52,15 +52,12 @@ func Storage(ctx context.Context, address *string) error {
 func upload(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	built, err := readBuilt(ctx, c)
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
-	modules, err := build.Load(dist, names(filters))
-	if err != nil {
-		return fmt.Errorf("upload: %w", err)
-	}
-	if err := checkModules(ctx, filters, modules); err != nil {
+	modules := built.modules()
+	if err := checkModules(ctx, built.sources, modules); err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
 	s, err := openStorage(c, out)

@@ -1,8 +1,6 @@
 package targets
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
@@ -26,15 +23,8 @@ import (
 // TestUploadRefuses a module that no Envoy starts, before anything is stored.
 func TestUploadRefuses(t *testing.T) {
 	project(t)
-	wasm := wasmtest.Encode(wasmtest.Starts()["proc_exit in _start"].Options)
-	sum := sha256.Sum256(wasm)
-	record, err := json.Marshal(build.Record{RecordVersion: build.RecordVersion, Name: "headers", WasmSHA256: hex.EncodeToString(sum[:]), Size: int64(len(wasm))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, "dist/headers.wasm", string(wasm))
-	write(t, "dist/headers.json", string(record))
-	err = upload(t.Context(), config.Config{}, "1.0.0", Output{Out: io.Discard, Err: io.Discard})
+	writeBuilt(t, wasmtest.Starts()["proc_exit in _start"].Options)
+	err := upload(t.Context(), config.Config{}, "1.0.0", Output{Out: io.Discard, Err: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), "_start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there") {
 		t.Errorf("error is %v", err)
 	}
@@ -106,14 +96,9 @@ func TestUploadNamesManifests(t *testing.T) {
 	}
 
 	push(public, "1.2.0")
-	other := attesttest.Filter(t, "headers", "").Module
-	wasm, err := os.ReadFile(other.Path)
-	record, err2 := json.Marshal(other.Record)
-	if err := errors.Join(err, err2); err != nil {
-		t.Fatal(err)
-	}
-	write(t, "dist/headers.wasm", string(wasm))
-	write(t, "dist/headers.json", string(record))
+	other := wasmtest.Filter()
+	other.Custom = "other"
+	writeBuilt(t, other)
 	upload(public, "1.2.0")
 	if got := reference(bucket, "1.2.0"); got != "" {
 		t.Errorf("another module is in the registry, and index.json names it: %s", got)
@@ -124,7 +109,7 @@ func TestUploadNamesManifests(t *testing.T) {
 	var log strings.Builder
 	ctx, cancel := withDeadline(ctx, public)
 	defer cancel()
-	references := ociReferences(ctx, public, "1.3.0", []build.Module{other}, Output{Err: &log})
+	references := ociReferences(ctx, public, "1.3.0", []build.Module{{Record: build.Record{Name: "headers"}}}, Output{Err: &log})
 	if len(references) > 0 || !strings.Contains(log.String(), "index.json names no manifest") {
 		t.Errorf("of a registry that does not answer: %v, %s", references, log.String())
 	}
