@@ -65,6 +65,7 @@ func TestJudge(t *testing.T) {
 		"provenance's subject":   {1, manifestDigest[7:], strings.Repeat("0", 64), "about another manifest"},
 		"provenance's module":    {1, wasmSHA256, strings.Repeat("0", 64), "not about the module"},
 		"provenance's commit":    {1, revision, strings.Repeat("0", 40), "does not name the commit " + revision},
+		"commit as a note":       {1, `"digest":{"gitCommit":"` + revision + `"}`, `"annotations":{"revision":"` + revision + `"}`, "does not name the commit " + revision},
 		"provenance's version":   {1, `"version":"1.4.0"`, `"version":"1.3.0"`, "it is of headers 1.3.0"},
 		"provenance's filter":    {1, `"filter":"headers"`, `"filter":"authtoken"`, "it is of authtoken 1.4.0"},
 		"provenance's type":      {1, BuildType, "https://example.com/build", "its build type"},
@@ -82,6 +83,55 @@ func TestJudge(t *testing.T) {
 		err := f.evidence.judge(VerifyResult{Statement: []byte(strings.ReplaceAll(statement, c.old, c.new))})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestJudgeWithoutAnnotations: what a manifest does not say equals nothing, least of all
+// what a statement leaves out.
+func TestJudgeWithoutAnnotations(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		annotation string // that the manifest lacks
+		predicate  int
+		old, new   string // in the statement
+		want       string
+	}{
+		"commit":            {ocispec.AnnotationRevision, 1, `"gitCommit":"` + revision + `"`, `"other":"x"`, "the manifest names no commit"},
+		"commit, annotated": {ocispec.AnnotationRevision, 1, `"digest":{"gitCommit":"` + revision + `"}`, `"annotations":{"revision":""}`, "the manifest names no commit"},
+		"provenance's sum":  {oci.AnnotationWasmSHA256, 1, `"sha256":"` + wasmSHA256 + `"`, `"sha256":""`, "the manifest names no module"},
+		"bill's sum":        {oci.AnnotationWasmSHA256, 2, `"content":"` + wasmSHA256 + `"`, `"content":""`, "the manifest names no module"},
+	} {
+		f := newFacts(t)
+		delete(f.evidence.manifest.Annotations, c.annotation)
+		statement := string(f.statements[c.predicate].Statement)
+		if !strings.Contains(statement, c.old) {
+			t.Fatalf("%s: %s is not in\n%s", name, c.old, statement)
+		}
+		err := f.evidence.judge(VerifyResult{Statement: []byte(strings.ReplaceAll(statement, c.old, c.new))})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	// The bill that is attached without a signature is held against the manifest, too.
+	f := newFacts(t)
+	delete(f.evidence.manifest.Annotations, oci.AnnotationWasmSHA256)
+	f.evidence.sboms = []oci.Attachment{{Content: []byte(`{"metadata":{"component":{"name":"headers","version":"1.4.0","hashes":[{"alg":"SHA-256","content":""}]}}}`)}}
+	if state, detail := f.evidence.withoutPolicy(PredicateSBOM); state != Wrong || !strings.Contains(detail, "names no module") {
+		t.Errorf("a bill of no module is %s: %s", state, detail)
+	}
+}
+
+// TestStatementsWithoutFacts: nothing is signed about a module or a commit that has no
+// name.
+func TestStatementsWithoutFacts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ sum, revision string }{"no commit": {wasmSHA256, ""}, "no module": {"", revision}} {
+		m := newFacts(t).evidence.manifest
+		m.Annotations = map[string]string{oci.AnnotationWasmSHA256: c.sum, ocispec.AnnotationRevision: c.revision}
+		filter := Filter{Filter: oci.Filter{Module: build.Module{Record: build.Record{Name: "headers", WasmSHA256: c.sum}}}}
+		if _, err := statements(filter, m, SignOptions{Release: oci.Release{Version: "1.4.0", Revision: c.revision}}); err == nil {
+			t.Errorf("%s: it is signed", name)
 		}
 	}
 }

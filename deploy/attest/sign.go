@@ -131,6 +131,9 @@ func isNull(bundle json.RawMessage) bool { return len(bundle) == 0 || string(bun
 // statements are what is said about a manifest, in the order of predicates.
 func statements(filter Filter, m oci.Manifest, opts SignOptions) ([]SignItem, error) {
 	record := filter.Module.Record
+	if record.WasmSHA256 == "" || opts.Release.Revision == "" {
+		return nil, errors.New("neither the module's wasm sha256 nor the release's revision may be empty")
+	}
 	if sum := m.Annotations[oci.AnnotationWasmSHA256]; sum != record.WasmSHA256 {
 		return nil, fmt.Errorf("its wasm sha256 is %s, and the built module's is %s; build the version that is published", sum, record.WasmSHA256)
 	}

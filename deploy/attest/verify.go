@@ -190,6 +190,10 @@ func (e *evidence) judge(result VerifyResult) error {
 	return nil
 }
 
+// errNoModule says that nothing can be about a manifest's module. An empty sum would
+// equal the one that a statement leaves out.
+var errNoModule = fmt.Errorf("the manifest names no module: annotation %s is missing", oci.AnnotationWasmSHA256)
+
 func (e *evidence) wasmSHA256() string { return e.manifest.Annotations[oci.AnnotationWasmSHA256] }
 
 func (e *evidence) judgeProvenance(statement Statement) error {
@@ -200,6 +204,10 @@ func (e *evidence) judgeProvenance(statement Statement) error {
 	definition := p.BuildDefinition
 	revision := e.manifest.Annotations[ocispec.AnnotationRevision]
 	switch {
+	case revision == "":
+		return fmt.Errorf("the manifest names no commit: annotation %s is missing", ocispec.AnnotationRevision)
+	case e.wasmSHA256() == "":
+		return errNoModule
 	case !statement.names("sha256:" + e.wasmSHA256()):
 		return fmt.Errorf("it is not about the module with wasm sha256 %s", e.wasmSHA256())
 	case definition.BuildType != BuildType:
@@ -210,7 +218,8 @@ func (e *evidence) judgeProvenance(statement Statement) error {
 		return errors.New("it names no builder")
 	}
 	for _, dependency := range definition.ResolvedDependencies {
-		if dependency.Digest["gitCommit"] == revision || dependency.Annotations["revision"] == revision {
+		if dependency.Digest["gitCommit"] == revision ||
+			strings.HasSuffix(revision, dirty) && dependency.Annotations["revision"] == revision {
 			return nil
 		}
 	}
@@ -249,6 +258,9 @@ func (e *evidence) judgeSBOM(content []byte) error {
 		return fmt.Errorf("read the bill of materials: %w", err)
 	}
 	c := bom.Metadata.Component
+	if e.wasmSHA256() == "" {
+		return errNoModule
+	}
 	if c.Name != e.filter || c.Version != e.version {
 		return fmt.Errorf("it is of %q %q", c.Name, c.Version)
 	}

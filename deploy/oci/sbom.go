@@ -90,7 +90,7 @@ func AttachSBOMs(ctx context.Context, r *Registry, filters []Filter, release Rel
 			if err != nil {
 				return nil, fmt.Errorf("attach the SBOM to %s: %w", ref, err)
 			}
-			if sum := found.manifest.Annotations[AnnotationWasmSHA256]; sum != filter.Module.WasmSHA256 {
+			if sum := found.manifest.Annotations[AnnotationWasmSHA256]; sum == "" || sum != filter.Module.WasmSHA256 {
 				return nil, fmt.Errorf("attach the SBOM to %s: its wasm sha256 is %s, and the built module's is %s; build the version that is published", ref, sum, filter.Module.WasmSHA256)
 			}
 			node, err := Attach(ctx, r, ref, attachment)

@@ -83,6 +83,9 @@ func VerifyVersion(ctx context.Context, r *Registry, filter, version string) ([]
 		if err != nil {
 			return nil, err
 		}
+		if named := v.Annotations[AnnotationFilter]; named != "" && named != filter {
+			v.problem("annotation %s is %q, and it is published as %s", AnnotationFilter, named, filter)
+		}
 		all = append(all, v)
 	}
 	return all, nil
@@ -109,6 +112,8 @@ func (r *Registry) verify(ctx context.Context, ref Reference) (*Verification, er
 		if err := r.checkBlobs(ctx, found, v); err != nil {
 			return nil, err
 		}
+	} else {
+		v.problem("it has the form of none of the shapes, so its module was not read")
 	}
 	v.Referrers, err = r.tree(ctx, found.repo, found.desc)
 	return v, err

@@ -76,6 +76,9 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 			`"yesterday", which is no time`},
 		"other shape's tag": {Artifact, "compat-1.0.0", func(*ocispec.Manifest, *[]Blob) {},
 			"is for the compat shape"},
+		"form of no shape": {Compat, "compat-1.0.0", func(m *ocispec.Manifest, _ *[]Blob) {
+			m.Layers[0].MediaType = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+		}, "its module was not read"},
 		"missing layer": {Artifact, "1.0.0", func(m *ocispec.Manifest, _ *[]Blob) { m.Layers[1].Digest = digest.FromString("nowhere") },
 			"not found"},
 		"other size": {Artifact, "1.0.0", func(m *ocispec.Manifest, _ *[]Blob) { m.Layers[1].Size++ },
@@ -125,6 +128,36 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("the text does not say it:\n%s", text.String())
 			}
 		})
+	}
+}
+
+// Somebody may push one filter's manifest as another's.
+func TestVerifyAnotherFilter(t *testing.T) {
+	t.Parallel()
+	r := openTest(t, startRegistry(t, embedded.Options{}))
+	image, err := NewImage(Artifact, testFilter(t, "authtoken", "hello"), testRelease("1.0.0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(image.Manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, r, image.Blobs, m, "1.0.0")
+	all, err := VerifyVersion(t.Context(), r, "headers", "1.0.0")
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	if want := `"authtoken", and it is published as headers`; all[0].Err() == nil || !strings.Contains(all[0].Err().Error(), want) {
+		t.Errorf("problems %q, want %q", all[0].Problems, want)
+	}
+	// A manifest without the sum gets no bill of a module without one.
+	delete(m.Annotations, AnnotationWasmSHA256)
+	publish(t, r, nil, m, "1.1.0")
+	filter := testFilter(t, "headers", "hello")
+	filter.Module.WasmSHA256 = ""
+	if _, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.1.0")); err == nil || !strings.Contains(err.Error(), "attach the SBOM to") {
+		t.Errorf("a bill of no module: %v", err)
 	}
 }
 

@@ -144,8 +144,9 @@ func checkRecord(path, version string, filters []string, found *verify.Release) 
 func recordProblems(record *rel.Record, filters []string, found *verify.Release) []string {
 	var problems []string
 	differs := func(subject, what, recorded, published string) {
-		if recorded != published {
-			problems = append(problems, fmt.Sprintf("it says that the %s of %s is %s, and published is %s", what, subject, recorded, published))
+		// Two facts that are missing are not the same fact.
+		if recorded != published || recorded == "" {
+			problems = append(problems, fmt.Sprintf("it says that the %s of %s is %q, and published is %q", what, subject, recorded, published))
 		}
 	}
 	manifests := map[string]*oci.Verification{}
@@ -178,7 +179,7 @@ func recordProblems(record *rel.Record, filters []string, found *verify.Release)
 			differs(subject, "manifest digest", m.ManifestDigest, v.ManifestDigest)
 			differs(subject, "wasm sha256", f.WasmSHA256, v.WasmSHA256)
 			differs(subject, "size", fmt.Sprint(f.WasmSize), fmt.Sprint(v.WasmSize))
-			differs(subject, "commit", record.Commit, strings.TrimSuffix(v.Annotations[ocispec.AnnotationRevision], "-dirty"))
+			differs(subject, "commit", record.Commit, v.Annotations[ocispec.AnnotationRevision])
 			if !record.Rehearsal {
 				differs(subject, "repository", m.Repository+":"+m.Tag, v.Reference)
 			}

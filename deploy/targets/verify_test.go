@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -64,6 +66,8 @@ func TestVerifyRecord(t *testing.T) {
 		"wasm sha256":     {func(r *rel.Record) { r.Filters[1].WasmSHA256 = strings.Repeat("0", 64) }, "the wasm sha256 of headers"},
 		"size":            {func(r *rel.Record) { r.Filters[0].WasmSize++ }, "the size of authtoken"},
 		"commit":          {func(r *rel.Record) { r.Commit = strings.Repeat("0", 40) }, "the commit of"},
+		"no commit":       {func(r *rel.Record) { r.Commit = "" }, "the commit of"},
+		"no sum":          {func(r *rel.Record) { r.Filters[0].WasmSHA256 = "" }, "the wasm sha256 of authtoken"},
 		"a filter less":   {func(r *rel.Record) { r.Filters = r.Filters[:1] }, "it does not name headers"},
 		"a shape more": {func(r *rel.Record) {
 			r.Filters[0].Manifests = append(r.Filters[0].Manifests, rel.Manifest{Shape: oci.Compat, Tag: "compat-1.4.0"})
@@ -110,6 +114,24 @@ func TestVerifyRecord(t *testing.T) {
 				t.Errorf("%v\n%s", err, data.String())
 			}
 		})
+	}
+	// What is published as of a changed checkout is not what the record's commit says.
+	write(t, func(*rel.Record) {})
+	record, err := rel.ReadRecord(filepath.Join(dist, rel.RecordFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for revision, want := range map[string]string{info.Commit: "", info.Commit + "-dirty": "the commit of x:1.4.0", "": "the commit of x:1.4.0"} {
+		v := &oci.Verification{Reference: "x:1.4.0", Shape: oci.Artifact, Annotations: map[string]string{oci.AnnotationFilter: "headers", ocispec.AnnotationRevision: revision}}
+		got := strings.Join(recordProblems(record, nil, &verify.Release{Manifests: []*oci.Verification{v}}), "; ")
+		if strings.Contains(got, "the commit of") != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("published with revision %q: %s", revision, got)
+		}
+	}
+	record.Commit = ""
+	v := &oci.Verification{Reference: "x:1.4.0", Shape: oci.Artifact, Annotations: map[string]string{oci.AnnotationFilter: "headers"}}
+	if got := recordProblems(record, nil, &verify.Release{Manifests: []*oci.Verification{v}}); !strings.Contains(strings.Join(got, "; "), "the commit of") {
+		t.Errorf("neither names a commit: %q", got)
 	}
 	write(t, func(r *rel.Record) { r.Version = "1.3.0" })
 	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
