@@ -59,9 +59,12 @@ func repository(t *testing.T) string {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "magefile.go"), magefile(t, slipway))
+	// In the repository, or the commit would not say what the filter is made of; and
+	// where no tests are looked for.
+	run(t, ".", "cp", "-R", filepath.Join(slipway, "filter"), filepath.Join(dir, "testdata"))
 	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
-	requireFolder(t, filepath.Join(dir, "filter"), slipway, "filter", "go 1.22\n")
-	requireFolder(t, dir, slipway, ".", "go 1.26\n\ntool github.com/magefile/mage\n")
+	requireFolder(t, filepath.Join(dir, "filter"), "filter", "../testdata", "go 1.22\n")
+	requireFolder(t, dir, ".", slipway, "go 1.26\n\ntool github.com/magefile/mage\n")
 	run(t, dir, "git", "init", "--quiet")
 	run(t, dir, "git", "add", ".")
 	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "First")
@@ -69,11 +72,10 @@ func repository(t *testing.T) string {
 }
 
 // requireFolder writes a go.mod that requires the module in a folder of Slipway's, by
-// its path. The module is read from that folder, because no version of it has this code.
-func requireFolder(t *testing.T, dir, slipway, folder, rest string) {
+// its path. The module is read from source, because no version of it has this code.
+func requireFolder(t *testing.T, dir, folder, source, rest string) {
 	t.Helper()
 	required := path.Join("github.com/slipway-wasm/slipway", folder)
-	source := filepath.Join(slipway, folder)
 	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module %s\n\n%s\nrequire %s v0.0.0\n\nreplace %s => %q\n",
 		path.Join("example.com/acme/filters", folder), rest, required, required, source))
 	// With these sums nobody has to be asked for them.

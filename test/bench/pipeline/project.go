@@ -73,7 +73,12 @@ func newProject(ctx context.Context, root, dir string, filters int) (*project, e
 	if err := copyFiles(folder, shared, "go.mod", "go.sum"); err != nil {
 		return nil, err
 	}
-	if err := requireFolder(ctx, folder, "example.com/acme/filters/filter", slipway+"/filter", shared); err != nil {
+	// In the repository, or the commit would not say what the filters are made of; and
+	// where no tests are looked for.
+	if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS(shared)); err != nil {
+		return nil, err
+	}
+	if err := requireFolder(ctx, folder, "example.com/acme/filters/filter", slipway+"/filter", "../testdata"); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("/dist/\n"), 0o644); err != nil {
