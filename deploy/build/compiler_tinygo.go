@@ -105,12 +105,15 @@ func (c tinyGoCompiler) buildTags(ctx context.Context) ([]string, error) {
 	return info.BuildTags, nil
 }
 
+// ErrTinyGoCrashed says that TinyGo ended as a Go program that panics.
+var ErrTinyGoCrashed = errors.New("TinyGo itself crashed, which is not an error in the filter")
+
 func (c tinyGoCompiler) Compile(ctx context.Context, dir, out string) error {
 	args := append(append([]string{"build"}, tinyGoFlags...), "-o", out, ".")
 	_, err := output(ctx, dir, c.env(), c.path, args...)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 2 {
-		return fmt.Errorf("TinyGo itself crashed, which is not an error in the filter; COMPILER=go builds without it: %w", err)
+		return fmt.Errorf("%w: %w", ErrTinyGoCrashed, err)
 	}
 	return err
 }

@@ -41,5 +41,5 @@ func ExampleFind() {
 	}
 	_, err := build.Find("gccgo", "", "")
 	fmt.Println(err)
-	// Output: compiler "gccgo" is not known; COMPILER is go, tinygo or not set
+	// Output: compiler "gccgo" is not known; the compilers are go and tinygo
 }

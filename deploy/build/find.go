@@ -11,7 +11,10 @@ import (
 )
 
 // ErrNoTinyGo says that TinyGo was asked for and is not installed.
-var ErrNoTinyGo = errors.New(`TinyGo is not installed; "go tool mage tinygo" downloads it into your cache folder, or see https://tinygo.org/getting-started/install, or set COMPILER=go`)
+var ErrNoTinyGo = errors.New("TinyGo is not installed; see https://tinygo.org/getting-started/install")
+
+// ErrUnknownCompiler says that neither Go nor TinyGo was asked for.
+var ErrUnknownCompiler = errors.New("the compilers are go and tinygo")
 
 // Find returns the compiler of that name. With an empty name it is TinyGo when
 // that was downloaded (see package tinygo) or is on PATH, else Go. The downloaded one is
@@ -23,8 +26,8 @@ var ErrNoTinyGo = errors.New(`TinyGo is not installed; "go tool mage tinygo" dow
 // TinyGo that it has to be, such as "0.40.1"; empty means the pinned one or, where that
 // was not downloaded, what is on PATH.
 //
-// A name that is neither empty, "go" nor "tinygo" is an error, and so is "tinygo", or a
-// tinyGoVersion, where it is not installed: ErrNoTinyGo. Describe returns an error if
+// A name that is neither empty, "go" nor "tinygo" is an ErrUnknownCompiler, and "tinygo",
+// or a tinyGoVersion, where it is not installed an ErrNoTinyGo. Describe returns an error if
 // TinyGo is of another version, or older than MinTinyGo.
 func Find(name, toolchain, tinyGoVersion string) (Compiler, error) {
 	return find(Options{Compiler: name, GoToolchain: toolchain, TinyGoVersion: tinyGoVersion})
@@ -56,7 +59,7 @@ func find(opts Options) (Compiler, error) {
 			return nil, fmt.Errorf("find TinyGo: %w", err)
 		}
 	}
-	return nil, fmt.Errorf("compiler %q is not known; COMPILER is go, tinygo or not set", opts.Compiler)
+	return nil, fmt.Errorf("compiler %q is not known; %w", opts.Compiler, ErrUnknownCompiler)
 }
 
 // announce says in one line which compiler is used, and why not the other.
@@ -70,10 +73,10 @@ func announce(ctx context.Context, c Compiler, asked string) (Toolchain, string,
 	case toolchain.Name == TinyGo:
 		line += " with " + toolchain.GoVersion
 		if !toolchain.Pinned() {
-			line += fmt.Sprintf(`, which is not the pinned %s ("go tool mage tinygo" gets that)`, tinygo.Version)
+			line += ", which is not the pinned " + tinygo.Version
 		}
 	case asked == "":
-		line += ` (TinyGo is not installed; "go tool mage tinygo" gets it)`
+		line += ` (TinyGo is not installed)`
 	}
 	return toolchain, line, nil
 }

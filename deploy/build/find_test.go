@@ -32,13 +32,13 @@ func TestFindWithoutTinyGo(t *testing.T) {
 			t.Errorf("%q gives %+v", name, c)
 		}
 	}
-	if _, err := Find(TinyGo, "", ""); !errors.Is(err, ErrNoTinyGo) || !strings.Contains(err.Error(), "go tool mage tinygo") {
+	if _, err := Find(TinyGo, "", ""); !errors.Is(err, ErrNoTinyGo) || !strings.Contains(err.Error(), "https://tinygo.org/") {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := Find("", "", "0.40.1"); !errors.Is(err, ErrNoTinyGo) {
 		t.Errorf("a TinyGo that is asked for by its version, and is not there: error is %v", err)
 	}
-	if _, err := Find("gcc", "", ""); err == nil || !strings.Contains(err.Error(), `compiler "gcc" is not known`) {
+	if _, err := Find("gcc", "", ""); !errors.Is(err, ErrUnknownCompiler) || !strings.Contains(err.Error(), `compiler "gcc" is not known`) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -62,9 +62,9 @@ type GoModule struct {
 // Errors of Load, in the chain of what it returns.
 var (
 	// ErrNotBuilt says that there is no module or no record.
-	ErrNotBuilt = errors.New(`not built; run "go tool mage build"`)
+	ErrNotBuilt = errors.New("not built")
 	// ErrChanged says that the module is not the one that its record describes.
-	ErrChanged = errors.New(`changed after it was built; run "go tool mage build"`)
+	ErrChanged = errors.New("changed after it was built")
 )
 
 // DifferentInputs are the names of the files that are not the same in both records, or

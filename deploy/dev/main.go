@@ -24,11 +24,12 @@ import (
 	"github.com/fatih/color"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 )
 
 func main() {
 	if err := command(); err != nil {
-		fmt.Fprintln(os.Stderr, "dev:", err)
+		fmt.Fprintln(os.Stderr, "dev:", foreground.Advise(err))
 		os.Exit(1)
 	}
 }

@@ -24,13 +24,16 @@ const (
 // ErrNotFound says that no step of [Find] gave an Envoy that can be used.
 var ErrNotFound = errors.New("no Envoy found")
 
+// ErrGiven says that [FindOptions].Path is no Envoy that can be used.
+var ErrGiven = errors.New("the Envoy that was given cannot be used")
+
 // FindOptions say which Envoy is wanted. The zero value finds DefaultVersion.
 type FindOptions struct {
 	// Version is the version wanted, such as "1.40.0". Empty means
 	// DefaultVersion, or whatever version Path has where that is given.
 	Version string
-	// Path is an Envoy binary to use instead of finding one: what the environment
-	// variable ENVOY_PATH says. Empty means that one is looked for.
+	// Path is an Envoy binary to use instead of finding one. Empty means that one is
+	// looked for.
 	Path string
 	// CacheDir is where downloads are kept, one folder for each version. Empty
 	// means slipway/envoy in the user's cache directory.
@@ -82,7 +85,7 @@ func Find(ctx context.Context, o FindOptions) (Binary, error) {
 		}
 		return bin, nil
 	}
-	f.logf("ENVOY_PATH is not set")
+	f.logf("no path was given")
 
 	steps := []struct {
 		name string
@@ -107,7 +110,7 @@ func Find(ctx context.Context, o FindOptions) (Binary, error) {
 			f.logf("%s: %v", step.name, err)
 		}
 	}
-	return Binary{}, fmt.Errorf("find Envoy %s: %w; set ENVOY_PATH to a binary of that version:\n%w", f.Version, ErrNotFound, errors.Join(errs...))
+	return Binary{}, fmt.Errorf("find Envoy %s: %w:\n%w", f.Version, ErrNotFound, errors.Join(errs...))
 }
 
 // Installed returns what the first three steps of [Find] find, without the network.
@@ -171,13 +174,13 @@ func (f *finder) logf(format string, args ...any) {
 func (f *finder) given(ctx context.Context) (Binary, error) {
 	path, err := filepath.Abs(f.Path)
 	if err != nil {
-		return Binary{}, fmt.Errorf("ENVOY_PATH=%s: %w", f.Path, err)
+		return Binary{}, fmt.Errorf("%w: %s: %w", ErrGiven, f.Path, err)
 	}
 	bin, err := inspect(ctx, path, f.Version)
 	if err != nil {
-		return Binary{}, fmt.Errorf("ENVOY_PATH=%s: %w; correct it, or unset it to have Envoy downloaded", f.Path, err)
+		return Binary{}, fmt.Errorf("%w: %s: %w", ErrGiven, f.Path, err)
 	}
 	f.Version = bin.Version
-	f.logf("ENVOY_PATH: using %s", bin.Path)
+	f.logf("given: using %s", bin.Path)
 	return bin, nil
 }

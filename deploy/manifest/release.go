@@ -38,6 +38,9 @@ type Release struct {
 	WasmSHA256 string
 }
 
+// ErrURL says that a release's URL is the storage's own, and not http or https.
+var ErrURL = errors.New("not one that proxies can fetch")
+
 var (
 	sha256Hex      = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	manifestDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -102,7 +105,7 @@ func (r Release) checkHTTP() error {
 	case u.User != nil:
 		return errors.New("the URL carries a user or password, which proxies would not send and everybody with the manifest could read; serve the module without credentials")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return fmt.Errorf("URL %q is not one that proxies can fetch; set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage", redact.Address(r.URL))
+		return fmt.Errorf("URL %q is %w", redact.Address(r.URL), ErrURL)
 	case strings.ContainsFunc(r.URL, func(c rune) bool { return c <= ' ' || c > '~' }):
 		return fmt.Errorf("URL %q has characters that no URL has; write them as percent and two digits", r.URL)
 	case u.Fragment != "", u.RawQuery != "":

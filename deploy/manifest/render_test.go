@@ -178,7 +178,7 @@ func TestRenderRefuses(t *testing.T) {
 		"no wasm sha256":      {first(func(r *manifest.Release) { r.WasmSHA256 = "" }), "a URL without a wasm sha256"},
 		"a digest as sum":     {first(func(r *manifest.Release) { r.WasmSHA256 = r.ManifestDigest }), "is not 64 lower-case hex digits"},
 		"sum in capitals":     {first(func(r *manifest.Release) { r.WasmSHA256 = strings.Repeat("AB", 32) }), "is not 64 lower-case hex digits"},
-		"store's own URL":     {first(func(r *manifest.Release) { r.URL = "gs://bucket/x.wasm" }), `URL "gs://bucket/x.wasm" is not one that proxies can fetch; set STORAGE_PUBLIC_URL`},
+		"store's own URL":     {first(func(r *manifest.Release) { r.URL = "gs://bucket/x.wasm" }), `URL "gs://bucket/x.wasm" is not one that proxies can fetch`},
 		"relative URL":        {first(func(r *manifest.Release) { r.URL = "/x.wasm" }), `URL "/x.wasm" is not one that proxies can fetch`},
 		"signed URL":          {first(func(r *manifest.Release) { r.URL += "?X-Amz-Signature=hunter2" }), "a signed URL expires"},
 		"URL injects":         {first(func(r *manifest.Release) { r.URL = "https://h/x\nkind: Secret" }), "the URL cannot be read"},

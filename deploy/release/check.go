@@ -17,6 +17,16 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
+// What is wrong with what a release is asked for.
+var (
+	// ErrNoTag says that what is to be released has no git tag.
+	ErrNoTag = errors.New("no git tag")
+	// ErrOtherFilters says that a git tag is one filter's, and Options.Filters are not.
+	ErrOtherFilters = errors.New("others are asked for")
+	// ErrShapes says that Options.Shapes lack oci.Artifact.
+	ErrShapes = errors.New("not among those that are pushed, and manifests refer to it")
+)
+
 // parseVersion reads what a release is asked for: a version, or its git tag, which
 // may be that of one filter.
 func parseVersion(text string, filters []string) (version *semver.Version, tag string, names []string, err error) {
@@ -33,7 +43,7 @@ func parseVersion(text string, filters []string) (version *semver.Version, tag s
 	case filter == "":
 		return version, text, filters, nil
 	case len(filters) > 0 && !slices.Equal(filters, []string{filter}):
-		return nil, "", nil, fmt.Errorf("tag %s releases %s, and FILTERS asks for %s; unset FILTERS", text, filter, strings.Join(filters, ", "))
+		return nil, "", nil, fmt.Errorf("tag %s releases %s, and %w: %s", text, filter, ErrOtherFilters, strings.Join(filters, ", "))
 	}
 	return version, text, []string{filter}, nil
 }
@@ -59,7 +69,7 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 	}
 	switch {
 	case tagged == "" && !r.Rehearsal:
-		return "", false, fmt.Errorf("there is no git tag %[1]s; make it with \"git tag %[1]s\" and push it with \"git push origin %[1]s\" (a rehearsal, without REGISTRY and STORAGE_URL, needs none)", r.tag)
+		return "", false, fmt.Errorf("there is %[1]w %[2]s; make it with \"git tag %[2]s\" and push it with \"git push origin %[2]s\"", ErrNoTag, r.tag)
 	case tagged == "":
 		return fmt.Sprintf("commit %s is clean; a rehearsal needs no tag", r.git.Commit), false, nil
 	case tagged != r.git.Commit:

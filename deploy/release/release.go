@@ -111,7 +111,7 @@ func newRun(opts Options) (*run, error) {
 		opts.Transfer = func(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} }
 	}
 	if !slices.Contains(opts.Shapes, oci.Artifact) {
-		return nil, fmt.Errorf("the shape %s is not among those that are pushed, and manifests refer to it; add it to SHAPES", oci.Artifact)
+		return nil, fmt.Errorf("the shape %s is %w", oci.Artifact, ErrShapes)
 	}
 	if opts.Until != "" && !slices.Contains(Steps, opts.Until) {
 		return nil, fmt.Errorf("there is no step %q to stop after; the steps are %s", opts.Until, strings.Join(Steps, ", "))

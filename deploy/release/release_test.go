@@ -151,7 +151,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		"no version":        {job: job{Version: "1.4"}, want: "not a semantic version"},
 		"no tag's form":     {job: job{Version: "headers/1.4.0"}, want: "a release's tag is v1.4.0"},
-		"two filters":       {job: job{Version: "headers/v1.4.0", Filters: []string{"authtoken"}}, want: "FILTERS asks for authtoken"},
+		"two filters":       {job: job{Version: "headers/v1.4.0", Filters: []string{"authtoken"}}, want: "others are asked for: authtoken"},
 		"unknown filter":    {job: job{Version: "nothing/v1.4.0"}, want: `find filter "nothing"`},
 		"unknown step":      {job: job{Version: "1.4.0", Until: "lunch"}, want: `no step "lunch"`},
 		"no git tag":        {job: places.job(project{}, "1.4.0"), want: `there is no git tag v1.4.0; make it with "git tag v1.4.0"`},

@@ -19,11 +19,12 @@ import (
 	"syscall"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 )
 
 func main() {
 	if err := command(); err != nil {
-		fmt.Fprintln(os.Stderr, "run:", err)
+		fmt.Fprintln(os.Stderr, "run:", foreground.Advise(err))
 		os.Exit(1)
 	}
 }

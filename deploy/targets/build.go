@@ -2,6 +2,7 @@ package targets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
 // Build compiles every filter to dist/<filter>.wasm with a record beside it.
@@ -20,22 +22,9 @@ import (
 //
 //	FILTERS=headers COMPILER=go go tool mage build
 func Build(ctx context.Context) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
-	if err != nil {
-		return fmt.Errorf("build: %w", err)
-	}
-	_, err = build.Build(ctx, build.Options{
-		Filters:       filters,
-		Compiler:      c.Compiler,
-		GoToolchain:   c.GoToolchain,
-		TinyGoVersion: c.TinyGoVersion,
-		Out:           os.Stdout,
+	return do(nil, func(c config.Config, out Output) error {
+		return buildFilters(ctx, c, out)
 	})
-	return err
 }
 
 // Tinygo downloads the pinned TinyGo release into your cache folder.
@@ -48,5 +37,25 @@ func Build(ctx context.Context) error {
 //	go tool mage tinygo build
 func Tinygo(ctx context.Context) error {
 	_, err := tinygo.Install(ctx, tinygo.Options{Out: os.Stdout})
+	return advice.Add(err)
+}
+
+// buildFilters builds the configured filters: see build.Build. Where that may not be with the
+// pinned TinyGo, it says how to get that.
+func buildFilters(ctx context.Context, c config.Config, out Output) error {
+	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	if err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+	_, err = build.Build(ctx, build.Options{
+		Filters:       filters,
+		Compiler:      c.Compiler,
+		GoToolchain:   c.GoToolchain,
+		TinyGoVersion: c.TinyGoVersion,
+		Out:           out.Out,
+	})
+	if _, missing := tinygo.Installed(); c.Compiler != build.Go && errors.Is(missing, tinygo.ErrNotInstalled) {
+		fmt.Fprintln(out.Out, `"go tool mage tinygo" gets the pinned TinyGo.`)
+	}
 	return err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -103,7 +104,7 @@ func Referrers(ctx context.Context, reference string, json *bool) error {
 //
 //	go tool mage registry -address=127.0.0.1:5002
 func Registry(ctx context.Context, address *string, writable *bool) error {
-	return serveRegistry(ctx, given(address), given(writable), newOutput(nil))
+	return advice.Add(serveRegistry(ctx, given(address), given(writable), newOutput(nil)))
 }
 
 // LowestEnvoyTested is the lowest Envoy version that the gate (.ci/run) runs the

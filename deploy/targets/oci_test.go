@@ -28,6 +28,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
@@ -244,10 +245,10 @@ func TestTargetsRefuse(t *testing.T) {
 		{"what to verify", func(o Output) error { return verifyPublished(ctx, layout, "headers", o) }, "or a reference, such as headers:1.4.0"},
 		{"not published", func(o Output) error { return verifyPublished(ctx, layout, "9.9.9", o) }, "not found"},
 		{"no such file", func(o Output) error { return attachFile(ctx, layout, "headers:1.0.0", "sbom", "missing", o) }, "missing"},
-		{"changed module", changed, `changed after it was built; run "go tool mage build"`},
+		{"changed module", changed, `; run "go tool mage build"`},
 	} {
 		var out, log bytes.Buffer
-		err := c.target(Output{Out: &out, Err: &log})
+		err := advice.Add(c.target(Output{Out: &out, Err: &log}))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}

@@ -26,12 +26,10 @@ import (
 //	go tool mage release 1.4.0
 //	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage release headers/v1.4.0
 func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
-	c, err := config.FromEnv()
-	if err != nil {
-		return err
-	}
-	opts := releaseChoices{DryRun: given(dryRun), Until: given(until), Suite: testOptions()}
-	return releaseVersion(ctx, c, versionOrTag, opts, newOutput(nil))
+	return do(nil, func(c config.Config, out Output) error {
+		opts := releaseChoices{DryRun: given(dryRun), Until: given(until), Suite: testOptions()}
+		return releaseVersion(ctx, c, versionOrTag, opts, out)
+	})
 }
 
 // releaseChoices say how far a release goes.

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
@@ -44,7 +45,7 @@ func Upload(ctx context.Context, version string, json *bool) error {
 //
 //	go tool mage storage -address=0.0.0.0:5001
 func Storage(ctx context.Context, address *string) error {
-	return serveStorage(ctx, given(address), newOutput(nil))
+	return advice.Add(serveStorage(ctx, given(address), newOutput(nil)))
 }
 
 // upload stores the built filters under a version, where proxies fetch them by URL

@@ -17,15 +17,16 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
-// do calls work with the environment's configuration.
+// do calls work with the environment's configuration. Its error says what to do.
 func do(json *bool, work func(config.Config, Output) error) error {
 	c, err := config.FromEnv()
 	if err != nil {
 		return err
 	}
-	return work(c, newOutput(json))
+	return advice.Add(work(c, newOutput(json)))
 }
 
 // newOutput prints results to standard output, as JSON if the flag was given, and

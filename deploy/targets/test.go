@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
 // Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
@@ -18,7 +19,7 @@ func Test(ctx context.Context) error {
 	if err := Build(ctx); err != nil {
 		return err
 	}
-	return gotest.Test(ctx, testOptions())
+	return advice.Add(gotest.Test(ctx, testOptions()))
 }
 
 // E2e takes the filters from source to filtered requests in real Envoy.
@@ -37,7 +38,7 @@ func E2e(ctx context.Context) error {
 	opts := testOptions()
 	opts.Env = append(gotest.Environment(os.Environ()), "FILTERS="+os.Getenv("FILTERS"))
 	_, err := gotest.E2E(ctx, opts)
-	return err
+	return advice.Add(err)
 }
 
 // testOptions says how tests run: in this repository, with a skip as an error where CI

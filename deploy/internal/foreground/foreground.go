@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
 // AuthCluster is what the filter authtoken calls its auth service by default.
@@ -62,6 +63,15 @@ func Serve(address string, handler http.Handler) (close func() error, err error)
 // CloseInto calls a function that closes something, and adds its error to err: for
 // defer in a function with a named error.
 func CloseInto(err *error, close func() error) { *err = errors.Join(*err, close()) }
+
+// Advise adds to an error what its reader can do about it: which variable to set, which
+// target to run. For nil it is nil.
+func Advise(err error) error {
+	return advice.Add(err,
+		advice.Row{About: envoy.ErrNotFound, Do: "set ENVOY_PATH to a binary of that version"},
+		advice.Row{About: envoy.ErrGiven, Do: "correct ENVOY_PATH, or unset it to have Envoy downloaded"},
+	)
+}
 
 // FindEnvoy finds the configured Envoy, the first version of the matrix. Where it has
 // to be downloaded, log is told what is tried, a line each.

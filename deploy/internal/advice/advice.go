@@ -1,0 +1,68 @@
+// Package advice says what to do about an error: which variable to set, which target to
+// run. The packages below deploy/ know neither, and return errors of their field.
+package advice
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/release"
+)
+
+// Row is what to do about a kind of error.
+type Row struct {
+	About error
+	Do    string
+}
+
+// table is about the errors of whatever a target calls. Those of package envoy, which only
+// programs call, are in package foreground: the magefile would be a tenth larger.
+var table = []Row{
+	{build.ErrNoTinyGo, `"go tool mage tinygo" downloads it into your cache folder; or set COMPILER=go`},
+	{build.ErrTinyGoCrashed, "COMPILER=go builds without it"},
+	{build.ErrUnknownCompiler, "correct COMPILER, or unset it"},
+	{build.ErrNotBuilt, `run "go tool mage build"`},
+	{build.ErrChanged, `run "go tool mage build"`},
+	{manifest.ErrURL, "set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage"},
+	{release.ErrShapes, "add it to SHAPES"},
+	{release.ErrOtherFilters, "unset FILTERS"},
+	{release.ErrNoTag, "a rehearsal, without REGISTRY and STORAGE_URL, needs no tag"},
+}
+
+// Add adds to an error what can be done about it, if anything is known, or given. The
+// chain below it is the original's; nil stays nil, and what has advice stays as it is.
+func Add(err error, more ...Row) error {
+	if err == nil || errors.As(err, new(*advised)) {
+		return err
+	}
+	var advice []string
+	for _, row := range slices.Concat(table, more) {
+		if errors.Is(err, row.About) && !slices.Contains(advice, row.Do) {
+			advice = append(advice, row.Do)
+		}
+	}
+	if len(advice) == 0 {
+		return err
+	}
+	return &advised{err, advice}
+}
+
+// advised is an error with what to do about it.
+type advised struct {
+	error
+	advice []string
+}
+
+func (a *advised) Unwrap() error { return a.error }
+
+// Error puts advice where the error ends: on its line, or after its lines.
+func (a *advised) Error() string {
+	text, separator := a.error.Error(), "; "
+	if strings.Contains(text, "\n") {
+		separator = "\n"
+	}
+	return strings.TrimRight(text, "\n") + separator + strings.Join(a.advice, separator)
+}
