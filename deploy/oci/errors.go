@@ -16,59 +16,82 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
+// What is wrong with the options of a registry, in the chain of errors.
+var (
+	// ErrNoCredentials says that a registry wants a user name and a password, or others.
+	ErrNoCredentials = errors.New("credentials are missing")
+	// ErrWrongCredentials says that RegistryOptions.Username and Password are not right.
+	ErrWrongCredentials = errors.New("the user name and the password go together, and have to be the registry's")
+	// ErrNoTLS says that a registry does not speak TLS: RegistryOptions.PlainHTTP is for it.
+	ErrNoTLS = errors.New("the registry does not speak TLS here")
+	// ErrOtherRegistry says that a reference is in another registry.
+	ErrOtherRegistry = errors.New("not in the registry")
+	// ErrLayout says that a folder cannot do what a registry can.
+	ErrLayout = errors.New("a folder, from which no proxy can pull")
+	// ErrNoModule says that a manifest holds no wasm module in any Shape.
+	ErrNoModule = errors.New("it holds no wasm module in a shape that Slipway knows")
+)
+
 // explained is a registry's failure in words that say what to do. The chain below
-// it is the original's.
+// it is the original's, and what kind of failure it is, if there is a name for that.
 type explained struct {
 	text string
 	err  error
+	kind error
 }
 
 func (e *explained) Error() string { return e.text }
-func (e *explained) Unwrap() error { return e.err }
+
+func (e *explained) Unwrap() []error {
+	if e.kind == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.kind}
+}
 
 // explain makes an error of the registry client fit to be shown: without the query
 // strings in which registries and their stores pass signatures, and with what can
 // be done about it.
 func (r *Registry) explain(err error) error {
 	answer := new(errcode.ErrorResponse)
-	deadline := new(retry.DeadlineError)
 	var plain tls.RecordHeaderError
 	switch {
 	case errors.Is(err, auth.ErrBasicCredentialNotFound),
 		// oras-go gives half a credential no type.
 		err != nil && strings.Contains(err.Error(), "missing username or password for"):
-		return &explained{"the registry asks for a user name and a password" + r.advice(http.StatusUnauthorized), err}
+		advice, kind := r.advice(http.StatusUnauthorized)
+		return &explained{"the registry asks for a user name and a password" + advice, err, kind}
 	case errors.As(err, &answer):
 		text := fmt.Sprintf("%s %s: %d %s", answer.Method, redact.URL(answer.URL), answer.StatusCode, http.StatusText(answer.StatusCode))
 		if len(answer.Errors) > 0 {
 			text += ": " + redact.Text(retry.Printable(answer.Errors.Error()))
 		}
-		return &explained{text + r.advice(answer.StatusCode), err}
-	case errors.As(err, &deadline):
-		return &explained{err.Error() + "; run it again later, or set TRANSFER_TIMEOUT higher", err}
+		advice, kind := r.advice(answer.StatusCode)
+		return &explained{text + advice, err, kind}
 	case errors.As(err, &plain) && string(plain.RecordHeader[:]) == "HTTP/":
-		return &explained{err.Error() + "; the registry does not speak TLS here: set REGISTRY to this registry and REGISTRY_PLAIN_HTTP=true if it really has no TLS", err}
+		err = fmt.Errorf("%w; %w", err, ErrNoTLS)
 	}
 	return redact.Error(err, redact.Text)
 }
 
-// advice is what a person can do about an answer that stays as it is.
-func (r *Registry) advice(status int) string {
+// advice is what a person can do about an answer that stays as it is, and what kind of
+// failure it is.
+func (r *Registry) advice(status int) (advice string, kind error) {
 	if r.anonymous && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
-		return "; it was asked without a password, as proxies do: let everybody read it (on GHCR a new package is private), or set REGISTRY_USERNAME and REGISTRY_PASSWORD to those of a reader"
+		return "; it was asked without a password, as proxies do: let everybody read it (on GHCR a new package is private)", ErrNoCredentials
 	}
 	switch status {
 	case http.StatusUnauthorized:
 		if r.static {
-			return "; the registry does not accept REGISTRY_USERNAME and REGISTRY_PASSWORD: check both"
+			return "; the registry does not accept this user name and this password", ErrWrongCredentials
 		}
-		return fmt.Sprintf("; run \"docker login %s\" or \"oras login %s\", or set REGISTRY_USERNAME and REGISTRY_PASSWORD", r.host, r.host)
+		return fmt.Sprintf("; run \"docker login %s\" or \"oras login %s\"", r.host, r.host), ErrNoCredentials
 	case http.StatusForbidden:
-		return "; these credentials may not do that: let them write to the repository (GitHub Actions: permissions: packages: write), or use others"
+		return "; these credentials may not do that: let them write to the repository (GitHub Actions: permissions: packages: write), or use others", nil
 	case http.StatusRequestEntityTooLarge:
-		return "; the registry or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size), or make the module smaller"
+		return "; the registry or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size), or make the module smaller", nil
 	}
-	return ""
+	return "", nil
 }
 
 // compared marks what oras-go says when it compared content or an answer with the

@@ -101,7 +101,7 @@ func TestPushGivesUp(t *testing.T) {
 		"403 to the version tag":     {faultproxytest.Rule{Match: putVersionTag, Fault: faultproxytest.Status(403)}, "let them write to the repository", 1},
 		"413":                        {faultproxytest.Rule{Match: putBlob, Fault: faultproxytest.Status(413)}, "client_max_body_size", 0},
 		"400":                        {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.Status(400)}, "400 Bad Request: fault: injected 400", 1},
-		"Retry-After of minutes":     {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.Status(429, "Retry-After", "300")}, "TRANSFER_TIMEOUT", 1},
+		"Retry-After of minutes":     {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.Status(429, "Retry-After", "300")}, "and the deadline is in", 1},
 		"503 for ever":               {faultproxytest.Rule{Match: startUpload, Fault: faultproxytest.Status(503)}, "503 Service Unavailable", 6},
 		"resets for ever":            {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.Reset}, "send the manifest: PUT ", 6},
 		"other bytes read back":      {faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Corrupt}, "read back what was sent: read blob sha256:", 1},

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
@@ -81,7 +82,7 @@ func writeLayer(compressed, uncompressed io.Writer, wasm Blob) error {
 	return zip.Close()
 }
 
-var errChanged = errors.New(`the module was changed after its record was written; run "go tool mage build"`)
+var errChanged = fmt.Errorf("the module was %w", build.ErrChanged)
 
 // badLayer is what readLayer and reading on return. The archive's own error is not in
 // its chain: an early end would look like that of a transfer. That the file cannot be

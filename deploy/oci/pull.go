@@ -53,7 +53,7 @@ func (r *Registry) pull(ctx context.Context, ref Reference, file string) (*Pulle
 	}
 	shape := found.manifest.shape()
 	if shape == "" {
-		return nil, fmt.Errorf("it holds no wasm module in a shape that Slipway knows; \"go tool mage verify %s\" says what it is", ref)
+		return nil, ErrNoModule
 	}
 	out, err := openOutput(file)
 	if err != nil {

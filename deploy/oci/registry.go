@@ -125,7 +125,7 @@ func Open(opts RegistryOptions) (*Registry, error) {
 	}
 	if r.static {
 		if opts.Username == "" || opts.Password == "" {
-			return nil, errors.New("registry credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD go together; set both or neither")
+			return nil, fmt.Errorf("registry credentials: one of the two is missing: %w", ErrWrongCredentials)
 		}
 		r.client.Credential = auth.StaticCredential(r.host, auth.Credential{Username: opts.Username, Password: opts.Password})
 		return r, nil
@@ -372,7 +372,7 @@ func (r *Registry) ParseReference(text string) (Reference, error) {
 		return Reference{}, fmt.Errorf("reference %q: write FILTER:VERSION or FILTER@sha256:… for a filter of %s, or a full reference such as ghcr.io/acme/filters/headers:1.4.0", redact.Address(text), r.base)
 	}
 	if scheme == "" && ref.Registry != r.host {
-		return Reference{}, fmt.Errorf("reference %q: it is in %s, and the registry is %s; set REGISTRY to the one that it is in", redact.Address(text), ref.Registry, r.base)
+		return Reference{}, fmt.Errorf("reference %q: it is in %s, and %w %s", redact.Address(text), ref.Registry, ErrOtherRegistry, r.base)
 	}
 	parsed := Reference{Repository: ref.Registry + "/" + ref.Repository}
 	if scheme != "" {

@@ -106,7 +106,7 @@ func TestCredentials(t *testing.T) {
 		{name: "none", want: `run "docker login ` + address + `"`},
 		{name: "no password in docker", docker: "empty", want: `run "docker login ` + address + `"`},
 		{name: "environment", opts: RegistryOptions{Username: distributiontest.Username, Password: distributiontest.Password}},
-		{name: "wrong in the environment", docker: distributiontest.Password, opts: RegistryOptions{Username: distributiontest.Username, Password: wrong}, want: "does not accept REGISTRY_USERNAME"},
+		{name: "wrong in the environment", docker: distributiontest.Password, opts: RegistryOptions{Username: distributiontest.Username, Password: wrong}, want: "does not accept this user name"},
 		{name: "docker", docker: distributiontest.Password},
 		{name: "wrong in docker", docker: wrong, want: "401 Unauthorized"},
 	} {
@@ -407,7 +407,7 @@ func TestPushRefuses(t *testing.T) {
 		"version":               {good, "one", Artifact, "not a semantic version"},
 		"shape":                 {good, "1.0.0", "round", "does not exist"},
 		"changed module":        {changed, "1.0.0", Artifact, "module"},
-		"changed compat":        {changed, "1.0.0", Compat, "was changed after its record"},
+		"changed compat":        {changed, "1.0.0", Compat, "was changed after it was built"},
 		"missing module":        {missing, "1.0.0", Artifact, "no such file"},
 		"module that won't run": {refused, "1.0.0", Artifact, "envoy would not load"},
 		"module that ends":      {ends, "1.0.0", Artifact, "_start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there"},
@@ -436,7 +436,7 @@ func TestModuleChangesWhileItIsSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease("1.0.0")})
-	if err == nil || !strings.Contains(err.Error(), "was changed after its record was written") {
+	if err == nil || !strings.Contains(err.Error(), "was changed after it was built") {
 		t.Errorf("error %v", err)
 	}
 	if sent := proxy.Requests("^PUT .*/manifests/"); len(sent) > 0 {

@@ -70,11 +70,11 @@ func TestUploadToFaultyServer(t *testing.T) {
 		want   []string
 	}{
 		{"no space", refusing(http.StatusInsufficientStorage), []string{"PUT http://127.0.0.1:", ": 507 Insufficient Storage: no: Insufficient Storage; the storage is full: make room, then run it again"}},
-		{"wrong credentials", refusing(http.StatusUnauthorized), []string{": 401 Unauthorized: no: Unauthorized; set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, to what the server accepts"}},
+		{"wrong credentials", refusing(http.StatusUnauthorized), []string{": 401 Unauthorized: no: Unauthorized; the server does not know who asks, or not by these credentials"}},
 		{"no permission", refusing(http.StatusForbidden), []string{": 403 Forbidden: no: Forbidden; these credentials may not do that: allow them to read and write below this address, or use others"}},
 		{"too large", refusing(http.StatusRequestEntityTooLarge), []string{": 413 Request Entity Too Large: ", "; the server or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size)"}},
 		{"no PUT", refusing(http.StatusMethodNotAllowed), []string{": 405 Method Not Allowed: ", "; the server does not take PUT here: allow it (nginx: dav_methods PUT DELETE MKCOL MOVE), or use another address"}},
-		{"redirect", refusing(http.StatusFound), []string{": 302 Found: ", "; an upload does not follow redirects: set STORAGE_URL to the address behind it"}},
+		{"redirect", refusing(http.StatusFound), []string{": 302 Found: ", "; an upload does not follow redirects: use the address behind it"}},
 		{"busy for ever", refusing(http.StatusServiceUnavailable), []string{": 503 Service Unavailable: no: Service Unavailable"}},
 		{"repeats secrets", repeating, []string{`: 403 Forbidden: you sent "Basic [hidden]": user [hidden]; these credentials`}},
 		{"acknowledges and loses", losing, []string{"headers.wasm back: the storage accepted it and does not have it; look at the storage, then run it again"}},
@@ -196,13 +196,13 @@ func TestFaultyPublicURL(t *testing.T) {
 		want  []string
 		is    error
 	}{
-		{"private", answering(http.StatusForbidden, ""), []string{asReaders, `403 Forbidden: no; proxies send no credentials: let everybody read the objects (S3: a bucket policy that allows s3:GetObject to "*"; Google: `, "or set STORAGE_PUBLIC_URL to an address that does"}, nil},
+		{"private", answering(http.StatusForbidden, ""), []string{asReaders, `403 Forbidden: no; proxies send no credentials: let everybody read the objects (S3: a bucket policy that allows s3:GetObject to "*"; Google: `}, ErrPrivate},
 		{"private for strangers", answering(http.StatusUnauthorized, ".wasm"), []string{"headers.wasm " + asReaders, "401 Unauthorized: no; proxies send no credentials"}, nil},
-		{"another folder", answering(http.StatusNotFound, ""), []string{asReaders, "(404); it is in the storage: set STORAGE_PUBLIC_URL to the address that serves file://"}, ErrNotFound},
+		{"another folder", answering(http.StatusNotFound, ""), []string{asReaders, "(404); the public address does not serve what is in the storage, file://"}, ErrNotFound},
 		{"module missing", answering(http.StatusNotFound, ".wasm"), []string{"headers.wasm " + asReaders, "(404)"}, ErrNotFound},
 		{"index missing", answering(http.StatusNotFound, "index.json"), []string{"index.json " + asReaders, "(404)"}, ErrNotFound},
 		{"compressed", compressing, []string{"headers.wasm: it is served with Content-Encoding gzip, and proxies hash the body as it arrives; turn compression off for .wasm"}, nil},
-		{"other bytes", replacing(".wasm", "other"), []string{"headers.wasm: it serves other bytes: wasm sha256 d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa (5 bytes read), and should be ", "; set STORAGE_PUBLIC_URL to the address that serves file://"}, nil},
+		{"other bytes", replacing(".wasm", "other"), []string{"headers.wasm: it serves other bytes: wasm sha256 d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa (5 bytes read), and should be ", "; the public address does not serve what is in the storage, file://"}, ErrElsewhere},
 		{"endless", endless, []string{"headers.wasm: it serves other bytes: ", "(1001 bytes read)"}, nil},
 		{"other sum", replacing(".sha256", other+"  headers.wasm\n"), []string{"headers.wasm.sha256: it has the wasm sha256 " + other + ", and should have "}, nil},
 		{"an error page for the sum", replacing(".sha256", "<html>"), []string{"headers.wasm.sha256 " + asReaders, `"<html>" is no line of sha256sum`}, nil},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
 // CloudRequest is what Upload hands to the command in cloud, on its standard input.
@@ -33,7 +34,21 @@ type CloudResponse struct {
 	Objects []Object
 	// Error is empty after a success.
 	Error string
+	// Kinds are those of the error: keys of kinds.
+	Kinds []string
 }
+
+// kinds are what is told of an error besides its text.
+var kinds = map[string]error{"elsewhere": ErrElsewhere, "private": ErrPrivate, "deadline": retry.ErrDeadline}
+
+// cloudError is an error of the command.
+type cloudError struct {
+	text  string
+	kinds []error
+}
+
+func (e *cloudError) Error() string   { return e.text }
+func (e *cloudError) Unwrap() []error { return e.kinds }
 
 // cloudBuild is said before the go command, which may have much to compile.
 const cloudBuild = "building the command for %s:// with the clouds' SDKs (minutes the first time, then cached)"
@@ -75,7 +90,13 @@ func (s *Storage) handOver(ctx context.Context, opts UploadOptions) ([]Object, e
 		return nil, fmt.Errorf("the command %s ended without an answer: %w", filepath.Base(command), errors.Join(err, jsonErr))
 	}
 	if response.Error != "" {
-		return nil, errors.New(response.Error)
+		failed := &cloudError{text: response.Error}
+		for _, kind := range response.Kinds {
+			if known := kinds[kind]; known != nil {
+				failed.kinds = append(failed.kinds, known)
+			}
+		}
+		return nil, failed
 	}
 	return response.Objects, nil
 }
@@ -110,7 +131,7 @@ func ServeCloud(ctx context.Context, in io.Reader, out, people io.Writer, open f
 	var request CloudRequest
 	decoder := json.NewDecoder(in)
 	if err := decoder.Decode(&request); err != nil {
-		return fmt.Errorf("read the request: %w; this command is started by \"go tool mage upload\"", err)
+		return fmt.Errorf("read the request: %w; package storage starts this command", err)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -127,6 +148,11 @@ func ServeCloud(ctx context.Context, in io.Reader, out, people io.Writer, open f
 	var err error
 	if response.Objects, err = serveCloud(ctx, request, people, open); err != nil {
 		response.Error = err.Error()
+		for name, kind := range kinds {
+			if errors.Is(err, kind) {
+				response.Kinds = append(response.Kinds, name)
+			}
+		}
 	}
 	return json.NewEncoder(out).Encode(response)
 }

@@ -28,18 +28,18 @@ func TestOpenRefuses(t *testing.T) {
 		{"missing host", Options{URL: "https:///prefix"}, "storage URL: https:///prefix names no host; write https://HOST/PATH"},
 		{"missing folder", Options{URL: "file:///"}, "storage URL: file:// names no folder; write file:///srv/filters"},
 		{"folder as host", Options{URL: "file://srv/filters"}, "storage URL: file://srv/filters: a file URL names no host; write three slashes: file:///srv/filters"},
-		{"credentials in the URL", Options{URL: "https://user:" + secret + "@host/x"}, "storage URL: https://host/x: an address holds no credentials, because it appears in logs; set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, or what the cloud's own tools read"},
-		{"query", Options{URL: "https://host/x?sig=" + secret}, "storage URL: https://host/x has a query, which https addresses cannot have; credentials go into STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN"},
+		{"credentials in the URL", Options{URL: "https://user:" + secret + "@host/x"}, "storage URL: https://host/x: an address holds no credentials, because it appears in logs"},
+		{"query", Options{URL: "https://host/x?sig=" + secret}, "storage URL: https://host/x has a query, which https addresses cannot have: an address holds no credentials, because it appears in logs"},
 		{"fragment", Options{URL: "https://host/x#y"}, "storage URL: it has a fragment (#)"},
 		{"prefix that leads out", Options{URL: "gs://bucket/a/../../other"}, `storage URL: gs://bucket/a/../../other: the path holds a segment "..", which would lead out of it`},
 		{"escaped prefix that leads out", Options{URL: "gs://bucket/a/%2e%2e/b"}, `storage URL: gs://bucket/a/../b: the path holds a segment "..", which would lead out of it`},
-		{"no readers", Options{URL: "gs://acme/filters"}, "storage gs://acme/filters: nobody said where readers fetch from; set STORAGE_PUBLIC_URL, for example to https://storage.googleapis.com/acme/filters"},
-		{"no readers of a folder", Options{URL: "file:///srv/filters"}, "storage file:///srv/filters: nobody said where readers fetch from; set STORAGE_PUBLIC_URL, for example to https://filters.example.com"},
+		{"no readers", Options{URL: "gs://acme/filters"}, "storage gs://acme/filters: nobody said where readers fetch from, for example from https://storage.googleapis.com/acme/filters"},
+		{"no readers of a folder", Options{URL: "file:///srv/filters"}, "storage file:///srv/filters: nobody said where readers fetch from, for example from https://filters.example.com"},
 		{"readers of a file", Options{URL: "file:///srv/filters", PublicURL: "file:///srv/filters"}, "public storage URL: readers fetch over HTTP: write https://HOST/PATH"},
 		{"readers with a query", Options{URL: "file:///srv/filters", PublicURL: "https://host/?token=" + secret}, "public storage URL: the address has a query, and readers send none"},
-		{"readers with credentials", Options{URL: "file:///srv/filters", PublicURL: "https://u:" + secret + "@host/"}, "public storage URL: https://host/: an address holds no credentials, because it appears in logs; set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, or what the cloud's own tools read"},
-		{"password and token", Options{URL: "https://host/x", Username: "u", Password: secret, Token: secret}, "storage https://host/x: both a username with a password and a token were given; unset STORAGE_TOKEN or the other two"},
-		{"password alone", Options{URL: "https://host/x", Password: secret}, "storage https://host/x: a username and a password belong together; set both STORAGE_USERNAME and STORAGE_PASSWORD"},
+		{"readers with credentials", Options{URL: "file:///srv/filters", PublicURL: "https://u:" + secret + "@host/"}, "public storage URL: https://host/: an address holds no credentials, because it appears in logs"},
+		{"password and token", Options{URL: "https://host/x", Username: "u", Password: secret, Token: secret}, "storage https://host/x: both a username with a password and a token were given: credentials are a username with its password, or a token"},
+		{"password alone", Options{URL: "https://host/x", Password: secret}, "storage https://host/x: a username and a password belong together: credentials are a username with its password, or a token"},
 		{"password in the clear", Options{URL: "http://host/x", Username: "u", Password: secret}, "storage http://host/x: http would send the credentials in the clear; use https"},
 		{"token in the clear", Options{URL: "http://127.0.0.1.example.com/x", Token: secret}, "storage http://127.0.0.1.example.com/x: http would send the credentials in the clear; use https"},
 	} {
@@ -97,7 +97,7 @@ func TestUploadRefuses(t *testing.T) {
 		want string
 		is   error
 	}{
-		{"nothing", release("1.0.0"), `upload: there is no module; run "go tool mage build"`, nil},
+		{"nothing", release("1.0.0"), "upload: there is no module: not built", build.ErrNotBuilt},
 		{"no record", release("1.0.0", build.Module{Record: build.Record{Name: "headers"}}), "upload: module headers has no record", nil},
 		{"twice", release("1.0.0", headers, headers), "upload: filter headers was given twice", nil},
 		{"v", release("v1.0.0", headers), `upload: version "v1.0.0": write it without the v: 1.0.0`, nil},
@@ -106,8 +106,8 @@ func TestUploadRefuses(t *testing.T) {
 		{"metadata", release("1.0.0+linux", headers), `upload: version "1.0.0+linux": a registry's tag cannot hold build metadata, and versions that differ in nothing else count as equal; leave +linux out`, nil},
 		{"filter name", release("1.0.0", renamed), `upload: filter name "Headers": `, nil},
 		{"escaping filter name", release("1.0.0", escaping), `upload: filter name "../../etc": `, nil},
-		{"module is gone", release("1.0.0", missing), `: headers: not built; run "go tool mage build": open `, build.ErrNotBuilt},
-		{"module was changed", release("1.0.0", changed), `: headers: changed after it was built; run "go tool mage build": `, build.ErrChanged},
+		{"module is gone", release("1.0.0", missing), `: headers: not built: open `, build.ErrNotBuilt},
+		{"module was changed", release("1.0.0", changed), `: headers: changed after it was built: `, build.ErrChanged},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -74,7 +74,7 @@ func parseLocation(address string) (location, error) {
 		return location{}, fmt.Errorf("unknown scheme %q; an address begins with gs://, s3://, azblob://, file:// or https://", u.Scheme)
 	}
 	if len(l.query) > 0 && !l.isCloud() {
-		return location{}, fmt.Errorf("%s has a query, which %s addresses cannot have; credentials go into STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN", l, u.Scheme)
+		return location{}, fmt.Errorf("%s has a query, which %s addresses cannot have: %w", l, u.Scheme, ErrCredentialsInAddress)
 	}
 	return l, nil
 }
@@ -102,7 +102,7 @@ func parseAddress(address string) (*url.URL, error) {
 	case err != nil:
 		return nil, errors.New("it is not a URL") // the parser's error repeats it
 	case u.User != nil:
-		return nil, fmt.Errorf("%s://%s%s: an address holds no credentials, because it appears in logs; set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, or what the cloud's own tools read", u.Scheme, u.Host, u.Path)
+		return nil, fmt.Errorf("%s://%s%s: %w", u.Scheme, u.Host, u.Path, ErrCredentialsInAddress)
 	case u.Fragment != "":
 		return nil, errors.New("it has a fragment (#)")
 	case u.Opaque != "":

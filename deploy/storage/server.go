@@ -317,7 +317,12 @@ type Refusal struct {
 	Message string
 	// Advice is what a person can do about it.
 	Advice string
+
+	kind error
 }
+
+// Unwrap returns ErrCredentials, ErrMoved or ErrPrivate, or nil if it is none of them.
+func (r *Refusal) Unwrap() error { return r.kind }
 
 func (r *Refusal) Error() string {
 	text := fmt.Sprintf("%s %s: %d %s", r.Method, r.URL, r.StatusCode, http.StatusText(r.StatusCode))
@@ -330,23 +335,24 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// writerAdvice is what a person can do about an answer to a writer.
-func writerAdvice(method string, status int) string {
+// writerAdvice is what a person can do about an answer to a writer, and of what kind it
+// is.
+func writerAdvice(method string, status int) (advice string, kind error) {
 	switch status {
 	case http.StatusUnauthorized:
-		return "set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, to what the server accepts"
+		return "the server does not know who asks, or not by these credentials", ErrCredentials
 	case http.StatusForbidden:
-		return "these credentials may not do that: allow them to read and write below this address, or use others"
+		return "these credentials may not do that: allow them to read and write below this address, or use others", nil
 	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return "the server does not take " + method + " here: allow it (nginx: dav_methods PUT DELETE MKCOL MOVE), or use another address"
+		return "the server does not take " + method + " here: allow it (nginx: dav_methods PUT DELETE MKCOL MOVE), or use another address", nil
 	case http.StatusRequestEntityTooLarge:
-		return "the server or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size)"
+		return "the server or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size)", nil
 	case http.StatusInsufficientStorage:
-		return "the storage is full: make room, then run it again"
+		return "the storage is full: make room, then run it again", nil
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return "an upload does not follow redirects: set STORAGE_URL to the address behind it"
+		return ErrMoved.Error() + ": use the address behind it", ErrMoved
 	}
-	return ""
+	return "", nil
 }
 
 // refused reads the rest of an answer.
@@ -357,11 +363,13 @@ func refused(resp *http.Response) *Refusal {
 	if strings.Contains(resp.Header.Get("Content-Type"), "html") {
 		text = "" // an error page says nothing that the status does not
 	}
+	advice, kind := writerAdvice(resp.Request.Method, resp.StatusCode)
 	return &Refusal{
 		Method:     resp.Request.Method,
 		URL:        redact.URL(resp.Request.URL),
 		StatusCode: resp.StatusCode,
 		Message:    retry.Printable(text),
-		Advice:     writerAdvice(resp.Request.Method, resp.StatusCode),
+		Advice:     advice,
+		kind:       kind,
 	}
 }

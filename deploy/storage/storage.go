@@ -60,6 +60,24 @@ type Storage struct {
 	close    func() error
 }
 
+// What is wrong with the options of a storage, in the chain of errors.
+var (
+	// ErrCredentials says that the server takes other credentials, or that a part of
+	// them is missing.
+	ErrCredentials = errors.New("credentials are a username with its password, or a token")
+	// ErrCredentialsInAddress says that Options.URL or PublicURL has what belongs into
+	// the other options.
+	ErrCredentialsInAddress = errors.New("an address holds no credentials, because it appears in logs")
+	// ErrNoPublicURL says that Options.PublicURL is missing.
+	ErrNoPublicURL = errors.New("nobody said where readers fetch from")
+	// ErrElsewhere says that Options.PublicURL does not lead to the storage.
+	ErrElsewhere = errors.New("the public address does not serve what is in the storage")
+	// ErrPrivate says that Options.PublicURL does not answer everybody.
+	ErrPrivate = errors.New("readers are refused")
+	// ErrMoved says that what is at Options.URL is somewhere else.
+	ErrMoved = errors.New("an upload does not follow redirects")
+)
+
 // Open returns the storage at opts.URL. It sends nothing.
 //
 // It fails on an address that it does not understand, on credentials that would
@@ -86,7 +104,7 @@ func Open(opts Options) (*Storage, error) {
 	}
 	if opts.PublicURL == "" {
 		if s.location.scheme != schemeHTTP && s.location.scheme != schemeHTTPS {
-			return nil, fmt.Errorf("storage %s: nobody said where readers fetch from; set STORAGE_PUBLIC_URL, for example to %s", s.location, s.location.publicExample())
+			return nil, fmt.Errorf("storage %s: %w, for example from %s", s.location, ErrNoPublicURL, s.location.publicExample())
 		}
 		opts.PublicURL = opts.URL
 	}
@@ -167,9 +185,9 @@ func authorization(opts Options, l location) (func(*http.Request), error) {
 	basic := opts.Username != "" || opts.Password != ""
 	switch {
 	case basic && opts.Token != "":
-		return nil, errors.New("both a username with a password and a token were given; unset STORAGE_TOKEN or the other two")
+		return nil, fmt.Errorf("both a username with a password and a token were given: %w", ErrCredentials)
 	case basic && (opts.Username == "" || opts.Password == ""):
-		return nil, errors.New("a username and a password belong together; set both STORAGE_USERNAME and STORAGE_PASSWORD")
+		return nil, fmt.Errorf("a username and a password belong together: %w", ErrCredentials)
 	case (basic || opts.Token != "") && l.scheme == schemeHTTP && !loopback(l.bucket):
 		return nil, errors.New("http would send the credentials in the clear; use https")
 	case basic:
@@ -180,11 +198,7 @@ func authorization(opts Options, l location) (func(*http.Request), error) {
 	return func(*http.Request) {}, nil
 }
 
-// do repeats an operation as the policy says and makes its error fit to be shown.
+// do repeats an operation as the policy says.
 func (s *Storage) do(ctx context.Context, operation func() error) error {
-	err := s.retry.Do(ctx, operation)
-	if deadline := new(retry.DeadlineError); errors.As(err, &deadline) {
-		err = fmt.Errorf("%w; run it again later, or set TRANSFER_TIMEOUT higher", err)
-	}
-	return err
+	return s.retry.Do(ctx, operation)
 }

@@ -107,7 +107,7 @@ func Upload(ctx context.Context, s *Storage, opts UploadOptions) ([]Object, erro
 
 func checkUpload(opts UploadOptions) error {
 	if len(opts.Modules) == 0 {
-		return errors.New(`there is no module; run "go tool mage build"`)
+		return fmt.Errorf("there is no module: %w", build.ErrNotBuilt)
 	}
 	var names []string
 	for _, m := range opts.Modules {

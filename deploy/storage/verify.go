@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -87,7 +88,7 @@ func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, f
 		o.WasmSHA256 = sum
 	}
 	differs := func(key, sum string) error {
-		return finding.Mismatch(fmt.Errorf("%s: it has the wasm sha256 %s, and should have %s; %s", s.PublicURL(key), sum, o.WasmSHA256, s.elsewhere(fresh)))
+		return finding.Mismatch(fmt.Errorf("%s: it has the wasm sha256 %s, and should have %s; %w", s.PublicURL(key), sum, o.WasmSHA256, s.elsewhere(fresh)))
 	}
 	if sum != o.WasmSHA256 {
 		return differs(SumKey(o.Filter, o.Version), sum)
@@ -112,12 +113,12 @@ func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, f
 	return nil
 }
 
-// elsewhere is what to do about other bytes at the public address.
-func (s *Storage) elsewhere(fresh bool) string {
+// elsewhere is why there are other bytes at the public address.
+func (s *Storage) elsewhere(fresh bool) error {
 	if fresh {
-		return fmt.Sprintf("set STORAGE_PUBLIC_URL to the address that serves %s", s.location)
+		return fmt.Errorf("%w, %s", ErrElsewhere, s.location)
 	}
-	return "it was changed after it was published, or belongs to something else"
+	return errors.New("it was changed after it was published, or belongs to something else")
 }
 
 // maxModule bounds what is read of a module whose size is not known: Istio and Envoy
@@ -146,10 +147,10 @@ func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error
 		return err
 	}
 	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return finding.Mismatch(fmt.Errorf("%s: it is served with Content-Encoding %s, and proxies hash the body as it arrives; turn compression off for .wasm (a store that keeps aws-chunked needs ?request_checksum_calculation=when_required in STORAGE_URL)", s.PublicURL(key), retry.Printable(encoding)))
+		return finding.Mismatch(fmt.Errorf("%s: it is served with Content-Encoding %s, and proxies hash the body as it arrives; turn compression off for .wasm (a store that keeps aws-chunked needs ?request_checksum_calculation=when_required in its own address)", s.PublicURL(key), retry.Printable(encoding)))
 	}
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != o.WasmSHA256 {
-		return finding.Mismatch(fmt.Errorf("%s: it serves other bytes: wasm sha256 %s (%d bytes read), and should be %s; %s", s.PublicURL(key), sum, size, o.WasmSHA256, s.elsewhere(fresh)))
+		return finding.Mismatch(fmt.Errorf("%s: it serves other bytes: wasm sha256 %s (%d bytes read), and should be %s; %w", s.PublicURL(key), sum, size, o.WasmSHA256, s.elsewhere(fresh)))
 	}
 	if fresh && o.Redirect != "" {
 		s.report.Printf("%s: it redirects to %s: %s", s.PublicURL(key), o.Redirect, redirect.Who)
@@ -235,10 +236,10 @@ func (s *Storage) fetch(ctx context.Context, key string, fresh bool, use func(*h
 		case http.StatusOK:
 			return use(resp)
 		case http.StatusNotFound:
-			return again(fmt.Errorf("%w (404); %s", ErrNotFound, s.missing(fresh)), fresh)
+			return again(fmt.Errorf("%w (404); %w", ErrNotFound, s.missing(fresh)), fresh)
 		}
 		refusal := refused(resp)
-		refusal.Advice = readerAdvice(resp.StatusCode)
+		refusal.Advice, refusal.kind = readerAdvice(resp.StatusCode)
 		return refusal
 	})
 	if err != nil {
@@ -247,20 +248,19 @@ func (s *Storage) fetch(ctx context.Context, key string, fresh bool, use func(*h
 	return nil
 }
 
-// missing is what to do about an object that readers do not find.
-func (s *Storage) missing(fresh bool) string {
+// missing is why readers do not find an object.
+func (s *Storage) missing(fresh bool) error {
 	if fresh {
-		return fmt.Sprintf("it is in the storage: set STORAGE_PUBLIC_URL to the address that serves %s, and let everybody read it (Azure answers 404 for a private container)", s.location)
+		return fmt.Errorf("%w, %s, or not to everybody (Azure answers 404 for a private container)", ErrElsewhere, s.location)
 	}
-	return "it was not published here, or was deleted"
+	return errors.New("it was not published here, or was deleted")
 }
 
-// readerAdvice is what a person can do about an answer to a reader.
-func readerAdvice(status int) string {
+// readerAdvice is what a person can do about an answer to a reader, and of what kind it is.
+func readerAdvice(status int) (advice string, kind error) {
 	if status != http.StatusUnauthorized && status != http.StatusForbidden {
-		return ""
+		return "", nil
 	}
 	return `proxies send no credentials: let everybody read the objects (S3: a bucket policy that allows s3:GetObject to "*"; ` +
-		`Google: roles/storage.objectViewer for allUsers; Azure: anonymous access level "blob" of the container), ` +
-		"or set STORAGE_PUBLIC_URL to an address that does"
+		`Google: roles/storage.objectViewer for allUsers; Azure: anonymous access level "blob" of the container)`, ErrPrivate
 }

@@ -63,7 +63,7 @@ func releaseOptions(c config.Config, versionOrTag string, opts releaseChoices, o
 		return rel.Options{}, err
 	}
 	if strings.HasPrefix(c.Registry, oci.LayoutScheme) {
-		return rel.Options{}, fmt.Errorf("no proxy can pull from %s; set REGISTRY to a registry", c.Registry)
+		return rel.Options{}, fmt.Errorf("%s is %w", c.Registry, oci.ErrLayout)
 	}
 	tests := opts.Suite
 	tests.Env = gotest.Environment(os.Environ())

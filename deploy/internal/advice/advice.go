@@ -8,8 +8,11 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
 // Row is what to do about a kind of error.
@@ -26,7 +29,20 @@ var table = []Row{
 	{build.ErrUnknownCompiler, "correct COMPILER, or unset it"},
 	{build.ErrNotBuilt, `run "go tool mage build"`},
 	{build.ErrChanged, `run "go tool mage build"`},
+	{oci.ErrNoCredentials, "or set REGISTRY_USERNAME and REGISTRY_PASSWORD to those of somebody who may"},
+	{oci.ErrWrongCredentials, "check REGISTRY_USERNAME and REGISTRY_PASSWORD"},
+	{oci.ErrNoTLS, "set REGISTRY to this registry and REGISTRY_PLAIN_HTTP=true if it really has no TLS"},
+	{oci.ErrOtherRegistry, "set REGISTRY to the one that it is in"},
+	{oci.ErrLayout, "set REGISTRY to a registry"},
+	{oci.ErrNoModule, `"go tool mage verify" says what it is`},
+	{retry.ErrDeadline, "run it again later, or set TRANSFER_TIMEOUT higher"},
 	{manifest.ErrURL, "set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage"},
+	{storage.ErrCredentials, "set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, to what the server accepts"},
+	{storage.ErrCredentialsInAddress, "set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, or what the cloud's own tools read"},
+	{storage.ErrMoved, "set STORAGE_URL to that"},
+	{storage.ErrNoPublicURL, "set STORAGE_PUBLIC_URL"},
+	{storage.ErrElsewhere, "set STORAGE_PUBLIC_URL to the address that does, and let everybody read it"},
+	{storage.ErrPrivate, "or set STORAGE_PUBLIC_URL to an address that answers everybody"},
 	{release.ErrShapes, "add it to SHAPES"},
 	{release.ErrOtherFilters, "unset FILTERS"},
 	{release.ErrNoTag, "a rehearsal, without REGISTRY and STORAGE_URL, needs no tag"},

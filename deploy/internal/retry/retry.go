@@ -54,6 +54,12 @@ func (e *DeadlineError) Error() string {
 	return fmt.Sprintf("%v, and the deadline is in %s", e.Err, e.Left.Round(time.Second))
 }
 
+// ErrDeadline is what every DeadlineError is.
+var ErrDeadline = errors.New("the deadline comes before the next try")
+
+// Is reports whether target is ErrDeadline.
+func (e *DeadlineError) Is(target error) bool { return target == ErrDeadline }
+
 // Unwrap returns the failure of the last try.
 func (e *DeadlineError) Unwrap() error { return e.Err }
 

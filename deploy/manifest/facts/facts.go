@@ -62,7 +62,7 @@ func Read(ctx context.Context, opts Options) ([]manifest.Release, error) {
 
 func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest.Release) error {
 	if strings.HasPrefix(registry.Address(), oci.LayoutScheme) {
-		return fmt.Errorf("%s is a folder, from which no proxy can pull; set REGISTRY to a registry", registry.Address())
+		return fmt.Errorf("%s is %w", registry.Address(), oci.ErrLayout)
 	}
 	ref, err := registry.ParseReference(release.Filter + ":" + release.Version)
 	if err != nil {

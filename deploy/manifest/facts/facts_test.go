@@ -195,7 +195,7 @@ func TestReadErrors(t *testing.T) {
 				}
 				return facts.Options{Registry: r}
 			},
-			[]string{"is a folder, from which no proxy can pull; set REGISTRY to a registry"},
+			[]string{"is a folder, from which no proxy can pull"},
 		},
 		"a private storage": {
 			func(t *testing.T) facts.Options {

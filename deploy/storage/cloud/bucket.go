@@ -164,7 +164,7 @@ func explain(err error) error {
 	status, code := answer(err)
 	switch {
 	case code == "NoSuchBucket" || code == "ContainerNotFound" || errors.Is(err, gcs.ErrBucketNotExist):
-		return fmt.Errorf("%w; make the bucket first, or correct its name in STORAGE_URL", err)
+		return fmt.Errorf("%w; make the bucket first, or correct its name in the address", err)
 	case status == http.StatusNotFound || errors.Is(err, gcs.ErrObjectNotExist):
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
