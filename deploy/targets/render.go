@@ -8,6 +8,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
@@ -70,16 +71,17 @@ func Published(ctx context.Context, c config.Config, what string, out Output) ([
 	c, version, ok := versionOrTag(c, what)
 	if !ok {
 		_, err := versions.Parse(what)
-		return nil, err
+		return nil, advice.Add(err)
 	}
 	if c.Registry == "" && c.StorageURL == "" && c.StoragePublicURL == "" {
-		return nil, fmt.Errorf("read what is published of %s: no proxy can pull from the embedded stores; set REGISTRY or STORAGE_PUBLIC_URL", version)
+		return nil, advice.Add(fmt.Errorf("read what is published of %s: no proxy can pull from the embedded stores; set REGISTRY or STORAGE_PUBLIC_URL", version))
 	}
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
-		return nil, err
+		return nil, advice.Add(err)
 	}
-	return readPublished(ctx, c, version, names(filters), oci.RegistryOptions{Out: out.Err, Anonymous: true}, out)
+	releases, err := readPublished(ctx, c, version, names(filters), oci.RegistryOptions{Out: out.Err, Anonymous: true}, out)
+	return releases, advice.Add(err)
 }
 
 // readPublished reads what there is of a version.

@@ -17,7 +17,7 @@ import (
 //	go tool mage test
 func Test(ctx context.Context) error {
 	if err := Build(ctx); err != nil {
-		return err
+		return advice.Add(err)
 	}
 	return advice.Add(gotest.Test(ctx, testOptions()))
 }
@@ -33,7 +33,7 @@ func Test(ctx context.Context) error {
 //	FILTERS=headers ENVOY_VERSIONS=1.36.4,1.40.0 go tool mage e2e
 func E2e(ctx context.Context) error {
 	if err := Build(ctx); err != nil {
-		return err
+		return advice.Add(err)
 	}
 	opts := testOptions()
 	opts.Env = append(gotest.Environment(os.Environ()), "FILTERS="+os.Getenv("FILTERS"))

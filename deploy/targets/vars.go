@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
 // Vars prints what the environment says to all targets or to one (-target=NAME): each variable, what it is for, its default, and whether it is set, never its value.
@@ -17,7 +18,7 @@ import (
 //
 //	go tool mage vars -target=push
 func Vars(target *string) error {
-	return printVariables(os.Stdout, given(target))
+	return advice.Add(printVariables(os.Stdout, given(target)))
 }
 
 // reads names what each target reads: variables, and groups of them.

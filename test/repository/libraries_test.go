@@ -1,0 +1,150 @@
+package repository
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+)
+
+// knowing are the folders below deploy/ that know Slipway's variables and targets. So do
+// programs, which read the environment themselves, and what only tests import.
+var knowing = []string{"config/", "targets/", "internal/advice/", "internal/foreground/"}
+
+// exceptions are the files of other packages that read the environment or name a
+// variable, and why.
+var exceptions = map[string]string{
+	"attest/actions.go":                 "GitHub Actions' identity token",
+	"attest/provenance.go":              "GitHub Actions' description of the job",
+	"build/compiler.go":                 "the compilers' own environment",
+	"build/compiler_tinygo.go":          "whether TinyGo has a folder for its cache",
+	"envoy/find.go":                     "ENVOY_VERSIONS_URL, which is func-e's",
+	"envoy/funce.go":                    "func-e's folders",
+	"gotest/environment.go":             "what tests get to know of the environment",
+	"gotest/gotest.go":                  "the environment of the go command",
+	"internal/gorun/gorun.go":           "the environment of the go command",
+	"manifest/render/objects/render.go": "a comment for who reads the manifest",
+	"release/list.go":                   "NO_COLOR",
+	"storage/handover.go":               "the environment of the go command",
+}
+
+// TestLibraries: a package below deploy/ that others import reads no environment, and
+// names no variable and no target in what it says: package advice does.
+func TestLibraries(t *testing.T) {
+	t.Parallel()
+	names := []string{"go tool mage"}
+	for _, v := range config.Describe[config.Config]() {
+		names = append(names, `\b`+v.Name+`\b`)
+	}
+	named := regexp.MustCompile(strings.Join(names, "|"))
+	found := map[string]bool{}
+	files := 0
+	root := os.DirFS("../../deploy")
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || isKnowing(name) {
+			return err
+		}
+		source, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, source, parser.SkipObjectResolution)
+		if err != nil || file.Name.Name == "main" {
+			return err
+		}
+		files++
+		excepted := func() bool {
+			found[name] = true
+			return exceptions[name] != ""
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			switch n := node.(type) {
+			case *ast.BasicLit:
+				if name := named.FindString(n.Value); name != "" && n.Kind == token.STRING && !excepted() {
+					t.Errorf("%s says %q; return an error of the field, and add what to do to deploy/internal/advice", set.Position(n.Pos()), name)
+				}
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "os" && readsEnvironment.MatchString(n.Sel.Name) && !excepted() {
+					t.Errorf("%s reads the environment; take an option, which a target fills from deploy/config", set.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 60 {
+		t.Errorf("only %d files were looked at", files)
+	}
+	for name := range exceptions {
+		if !found[name] {
+			t.Errorf("%s needs no exception", name)
+		}
+	}
+}
+
+var readsEnvironment = regexp.MustCompile(`^(Getenv|LookupEnv|Environ|ExpandEnv)$`)
+
+func isKnowing(name string) bool {
+	folder := path.Dir(name) + "/"
+	return slices.ContainsFunc(knowing, func(k string) bool { return strings.HasPrefix(folder, k) }) ||
+		strings.HasSuffix(folder, "test/") && folder != "gotest/"
+}
+
+// TestAdvice: whatever goes wrong in a target is returned with what to do about it.
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	code := parse(t, "deploy/targets")
+	targets := 0
+	for name := range code.targets {
+		if name == "Declare" {
+			continue
+		}
+		targets++
+		for _, body := range code.bodies[name] {
+			ast.Inspect(body, func(node ast.Node) bool {
+				switch n := node.(type) {
+				case *ast.FuncLit:
+					return false
+				case *ast.ReturnStmt:
+					if last := n.Results[len(n.Results)-1]; !isAdvised(last) {
+						t.Errorf("%s returns an error without advice.Add", name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if targets < 25 {
+		t.Errorf("only %d targets", targets)
+	}
+}
+
+// isAdvised says whether an expression is nil, a call of advice.Add, or one of do, which
+// calls that.
+func isAdvised(expr ast.Expr) bool {
+	switch e := expr.(type) {
+	case *ast.Ident:
+		return e.Name == "nil"
+	case *ast.CallExpr:
+		switch f := e.Fun.(type) {
+		case *ast.Ident:
+			return f.Name == "do"
+		case *ast.SelectorExpr:
+			x, ok := f.X.(*ast.Ident)
+			return ok && x.Name == "advice" && f.Sel.Name == "Add"
+		}
+	}
+	return false
+}
