@@ -37,7 +37,7 @@ func HasIdentity() bool {
 // is. The token is a secret, valid for minutes.
 func IdentityToken(ctx context.Context) (string, error) {
 	if !HasIdentity() {
-		return "", errors.New(`nobody says who signs: set SIGN_KEY to a key, or run in a job of GitHub Actions with the permission "id-token: write"`)
+		return "", ErrNoSigner
 	}
 	token, err := requestToken(ctx, os.Getenv(tokenURLVariable), os.Getenv(tokenVariable))
 	if err != nil {

@@ -99,6 +99,8 @@ type Response struct {
 	Results []VerifyResult `json:",omitempty"`
 	// Error is why there is nothing else. Empty: all went well.
 	Error string `json:",omitempty"`
+	// ErrorKinds say what kind of error it is: see Err.
+	ErrorKinds []string `json:",omitempty"`
 }
 
 // VerifyResult is what is known of a bundle.

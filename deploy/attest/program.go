@@ -2,7 +2,6 @@ package attest
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
@@ -31,8 +30,8 @@ func run(ctx context.Context, request Request) (Response, error) {
 	if err := gorun.Run(ctx, module, pkg, request, &response); err != nil {
 		return Response{}, err
 	}
-	if response.Error != "" {
-		return Response{}, errors.New(response.Error)
+	if err := response.Err(); err != nil {
+		return Response{}, err
 	}
 	return response, nil
 }

@@ -3,7 +3,6 @@ package attest
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -81,7 +80,7 @@ func Sign(ctx context.Context, opts SignOptions) (Signed, error) {
 
 func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	if strings.HasPrefix(opts.Registry.Address(), oci.LayoutScheme) {
-		return signed, errors.New("signatures belong to what a registry publishes; set REGISTRY to a registry and not to a folder")
+		return signed, fmt.Errorf("signatures belong to what a registry publishes: %s is %w", opts.Registry.Address(), oci.ErrLayout)
 	}
 	request := SignRequest{Signer: opts.Signer.absolute(), Policy: opts.Policy.absolute()}
 	var manifests []oci.Manifest // one for each item

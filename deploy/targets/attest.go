@@ -30,16 +30,13 @@ func Attest(ctx context.Context, version string, json *bool) error {
 // Nobody has the other half.
 var rehearsalKey = filepath.Join(dist, "rehearsal.pub")
 
-// errNoSigner says that nothing can be signed as configured.
-var errNoSigner = errors.New(`nobody says who signs; set SIGN_KEY to a key, or run in a job of GitHub Actions with the permission "id-token: write"`)
-
 // attestVersion attaches bills of materials, and signs what is published of a version: see
 // attest.Sign. What it signs has to be what is in dist/.
 func attestVersion(ctx context.Context, c config.Config, version string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	if _, ok := configuredSigner(c); !ok {
-		return fmt.Errorf("attest %s: %w", version, errNoSigner)
+		return fmt.Errorf("attest %s: %w", version, attest.ErrNoSigner)
 	}
 	r, done, err := openRegistry(ctx, c, "", out)
 	if err != nil {
@@ -58,7 +55,7 @@ func attestVersion(ctx context.Context, c config.Config, version string, out Out
 }
 
 // attestIn attaches bills of materials to what a registry has of a version, and
-// signs it. Where nobody can sign, the error is errNoSigner, and the bills are
+// signs it. Where nobody can sign, the error is attest.ErrNoSigner, and the bills are
 // attached.
 func attestIn(ctx context.Context, c config.Config, version string, r *oci.Registry) ([]attest.Attached, error) {
 	fail := func(err error) ([]attest.Attached, error) {
@@ -77,7 +74,7 @@ func attestIn(ctx context.Context, c config.Config, version string, r *oci.Regis
 	}
 	signer, ok := configuredSigner(c)
 	if !ok {
-		return fail(errNoSigner)
+		return fail(attest.ErrNoSigner)
 	}
 	builder, err := attest.FindBuilder(ctx)
 	if err != nil {

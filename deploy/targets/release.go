@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
@@ -146,7 +147,7 @@ func stores(ctx context.Context, c config.Config, out Output) (*rel.Stores, erro
 func attestRelease(ctx context.Context, c config.Config, record rel.Record, r *oci.Registry, log io.Writer) error {
 	c.Filters = record.FilterNames()
 	attached, err := attestIn(ctx, c, record.Version, r)
-	if errors.Is(err, errNoSigner) {
+	if errors.Is(err, attest.ErrNoSigner) {
 		return describeSigned(ctx, record.Version, c.Filters, r, log)
 	}
 	if err != nil {
@@ -190,7 +191,7 @@ func describeSigned(ctx context.Context, version string, filters []string, r *oc
 		}
 	}
 	if missing {
-		fmt.Fprintln(log, "nothing is signed here:", errNoSigner)
+		fmt.Fprintln(log, "nothing is signed here:", advice.Add(attest.ErrNoSigner))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
@@ -36,6 +37,10 @@ var table = []Row{
 	{oci.ErrLayout, "set REGISTRY to a registry"},
 	{oci.ErrNoModule, `"go tool mage verify" says what it is`},
 	{retry.ErrDeadline, "run it again later, or set TRANSFER_TIMEOUT higher"},
+	{attest.ErrNoSigner, "set SIGN_KEY to a key"},
+	{attest.ErrPolicy, "set VERIFY_KEY, or VERIFY_IDENTITY and VERIFY_ISSUER"},
+	{attest.ErrSigstore, "look at FULCIO_URL, REKOR_URL, TIMESTAMP_URL and TRUSTED_ROOT"},
+	{attest.ErrTrustedRoot, "or set TRUSTED_ROOT to the file of a private one"},
 	{manifest.ErrURL, "set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage"},
 	{storage.ErrCredentials, "set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, to what the server accepts"},
 	{storage.ErrCredentialsInAddress, "set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, or what the cloud's own tools read"},

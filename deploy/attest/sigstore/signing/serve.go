@@ -32,11 +32,11 @@ func Main() int {
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var request attest.Request
 	if err := json.NewDecoder(in).Decode(&request); err != nil {
-		return fmt.Errorf("read the request: %w; this program is started by \"go tool mage\"", err)
+		return fmt.Errorf("read the request: %w; package attest starts this program", err)
 	}
 	response, err := answer(ctx, request)
 	if err != nil {
-		response = attest.Response{Error: redact.Text(err.Error())}
+		response = attest.FailedResponse(err, redact.Text(err.Error()))
 	}
 	return json.NewEncoder(out).Encode(response)
 }

@@ -3,7 +3,6 @@ package signing
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"sync"
@@ -93,7 +92,7 @@ func newSigner(ctx context.Context, opts attest.Signer) (*signer, error) {
 		return s, s.usePublic(opts)
 	}
 	if opts.RekorURL == "" {
-		return nil, errors.New("FULCIO_URL is set and REKOR_URL is not; a certificate lasts minutes, and only a log or a timestamp proves later that it was valid")
+		return nil, fmt.Errorf("%w: a Fulcio is given and no log; a certificate lasts minutes, and only a log or a timestamp proves later that it was valid", attest.ErrSigstore)
 	}
 	s.useFulcio(opts.FulcioURL)
 	return s, s.addLogs(opts)
@@ -102,10 +101,10 @@ func newSigner(ctx context.Context, opts attest.Signer) (*signer, error) {
 // checkAddresses refuses what is no address, before an error of who asks there repeats
 // it: it may be a secret.
 func checkAddresses(opts attest.Signer) error {
-	for _, service := range []struct{ variable, address string }{{"FULCIO_URL", opts.FulcioURL}, {"REKOR_URL", opts.RekorURL}, {"TIMESTAMP_URL", opts.TimestampURL}} {
+	for _, service := range []struct{ name, address string }{{"Fulcio", opts.FulcioURL}, {"the log", opts.RekorURL}, {"the timestamp authority", opts.TimestampURL}} {
 		u, err := url.Parse(service.address)
 		if service.address != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "") {
-			return fmt.Errorf("%s is no http or https URL; write https://HOST", service.variable)
+			return fmt.Errorf("%w: the address of %s is no http or https URL; write https://HOST", attest.ErrSigstore, service.name)
 		}
 	}
 	return nil
@@ -114,7 +113,7 @@ func checkAddresses(opts attest.Signer) error {
 // usePublic signs with the services that the public sigstore names at this time.
 func (s *signer) usePublic(opts attest.Signer) error {
 	if opts.RekorURL != "" || opts.TimestampURL != "" || opts.TrustedRoot != "" {
-		return errors.New("REKOR_URL, TIMESTAMP_URL or TRUSTED_ROOT is set and FULCIO_URL is not; a private sigstore has all of its own")
+		return fmt.Errorf("%w: a log, a timestamp authority or a trusted root is given and no Fulcio; it has all of its own", attest.ErrSigstore)
 	}
 	config, err := root.FetchSigningConfig()
 	if err != nil {

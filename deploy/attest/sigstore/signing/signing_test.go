@@ -102,8 +102,8 @@ func TestKeyless(t *testing.T) {
 		"other sigstore":     {with(func(p *attest.Policy) { p.TrustedRoot = other.TrustedRoot }), digest, "verif"},
 		"no certificate log": {with(func(p *attest.Policy) { p.TrustedRoot = v.TrustedRootWithCT }), digest, "SCT"},
 		"other manifest":     {good, "sha256:" + strings.Repeat("0", 64), "digest"},
-		"no issuer":          {with(func(p *attest.Policy) { p.Issuer = "" }), digest, "VERIFY_IDENTITY and VERIFY_ISSUER"},
-		"key and identity":   {with(func(p *attest.Policy) { p.Key = "cosign.pub" }), digest, "VERIFY_KEY is for"},
+		"no issuer":          {with(func(p *attest.Policy) { p.Issuer = "" }), digest, "an identity counts for nothing alone"},
+		"key and identity":   {with(func(p *attest.Policy) { p.Key = "cosign.pub" }), digest, "a key and an identity are given"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := verifyOne(t, c.policy, c.digest, signed.Bundles[0])
@@ -160,8 +160,8 @@ func TestKeylessRefusals(t *testing.T) {
 			`permission "id-token: write"`},
 		"refused by Actions": {func(t *testing.T, _ *attest.Signer) { t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "other-s3cret") },
 			"ask GitHub Actions for an identity token: it answers 403"},
-		"no log":            {func(_ *testing.T, s *attest.Signer) { s.RekorURL = "" }, "REKOR_URL is not"},
-		"log of another":    {func(_ *testing.T, s *attest.Signer) { s.FulcioURL = "" }, "FULCIO_URL is not"},
+		"no log":            {func(_ *testing.T, s *attest.Signer) { s.RekorURL = "" }, "a Fulcio is given and no log"},
+		"log of another":    {func(_ *testing.T, s *attest.Signer) { s.FulcioURL = "" }, "and no Fulcio"},
 		"refused by Fulcio": {func(_ *testing.T, s *attest.Signer) { s.FulcioURL += "/elsewhere" }, "get a certificate from Fulcio"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -254,9 +254,9 @@ func TestSecretInTheWrongPlace(t *testing.T) {
 		"password for Fulcio":   {sign(func(s *attest.Signer) { s.FulcioURL = "http://user:" + secret + "@127.0.0.1:1?a=" + secret }), "127.0.0.1:1"},
 		"password for the log":  {sign(func(s *attest.Signer) { s.RekorURL = "http://user:" + secret + "@127.0.0.1:1" }), "127.0.0.1:1"},
 		"password for the time": {sign(func(s *attest.Signer) { s.TimestampURL = "http://user:" + secret + "@127.0.0.1:1" }), "127.0.0.1:1"},
-		"key as Fulcio":         {sign(func(s *attest.Signer) { s.FulcioURL = secret }), "FULCIO_URL is no http or https URL"},
-		"key as the log":        {sign(func(s *attest.Signer) { s.RekorURL = "a:" + secret }), "REKOR_URL is no http or https URL"},
-		"key as the time":       {sign(func(s *attest.Signer) { s.TimestampURL = pem }), "TIMESTAMP_URL is no http or https URL"},
+		"key as Fulcio":         {sign(func(s *attest.Signer) { s.FulcioURL = secret }), "the address of Fulcio is no http or https URL"},
+		"key as the log":        {sign(func(s *attest.Signer) { s.RekorURL = "a:" + secret }), "the address of the log is no http or https URL"},
+		"key as the time":       {sign(func(s *attest.Signer) { s.TimestampURL = pem }), "the address of the timestamp authority is no http or https URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ask(t, c.request)
@@ -271,7 +271,7 @@ func TestSecretInTheWrongPlace(t *testing.T) {
 }
 
 func TestServeRefuses(t *testing.T) {
-	if err := Serve(t.Context(), strings.NewReader("what?"), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "go tool mage") {
+	if err := Serve(t.Context(), strings.NewReader("what?"), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "package attest starts this program") {
 		t.Errorf("%v", err)
 	}
 	if got := ask(t, attest.Request{}); !strings.Contains(got.Error, "asks for nothing") {

@@ -3,7 +3,6 @@ package signing
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +25,7 @@ type judge struct {
 func newJudge(ctx context.Context, policy attest.Policy) (*judge, error) {
 	switch {
 	case policy.Key != "" && (policy.Identity != "" || policy.Issuer != ""):
-		return nil, errors.New("a key and an identity are given; VERIFY_KEY is for signatures by key, VERIFY_IDENTITY and VERIFY_ISSUER for keyless ones")
+		return nil, fmt.Errorf("a key and an identity are given: %w", attest.ErrPolicy)
 	case policy.Key != "":
 		public, err := loadPublicKey(ctx, policy.Key)
 		if err != nil {
@@ -38,7 +37,7 @@ func newJudge(ctx context.Context, policy attest.Policy) (*judge, error) {
 		}
 		return newKeyJudge(verifier)
 	case policy.Identity == "" || policy.Issuer == "":
-		return nil, errors.New("an identity counts for nothing without who vouches for it: set VERIFY_IDENTITY and VERIFY_ISSUER, or VERIFY_KEY")
+		return nil, fmt.Errorf("an identity counts for nothing alone: %w", attest.ErrPolicy)
 	}
 	return newIdentityJudge(policy)
 }
@@ -86,7 +85,7 @@ func trustedRoot(file string) (root.TrustedMaterial, error) {
 	if file == "" {
 		trusted, err := root.FetchTrustedRoot()
 		if err != nil {
-			return nil, fmt.Errorf("fetch the trusted root of the public sigstore: %w; set TRUSTED_ROOT to the file of a private one", err)
+			return nil, fmt.Errorf("%w: %w", attest.ErrTrustedRoot, err)
 		}
 		return trusted, nil
 	}
