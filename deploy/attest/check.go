@@ -54,6 +54,8 @@ type Check struct {
 	State State `json:"state"`
 	// Detail is why, or by whom.
 	Detail string `json:"detail,omitempty"`
+	// Err is the error that Detail is the text of, if it is one.
+	Err error `json:"-"`
 	// Optional says that it may be missing, because nobody asked for it.
 	Optional bool `json:"optional,omitempty"`
 }
@@ -77,7 +79,14 @@ func failures(checks []Check, failed func(Check) bool) error {
 		if !failed(c) {
 			continue
 		}
-		failures = append(failures, fmt.Errorf("%s: %w: the %s is %s: %s", c.Subject, ErrFailed, c.What, c.State, retry.Printable(c.Detail)))
+		f := &failure{fmt.Sprintf("%s: %v: the %s is %s: %s", c.Subject, ErrFailed, c.What, c.State, retry.Printable(c.Detail)), []error{ErrFailed}}
+		if c.State == Unchecked {
+			f.chain = append(f.chain, ErrPolicy)
+		}
+		if c.Err != nil {
+			f.chain = append(f.chain, c.Err)
+		}
+		failures = append(failures, f)
 	}
 	return errors.Join(failures...)
 }

@@ -52,7 +52,7 @@ func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
 			c := Check{Subject: e.manifest.Reference.String(), What: predicate.name, Optional: e.err == nil && opts.Policy.IsZero()}
 			switch {
 			case e.err != nil:
-				c.State, c.Detail = StateOf(e.err), e.err.Error()
+				c.State, c.Detail, c.Err = StateOf(e.err), e.err.Error(), e.err
 			case opts.Policy.IsZero():
 				c.State, c.Detail = e.withoutPolicy(predicate.uri)
 			default:
@@ -130,7 +130,7 @@ func gather(ctx context.Context, opts VerifyOptions) []*evidence {
 func (e *evidence) withoutPolicy(predicateType string) (State, string) {
 	for _, bundle := range e.bundles {
 		if claimedType(bundle) == predicateType {
-			return Unchecked, "it is signed; say by whom it has to be, with VERIFY_KEY, or VERIFY_IDENTITY and VERIFY_ISSUER"
+			return Unchecked, "it is signed, and nobody said by whom it has to be"
 		}
 	}
 	if predicateType != PredicateSBOM || len(e.sboms) == 0 {

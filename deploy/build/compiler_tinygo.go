@@ -13,8 +13,6 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-
-	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 )
 
 // tinyGoCompiler is TinyGo at path, which has to be of a version if that is not empty.
@@ -70,6 +68,16 @@ func (c tinyGoCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	return Toolchain{Name: TinyGo, Version: match[1], GoVersion: match[2], Flags: tinyGoFlags, BuildTags: tags}, nil
 }
 
+// What is wrong with the TinyGo that was found.
+var (
+	// ErrOldTinyGo says that it is older than MinTinyGo.
+	ErrOldTinyGo = errors.New("makes no module that Envoy loads")
+	// ErrOtherTinyGo says that it is not the one that was asked for.
+	ErrOtherTinyGo = errors.New("was asked for")
+	// ErrTinyGoCrashed says that it ended as a Go program does that panics.
+	ErrTinyGoCrashed = errors.New("TinyGo itself crashed, which is not an error in the filter")
+)
+
 // check refuses a TinyGo that makes no filters, or is not the one that was asked for.
 func (c tinyGoCompiler) check(version string) error {
 	found, err := semver.StrictNewVersion(version)
@@ -77,10 +85,10 @@ func (c tinyGoCompiler) check(version string) error {
 		return fmt.Errorf("%s is TinyGo %s, which is no version: %w", c.path, version, err)
 	}
 	if oldest := semver.MustParse(MinTinyGo); found.LessThan(oldest) {
-		return fmt.Errorf("%s is TinyGo %s, which makes no module that Envoy loads: it takes TinyGo %s or later; \"go tool mage tinygo\" gets %s, and COMPILER=go builds without it", c.path, version, MinTinyGo, tinygo.Version)
+		return fmt.Errorf("%s is TinyGo %s, which %w: it takes TinyGo %s or later", c.path, version, ErrOldTinyGo, MinTinyGo)
 	}
 	if c.version != "" && c.version != version {
-		return fmt.Errorf("%s is TinyGo %s, and %s was asked for; install that, or leave TINYGO_VERSION unset", c.path, version, c.version)
+		return fmt.Errorf("%s is TinyGo %s, and %s %w; install that", c.path, version, c.version, ErrOtherTinyGo)
 	}
 	return nil
 }
@@ -104,9 +112,6 @@ func (c tinyGoCompiler) buildTags(ctx context.Context) ([]string, error) {
 	}
 	return info.BuildTags, nil
 }
-
-// ErrTinyGoCrashed says that TinyGo ended as a Go program that panics.
-var ErrTinyGoCrashed = errors.New("TinyGo itself crashed, which is not an error in the filter")
 
 func (c tinyGoCompiler) Compile(ctx context.Context, dir, out string) error {
 	args := append(append([]string{"build"}, tinyGoFlags...), "-o", out, ".")

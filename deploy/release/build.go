@@ -50,8 +50,7 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 func (r *run) checkCompiler() error {
 	for _, m := range r.modules {
 		if !m.Compiler.Pinned() && m.Compiler.Version != r.TinyGoVersion {
-			return fmt.Errorf("%s was built with TinyGo %s, and a release is built with the pinned %s; get that with \"go tool mage tinygo\", or set TINYGO_VERSION=%s if it is to be this one",
-				m.Name, m.Compiler.Version, tinygo.Version, m.Compiler.Version)
+			return fmt.Errorf("%s was built with TinyGo %s, which is %w %s, and nobody asked for it by its version", m.Name, m.Compiler.Version, ErrNotPinned, tinygo.Version)
 		}
 	}
 	return nil

@@ -23,6 +23,9 @@ var (
 	ErrNoTag = errors.New("no git tag")
 	// ErrOtherFilters says that a git tag is one filter's, and Options.Filters are not.
 	ErrOtherFilters = errors.New("others are asked for")
+	// ErrNotPinned says that a module was built with another TinyGo than a release is, and
+	// than Options.TinyGoVersion.
+	ErrNotPinned = errors.New("not the pinned")
 	// ErrShapes says that Options.Shapes lack oci.Artifact.
 	ErrShapes = errors.New("not among those that are pushed, and manifests refer to it")
 )

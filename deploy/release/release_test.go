@@ -162,8 +162,8 @@ func TestRefuses(t *testing.T) {
 		"test builds":       {job: job{Version: "1.4.0", Broken: "dist"}, want: "the modules in dist became others while the release ran"},
 		"e2e runs others":   {job: job{Version: "1.4.0", Forget: true}, want: "it ran other modules than those that are released"},
 		"not reproducible":  {job: job{Version: "1.4.0", Broken: "build"}, want: "differ", visible: "the compiler makes other bytes of the same sources"},
-		"another TinyGo":    {job: job{Version: "1.4.0", TinyGo: "0.40.1"}, want: "authtoken was built with TinyGo 0.40.1, and a release is built with the pinned " + tinygo.Version},
-		"not the one named": {job: job{Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.0"}, want: "set TINYGO_VERSION=0.40.1 if it is to be this one"},
+		"another TinyGo":    {job: job{Version: "1.4.0", TinyGo: "0.40.1"}, want: "authtoken was built with TinyGo 0.40.1, which is not the pinned " + tinygo.Version},
+		"not the one named": {job: job{Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.0"}, want: "and nobody asked for it by its version"},
 		"ignored source": {job: job{Version: "1.4.0"}, change: func(p project) {
 			p.write(t, map[string]string{"filter/headers/extra_ignored.go": "package main\n"})
 		}, want: "step build: what is released is made of files that commit", visible: "otherwise: filter/headers/extra_ignored.go; commit or remove"},

@@ -137,11 +137,11 @@ func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.M
 		t.Fatal(err)
 	}
 	module.Compiler.GoVersion = build.GoToolchain // which the go.mod asks for
-	sources, err := build.ReadSources(t.Context(), filters, module.Compiler)
+	made, err := build.ReadSources(t.Context(), filters, module.Compiler)
 	if err != nil {
 		t.Fatal(err)
 	}
-	module.Inputs = sources[0].Inputs
+	module.Inputs = made[0].Inputs
 	wasm, err := os.ReadFile(module.Path)
 	record, err2 := json.Marshal(module.Record)
 	if err := errors.Join(err, err2); err != nil {

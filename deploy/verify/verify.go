@@ -84,7 +84,7 @@ func (r *Release) manifests(ctx context.Context, opts Options, filter string) (b
 			return false, err
 		}
 		r.Checks = append(r.Checks, attest.Check{
-			Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version, What: "manifest", State: attest.StateOf(err), Detail: err.Error(),
+			Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version, What: "manifest", State: attest.StateOf(err), Detail: err.Error(), Err: err,
 		})
 		return false, nil
 	}
@@ -110,7 +110,7 @@ func (r *Release) module(ctx context.Context, opts Options, filter string) error
 	case errors.Is(ctx.Err(), context.Canceled):
 		return err
 	case err != nil:
-		c.Detail = err.Error()
+		c.Detail, c.Err = err.Error(), err
 	default:
 		c.Detail = objects[0].WasmSHA256
 		if to := objects[0].Redirect; to != "" {

@@ -27,6 +27,9 @@ type Row struct {
 var table = []Row{
 	{build.ErrNoTinyGo, `"go tool mage tinygo" downloads it into your cache folder; or set COMPILER=go`},
 	{build.ErrTinyGoCrashed, "COMPILER=go builds without it"},
+	{build.ErrOldTinyGo, `"go tool mage tinygo" gets the pinned release, and COMPILER=go builds without it`},
+	{build.ErrOtherTinyGo, "or leave TINYGO_VERSION unset"},
+	{release.ErrNotPinned, `get the pinned release with "go tool mage tinygo", or set TINYGO_VERSION to that one if it is to be it`},
 	{build.ErrUnknownCompiler, "correct COMPILER, or unset it"},
 	{build.ErrNotBuilt, `run "go tool mage build"`},
 	{build.ErrChanged, `run "go tool mage build"`},
