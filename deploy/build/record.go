@@ -3,8 +3,6 @@ package build
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +16,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
-	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // RecordVersion is the version of the record's form. It changes when a reader of
@@ -129,7 +127,7 @@ func loadOne(dist, name string) (Module, error) {
 	if module.RecordVersion != RecordVersion || module.Name != name {
 		return fail(fmt.Errorf("%w: its record is for %q, version %d", ErrChanged, module.Name, module.RecordVersion))
 	}
-	sum, err := filesum.SHA256(os.Open, module.Path)
+	sum, err := checksum.File(os.Open, module.Path)
 	if err != nil {
 		return fail(err)
 	}
@@ -159,7 +157,7 @@ func newRecord(name string, wasm []byte, toolchain Toolchain, sources []Package,
 	return Record{
 		RecordVersion: RecordVersion,
 		Name:          name,
-		WasmSHA256:    hexSHA256(wasm),
+		WasmSHA256:    checksum.Bytes(wasm),
 		Size:          int64(len(wasm)),
 		Compiler:      toolchain,
 		Modules:       goModules(sources),
@@ -187,9 +185,4 @@ func place(dist, built string, record Record) (Module, error) {
 		return Module{}, err
 	}
 	return Module{Path: path, Record: record}, nil
-}
-
-func hexSHA256(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }

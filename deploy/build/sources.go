@@ -16,7 +16,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // ErrSourcesChanged says that the sources are no longer those that a module was built
@@ -301,7 +301,7 @@ func readSources(packages []Package) (Sources, error) {
 	s := Sources{Inputs: map[string]string{}, paths: map[string]string{}}
 	own := map[string]bool{}
 	add := func(name, file string, versioned bool) error {
-		sum, err := filesum.SHA256(os.Open, file)
+		sum, err := checksum.File(os.Open, file)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +19,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // script writes an executable shell script and returns its path.
@@ -166,7 +167,7 @@ func TestFindDownloadsThroughFuncEOnce(t *testing.T) {
 	t.Parallel()
 	version := realEnvoy(t).Version
 	archive := tarball(t, forward(t))
-	url, downloads := funcEServer(t, version, fmt.Sprintf("%x", sha256.Sum256(archive)), archive)
+	url, downloads := funcEServer(t, version, checksum.Bytes(archive), archive)
 	dir := t.TempDir()
 	o := FindOptions{
 		Version: version, VersionsURL: url,
@@ -193,7 +194,7 @@ func TestFindRefusesBrokenDownloads(t *testing.T) {
 	version := realEnvoy(t).Version
 	t.Setenv("PATH", t.TempDir()) // no python3: the next step fails at once
 	good := tarball(t, "exec envoy")
-	sum := fmt.Sprintf("%x", sha256.Sum256(good))
+	sum := checksum.Bytes(good)
 	other := tarball(t, "echo version: abc/1.2.3/Clean/RELEASE/x")
 	for name, test := range map[string]struct {
 		tarball []byte
@@ -202,7 +203,7 @@ func TestFindRefusesBrokenDownloads(t *testing.T) {
 	}{
 		"other sum":     {good, strings.Repeat("0", 64), "expected SHA-256 sum"},
 		"cut":           {good[:len(good)/2], sum, "EOF"},
-		"other version": {other, fmt.Sprintf("%x", sha256.Sum256(other)), "is Envoy 1.2.3"},
+		"other version": {other, checksum.Bytes(other), "is Envoy 1.2.3"},
 		"no sum":        {good, "", "couldn't find sha256Sum"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,13 +3,13 @@ package inspect
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // Description is what a module is, and which Envoys load it.
@@ -69,10 +69,9 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inspect module: %w", err)
 	}
-	sum := sha256.Sum256(wasm)
 	d := &Description{
 		Size:       int64(len(wasm)),
-		WasmSHA256: hex.EncodeToString(sum[:]),
+		WasmSHA256: checksum.Bytes(wasm),
 		Report:     *report,
 		Sections:   list,
 		Envoys:     report.envoys(),

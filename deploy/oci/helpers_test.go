@@ -2,8 +2,6 @@ package oci
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
@@ -53,12 +52,11 @@ func moduleAt(path, name string, wasm []byte) Filter {
 	if err != nil {
 		report = &inspect.Report{}
 	}
-	sum := sha256.Sum256(wasm)
 	return Filter{
 		Module: build.Module{Path: path, Record: build.Record{
 			RecordVersion: build.RecordVersion,
 			Name:          name,
-			WasmSHA256:    hex.EncodeToString(sum[:]),
+			WasmSHA256:    checksum.Bytes(wasm),
 			Size:          int64(len(wasm)),
 			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12"},
 			Modules: []build.GoModule{

@@ -2,14 +2,14 @@ package oci
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // Pulled is a module that was pulled.
@@ -106,26 +106,22 @@ func (r *Registry) writeWasm(ctx context.Context, found *found, out *os.File) (s
 	if _, err := blob.Seek(0, io.SeekStart); err != nil {
 		return "", 0, err
 	}
-	hash := sha256.New()
-	var size int64
-	var err error
-	if blob == out {
-		size, err = io.Copy(hash, blob)
-	} else {
-		var wasm io.Reader
-		if wasm, err = readLayer(blob); err != nil {
+	wasm := io.Reader(blob)
+	if blob != out {
+		layer, err := readLayer(blob)
+		if err != nil {
 			return "", 0, err
 		}
 		// One byte more than allowed shows that there is more.
-		size, err = io.Copy(io.MultiWriter(out, hash), io.LimitReader(wasm, maxWasm+1))
+		wasm = io.TeeReader(io.LimitReader(layer, maxWasm+1), out)
 	}
+	sum, size, err := checksum.Reader(wasm)
 	if err != nil {
 		return "", 0, err
 	}
 	if size > maxWasm {
 		return "", 0, finding.Mismatch(fmt.Errorf("%s in layer %s has more than the %d bytes that proxies read", compatFile, layer.Digest, maxWasm))
 	}
-	sum := hex.EncodeToString(hash.Sum(nil))
 	if want := found.manifest.Annotations[AnnotationWasmSHA256]; want != "" && want != sum {
 		return "", 0, finding.Mismatch(fmt.Errorf("the wasm sha256 is %s, and annotation %s says %s", sum, AnnotationWasmSHA256, want))
 	}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -25,6 +23,7 @@ import (
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
@@ -316,7 +315,7 @@ func (j job) build(ctx context.Context, opts build.Options) ([]build.Module, err
 		module := build.Module{Path: path, Record: build.Record{
 			RecordVersion: build.RecordVersion,
 			Name:          f.Name,
-			WasmSHA256:    sum(wasm),
+			WasmSHA256:    checksum.Bytes(wasm),
 			Size:          int64(len(wasm)),
 			Compiler:      toolchain,
 			Inputs:        sources[i].Inputs,
@@ -342,11 +341,6 @@ func names(modules []build.Module) []string {
 	return names
 }
 
-func sum(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
-
 // e2e says what it found in dist, as the real one does.
 func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) (played release.Played, err error) {
 	played = release.Played{Modules: map[string]string{}, EnvoyVersions: []string{"1.36.4", "1.40.0"}, Checks: 7}
@@ -355,13 +349,13 @@ func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) 
 		if err != nil {
 			return played, err
 		}
-		played.Modules[filter] = sum(wasm)
+		played.Modules[filter] = checksum.Bytes(wasm)
 	}
 	if j.Broken == "e2e" {
 		err = errors.New("a scenario failed")
 	}
 	if j.Forget {
-		played.Modules["headers"] = sum(nil)
+		played.Modules["headers"] = checksum.Bytes(nil)
 	}
 	return played, err
 }

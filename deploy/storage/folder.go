@@ -14,7 +14,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // folder is a Bucket in a directory, which some web server serves. It is safe for
@@ -57,7 +57,7 @@ func (f *folder) Replace(ctx context.Context, key string, old State, content Con
 			return fmt.Errorf("lock %s: %w", lock.Path(), err)
 		}
 		defer func() { _ = lock.Close() }()
-		switch sum, err := filesum.SHA256(root.Open, key); {
+		switch sum, err := checksum.File(root.Open, key); {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
 		case sum != old.SHA256:

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 func TestEmbedded(t *testing.T) {
@@ -125,7 +127,7 @@ func TestFolderKeepsWritersApart(t *testing.T) {
 	for round := range 20 {
 		key := fmt.Sprintf("headers/1.0.%d/headers.wasm", round)
 		winner := at(key, func(text string) error { return f.Create(t.Context(), key, content(text)) })
-		old := State{SHA256: hexSHA256([]byte(winner))}
+		old := State{SHA256: checksum.Bytes([]byte(winner))}
 		at(key, func(text string) error { return f.Replace(t.Context(), key, old, content("new "+text)) })
 	}
 	for name := range tree(t, f.dir) {
@@ -286,7 +288,7 @@ func TestKilledBetweenSystemCalls(t *testing.T) {
 		for _, m := range upload.Modules {
 			sum, vouched := files[SumKey(m.Name, "2.0.0")]
 			wasm := files[ModuleKey(m.Name, "2.0.0")]
-			if vouched && sum != hexSHA256([]byte(wasm))+"  "+m.Name+".wasm\n" {
+			if vouched && sum != checksum.Bytes([]byte(wasm))+"  "+m.Name+".wasm\n" {
 				t.Errorf("killed at step %d: the checksum %q stands beside %d bytes", step, sum, len(wasm))
 			}
 			if strings.Contains(files[SumsKey("2.0.0")], m.Name) && !vouched {

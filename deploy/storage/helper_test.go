@@ -3,8 +3,6 @@ package storage
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -27,8 +26,7 @@ func module(t *testing.T, name string, letter byte, size int) build.Module {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(data)
-	return build.Module{Path: path, Record: build.Record{Name: name, WasmSHA256: hex.EncodeToString(sum[:]), Size: int64(size)}}
+	return build.Module{Path: path, Record: build.Record{Name: name, WasmSHA256: checksum.Bytes(data), Size: int64(size)}}
 }
 
 func release(version string, modules ...build.Module) UploadOptions {

@@ -2,8 +2,6 @@ package storage
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 )
 
@@ -192,15 +191,13 @@ func (j *job) lookForCut(ctx context.Context, conflict error) error {
 			return err
 		}
 		defer func() { _ = body.Close() }()
-		hash := sha256.New()
-		size, err := io.Copy(hash, body)
+		sum, size, err := checksum.Reader(body)
 		if err != nil {
 			return err
 		}
-		state = State{Tag: tag, SHA256: hex.EncodeToString(hash.Sum(nil))}
-		hash.Reset()
-		_, err = io.Copy(hash, io.NewSectionReader(file, 0, min(size, j.Size)))
-		beginning = size < j.Size && hex.EncodeToString(hash.Sum(nil)) == state.SHA256
+		state = State{Tag: tag, SHA256: sum}
+		ours, _, err := checksum.Reader(io.NewSectionReader(file, 0, min(size, j.Size)))
+		beginning = size < j.Size && ours == sum
 		return err
 	})
 	if err != nil {
@@ -263,12 +260,9 @@ func openModule(m build.Module) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", build.ErrNotBuilt, err)
 	}
-	hash := sha256.New()
-	size, err := io.Copy(hash, file)
-	if err == nil {
-		if sum := hex.EncodeToString(hash.Sum(nil)); sum != m.WasmSHA256 || size != m.Size {
-			err = fmt.Errorf("%w: %s has wasm sha256 %s, its record says %s", build.ErrChanged, m.Path, sum, m.WasmSHA256)
-		}
+	sum, size, err := checksum.Reader(file)
+	if err == nil && (sum != m.WasmSHA256 || size != m.Size) {
+		err = fmt.Errorf("%w: %s has wasm sha256 %s, its record says %s", build.ErrChanged, m.Path, sum, m.WasmSHA256)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -418,7 +412,7 @@ func (u *upload) amend(ctx context.Context, key string, change func(old []byte) 
 			if !exists {
 				return u.bucket.Create(ctx, key, content)
 			}
-			return u.bucket.Replace(ctx, key, State{Tag: tag, SHA256: hexSHA256(old)}, content)
+			return u.bucket.Replace(ctx, key, State{Tag: tag, SHA256: checksum.Bytes(old)}, content)
 		})
 		if err != nil && !errors.Is(err, ErrPrecondition) {
 			return fmt.Errorf("write %s: %w", u.location.object(key), err)
@@ -466,16 +460,8 @@ func bucketSHA256(ctx context.Context, bucket Bucket, key string) (string, error
 		return "", err
 	}
 	defer func() { _ = body.Close() }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, body); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-func hexSHA256(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
+	sum, _, err := checksum.Reader(body)
+	return sum, err
 }
 
 // each does something for several filters side by side; its error names them all.

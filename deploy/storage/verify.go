@@ -3,8 +3,6 @@ package storage
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
@@ -130,17 +129,16 @@ const maxModule = 256 << 20
 // verifyModule hashes a module as plain Envoy does: the body as it arrives.
 func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error {
 	key := ModuleKey(o.Filter, o.Version)
-	hash := sha256.New()
+	var sum string
 	var size int64
 	var header http.Header
 	err := s.fetch(ctx, key, fresh, func(resp *http.Response) (err error) {
-		hash.Reset()
 		header, o.Redirect = resp.Header, redirect.To(resp)
 		body, limit := io.Reader(resp.Body), int64(maxModule)
 		if o.WasmSize > 0 {
 			body, limit = s.report.Body(resp.Body, o.WasmSize), o.WasmSize
 		}
-		size, err = io.Copy(hash, io.LimitReader(body, limit+1))
+		sum, size, err = checksum.Reader(io.LimitReader(body, limit+1))
 		return err
 	})
 	if err != nil {
@@ -149,7 +147,7 @@ func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error
 	if encoding := header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return finding.Mismatch(fmt.Errorf("%s: it is served with Content-Encoding %s, and proxies hash the body as it arrives; turn compression off for .wasm (a store that keeps aws-chunked needs ?request_checksum_calculation=when_required in its own address)", s.PublicURL(key), retry.Printable(encoding)))
 	}
-	if sum := hex.EncodeToString(hash.Sum(nil)); sum != o.WasmSHA256 {
+	if sum != o.WasmSHA256 {
 		return finding.Mismatch(fmt.Errorf("%s: it serves other bytes: wasm sha256 %s (%d bytes read), and should be %s; %w", s.PublicURL(key), sum, size, o.WasmSHA256, s.elsewhere(fresh)))
 	}
 	if fresh && o.Redirect != "" {

@@ -14,7 +14,7 @@ import (
 	"github.com/magefile/mage/mg"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
-	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
@@ -70,7 +70,7 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 	files := []string{filepath.Join(dist, rel.RecordFile)}
 	for _, f := range record.Filters {
 		file := filepath.Join(dist, f.Name+".wasm")
-		sum, err := filesum.SHA256(os.Open, file)
+		sum, err := checksum.File(os.Open, file)
 		if err != nil {
 			return err
 		}

@@ -3,9 +3,7 @@ package targets
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +27,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
@@ -69,11 +68,10 @@ func writeBuilt(t *testing.T, options wasmtest.Options) {
 		options := options
 		options.Custom += f.Name
 		wasm := wasmtest.Encode(options)
-		sum := sha256.Sum256(wasm)
 		record := build.Record{
 			RecordVersion: build.RecordVersion,
 			Name:          f.Name,
-			WasmSHA256:    hex.EncodeToString(sum[:]),
+			WasmSHA256:    checksum.Bytes(wasm),
 			Size:          int64(len(wasm)),
 			Compiler:      toolchain,
 			Inputs:        sources[i].Inputs,

@@ -3,8 +3,6 @@
 package attesttest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -44,12 +43,11 @@ func Filter(t testing.TB, name, content string) attest.Filter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(wasm)
 	return attest.Filter{Filter: oci.Filter{
 		Module: build.Module{Path: path, Record: build.Record{
 			RecordVersion: build.RecordVersion,
 			Name:          name,
-			WasmSHA256:    hex.EncodeToString(sum[:]),
+			WasmSHA256:    checksum.Bytes(wasm),
 			Size:          int64(len(wasm)),
 			Compiler:      build.Toolchain{Name: "tinygo", Version: "0.41.1", GoVersion: "go1.22.12", Flags: []string{"-no-debug"}},
 			Modules: []build.GoModule{

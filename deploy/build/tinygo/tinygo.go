@@ -10,8 +10,6 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +19,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // Version is the pinned release: https://github.com/tinygo-org/tinygo/releases
@@ -169,15 +169,15 @@ func download(ctx context.Context, opts Options, want, file string) error {
 	if err != nil {
 		return err
 	}
-	hash := sha256.New()
-	if _, err := io.Copy(io.MultiWriter(f, hash), resp.Body); err != nil {
+	got, _, err := checksum.Reader(io.TeeReader(resp.Body, f))
+	if err != nil {
 		_ = f.Close()
 		return err
 	}
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if got := hex.EncodeToString(hash.Sum(nil)); got != want {
+	if got != want {
 		return fmt.Errorf("the archive has sha256 %s, the pinned one is %s; nothing was installed", got, want)
 	}
 	return nil

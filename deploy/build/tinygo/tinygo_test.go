@@ -4,8 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
 // archive is a release in small: a command and a link to it.
@@ -57,8 +57,7 @@ func serve(t *testing.T, content, body []byte) (Options, *int) {
 	t.Setenv("HOME", t.TempDir())
 	platform := runtime.GOOS + "-" + runtime.GOARCH
 	before := checksums[platform]
-	sum := sha256.Sum256(content)
-	checksums[platform] = hex.EncodeToString(sum[:])
+	checksums[platform] = checksum.Bytes(content)
 	t.Cleanup(func() { checksums[platform] = before })
 	requests := new(int)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,4 +1,4 @@
-package filesum_test
+package checksum_test
 
 import (
 	"errors"
@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/filesum"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
-func TestSHA256(t *testing.T) {
+func TestFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "abc")
@@ -19,7 +19,7 @@ func TestSHA256(t *testing.T) {
 	}
 	// https://csrc.nist.gov/projects/cryptographic-standards-and-guidelines/example-values
 	const want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-	if sum, err := filesum.SHA256(os.Open, path); sum != want || err != nil {
+	if sum, err := checksum.File(os.Open, path); sum != want || err != nil {
 		t.Errorf("got %q, %v; want %q", sum, err, want)
 	}
 	root, err := os.OpenRoot(dir)
@@ -27,13 +27,13 @@ func TestSHA256(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if sum, err := filesum.SHA256(root.Open, "abc"); sum != want || err != nil {
+	if sum, err := checksum.File(root.Open, "abc"); sum != want || err != nil {
 		t.Errorf("in a root: %q, %v; want %q", sum, err, want)
 	}
-	if _, err := filesum.SHA256(root.Open, "missing"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := checksum.File(root.Open, "missing"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
-	if _, err := filesum.SHA256(os.Open, dir); err == nil {
+	if _, err := checksum.File(os.Open, dir); err == nil {
 		t.Error("a folder has a sum")
 	}
 }
