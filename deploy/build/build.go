@@ -19,10 +19,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 )
 
 // Options says what is built, with what and where to. The zero value builds every
@@ -98,24 +97,18 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 	sources := list.all(ctx, opts.Filters)
 	modules := make([]Module, len(opts.Filters))
 	lines := make([]string, len(opts.Filters))
-	failures := make([]error, len(opts.Filters))
-	var group errgroup.Group
-	group.SetLimit(runtime.NumCPU())
-	for i, filter := range opts.Filters {
-		group.Go(func() error {
-			job := job{compiler, list, filter, sources[filter.Dir], dist}
-			modules[i], lines[i], failures[i] = job.run(ctx, opts.Force)
-			return nil
-		})
-	}
-	_ = group.Wait() // every job keeps its own error: all are reported, not the first
+	failed := concurrent.Each(runtime.NumCPU(), opts.Filters, func(i int, filter catalog.Filter) (err error) {
+		job := job{compiler, list, filter, sources[filter.Dir], dist}
+		modules[i], lines[i], err = job.run(ctx, opts.Force)
+		return err
+	})
 	for _, line := range lines {
 		if line != "" {
 			fmt.Fprintln(opts.Out, line)
 		}
 	}
-	if err := errors.Join(failures...); err != nil {
-		return nil, err
+	if failed != nil {
+		return nil, failed
 	}
 	return modules, nil
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
@@ -44,17 +44,12 @@ type Listed struct {
 // published has none.
 func List(ctx context.Context, r *Registry, filters []string) ([]Listed, error) {
 	all := make([][]Listed, len(filters))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, filter := range filters {
-		group.Go(func() (err error) {
-			if all[i], err = r.list(ctx, filter); err != nil {
-				return fmt.Errorf("list %s: %w", r.name(filter), err)
-			}
-			return nil
-		})
-	}
-	err := group.Wait()
+	err := concurrent.Each(parallel, filters, func(i int, filter string) (err error) {
+		if all[i], err = r.list(ctx, filter); err != nil {
+			return fmt.Errorf("list %s: %w", r.name(filter), err)
+		}
+		return nil
+	})
 	return slices.Concat(all...), err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/versions"
@@ -31,9 +32,9 @@ func Move(ctx context.Context, r *Registry, published []Published) ([]Published,
 	moved := slices.Clone(published)
 	movers := make([]*mover, len(published))
 	step := func(do func(i int) error) error {
-		return sideBySide(len(movers), func(i int) error {
+		return concurrent.Each(parallel, published, func(i int, p Published) error {
 			if err := do(i); err != nil {
-				return fmt.Errorf("move the tags of %s:%s: %w", published[i].Repository, published[i].Tag, err)
+				return fmt.Errorf("move the tags of %s:%s: %w", p.Repository, p.Tag, err)
 			}
 			return nil
 		})

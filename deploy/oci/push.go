@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
@@ -424,17 +424,12 @@ func (r *Registry) blobSources(ctx context.Context, jobs, missing []*job, siblin
 		}
 	}
 	slices.Sort(names)
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for _, name := range slices.Compact(names) {
-		group.Go(func() error {
-			if repo, err := r.repository(name); err == nil {
-				sources.addNewest(ctx, repo)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait()
+	_ = concurrent.Each(parallel, slices.Compact(names), func(_ int, name string) error {
+		if repo, err := r.repository(name); err == nil {
+			sources.addNewest(ctx, repo)
+		}
+		return nil
+	})
 	return sources
 }
 
@@ -456,26 +451,10 @@ func (s *blobSources) addNewest(ctx context.Context, repo repository) {
 // each runs do for every job, some side by side, and returns all errors. verb says
 // what is done to the image.
 func each(jobs []*job, verb string, do func(*job) error) error {
-	return sideBySide(len(jobs), func(i int) error {
-		j := jobs[i]
+	return concurrent.Each(parallel, jobs, func(_ int, j *job) error {
 		if err := do(j); err != nil {
 			return fmt.Errorf("%s %s:%s: %w", verb, j.name, j.Shape.tag(j.version), err)
 		}
 		return nil
 	})
-}
-
-// sideBySide runs do for 0 to n-1, some at a time, and returns all errors.
-func sideBySide(n int, do func(i int) error) error {
-	errs := make([]error, n)
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i := range n {
-		group.Go(func() error {
-			errs[i] = do(i)
-			return nil
-		})
-	}
-	_ = group.Wait()
-	return errors.Join(errs...)
 }

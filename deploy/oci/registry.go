@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -22,6 +21,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/loopback"
 	"github.com/slipway-wasm/slipway/deploy/internal/progress"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
@@ -111,7 +111,8 @@ func Open(opts RegistryOptions) (*Registry, error) {
 		return nil, fmt.Errorf("registry %s: write a host and the path below which each filter gets its repository, in lowercase and without scheme or tag, for example ghcr.io/acme/filters", redact.Value(opts.Address))
 	}
 	r.host = ref.Registry
-	r.plain = opts.PlainHTTP || isLoopback(ref.Host())
+	// docker and oras use plain HTTP on this machine by themselves as well.
+	r.plain = opts.PlainHTTP || loopback.Host(ref.Host())
 	transport := opts.Transport
 	if transport == nil {
 		base := http.DefaultTransport.(*http.Transport).Clone()
@@ -144,17 +145,6 @@ func Open(opts RegistryOptions) (*Registry, error) {
 
 // Address is where filters are published, without a trailing slash.
 func (r *Registry) Address() string { return r.base }
-
-// isLoopback reports whether a host, perhaps with a port, is this machine, where
-// docker and oras use plain HTTP by themselves as well.
-func isLoopback(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	ip := net.ParseIP(strings.Trim(name, "[]"))
-	return name == "localhost" || (ip != nil && ip.IsLoopback())
-}
 
 // name is the full name of a filter's repository.
 func (r *Registry) name(filter string) string { return r.base + "/" + filter }

@@ -3,8 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -114,13 +112,4 @@ func parseAddress(address string) (*url.URL, error) {
 		}
 	}
 	return u, nil
-}
-
-// loopback reports whether a host with or without a port is this machine.
-func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return host == "localhost" || (err == nil && ip.IsLoopback())
 }

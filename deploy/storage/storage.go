@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	"github.com/slipway-wasm/slipway/deploy/internal/loopback"
 	"github.com/slipway-wasm/slipway/deploy/internal/progress"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
@@ -188,7 +189,7 @@ func authorization(opts Options, l location) (func(*http.Request), error) {
 		return nil, fmt.Errorf("both a username with a password and a token were given: %w", ErrCredentials)
 	case basic && (opts.Username == "" || opts.Password == ""):
 		return nil, fmt.Errorf("a username and a password belong together: %w", ErrCredentials)
-	case (basic || opts.Token != "") && l.scheme == schemeHTTP && !loopback(l.bucket):
+	case (basic || opts.Token != "") && l.scheme == schemeHTTP && !loopback.Host(l.bucket):
 		return nil, errors.New("http would send the credentials in the clear; use https")
 	case basic:
 		return func(r *http.Request) { r.SetBasicAuth(opts.Username, opts.Password) }, nil

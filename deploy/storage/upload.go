@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 )
 
@@ -133,7 +132,7 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 		}}
 	}
 	byName := slices.SortedFunc(slices.Values(jobs), func(a, b *job) int { return strings.Compare(a.Name, b.Name) })
-	if err := each(byName, func(_ int, j *job) error { return j.look(ctx) }); err != nil {
+	if err := concurrent.Each(parallel, byName, func(_ int, j *job) error { return j.look(ctx) }); err != nil {
 		return nil, err
 	}
 	if err := u.amend(ctx, SumsKey(u.Version), u.addSums, lookOnly); err != nil {
@@ -462,19 +461,4 @@ func bucketSHA256(ctx context.Context, bucket Bucket, key string) (string, error
 	defer func() { _ = body.Close() }()
 	sum, _, err := checksum.Reader(body)
 	return sum, err
-}
-
-// each does something for several filters side by side; its error names them all.
-func each[T any](list []T, do func(i int, item T) error) error {
-	failures := make([]error, len(list))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, item := range list {
-		group.Go(func() error {
-			failures[i] = do(i, item)
-			return nil
-		})
-	}
-	_ = group.Wait() // every filter keeps its own error
-	return errors.Join(failures...)
 }

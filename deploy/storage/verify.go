@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
@@ -75,7 +76,7 @@ func (s *Storage) verify(ctx context.Context, version string, objects []Object, 
 	if err != nil {
 		return err
 	}
-	return each(objects, func(i int, _ Object) error { return s.verifyObject(ctx, &objects[i], sums, fresh) })
+	return concurrent.Each(parallel, objects, func(i int, _ Object) error { return s.verifyObject(ctx, &objects[i], sums, fresh) })
 }
 
 func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, fresh bool) error {

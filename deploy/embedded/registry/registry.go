@@ -21,6 +21,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/loopback"
 )
 
 // Options says where the registry keeps its content and where it listens.
@@ -86,7 +88,7 @@ func start(ctx context.Context, opts Options) (*Registry, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
-	readOnly := !opts.Writable && !isLoopback(listener)
+	readOnly := !opts.Writable && !loopback.Host(listener.Addr().String())
 	if readOnly {
 		handler = refuseWrites(handler)
 	}
@@ -99,12 +101,6 @@ func start(ctx context.Context, opts Options) (*Registry, error) {
 	}
 	go func() { r.served <- r.server.Serve(listener) }()
 	return r, nil
-}
-
-// isLoopback reports whether only this machine reaches a listener.
-func isLoopback(listener net.Listener) bool {
-	address, ok := listener.Addr().(*net.TCPAddr)
-	return ok && address.IP.IsLoopback()
 }
 
 // refuseWrites hands on what only reads.
@@ -163,7 +159,7 @@ func load(opts Options, blobs string) (http.Handler, error) {
 func (r *Registry) Addr() string { return r.listener.Addr().String() }
 
 // Local reports whether only this machine reaches the registry.
-func (r *Registry) Local() bool { return isLoopback(r.listener) }
+func (r *Registry) Local() bool { return loopback.Host(r.Addr()) }
 
 // ReadOnly reports whether it refuses all writes.
 func (r *Registry) ReadOnly() bool { return r.readOnly }

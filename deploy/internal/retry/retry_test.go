@@ -140,7 +140,7 @@ func TestTransportStatus(t *testing.T) {
 		case "/busy":
 			w.Header().Set("Retry-After", "300")
 			w.WriteHeader(http.StatusTooManyRequests)
-			fmt.Fprint(w, "slow\ndown\x1b[31m")
+			fmt.Fprint(w, "slow\ndown\x1b[31m\u202e")
 		case "/secret":
 			w.WriteHeader(http.StatusForbidden)
 		}

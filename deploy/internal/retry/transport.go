@@ -162,10 +162,11 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 }
 
 // Printable makes a stranger's text fit for one line of a log or of a terminal: a line
-// break could pretend to be a line of ours, and an escape sequence hide one.
+// break could pretend to be a line of ours, and an escape sequence or a mark that turns
+// the direction of the text hide one.
 func Printable(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r
