@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
@@ -131,15 +130,14 @@ func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.M
 	}
 	// An index of its own leaves the repository's as it is.
 	index := []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}
-	if _, err := gitWith(ctx, index, "read-tree", r.git.Commit); err != nil {
+	if _, err := gitinfo.Git(ctx, "", index, "read-tree", r.git.Commit); err != nil {
 		return nil, err
 	}
-	top, err := git(ctx, "rev-parse", "--show-toplevel")
+	top, err := gitinfo.Git(ctx, "", nil, "rev-parse", "--show-toplevel")
 	if err != nil {
 		return nil, err
 	}
-	top = strings.TrimSuffix(top, "\n")
-	if _, err := gitWith(ctx, index, "-C", top, "checkout-index", "--all", "--prefix="+checkout+"/"); err != nil {
+	if _, err := gitinfo.Git(ctx, top, index, "checkout-index", "--all", "--prefix="+checkout+"/"); err != nil {
 		return nil, err
 	}
 	filters := make([]catalog.Filter, len(r.filters))

@@ -1,7 +1,6 @@
 package release
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -57,11 +56,11 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 		return "", false, err
 	}
 	if r.git.Dirty {
-		files, err := git(ctx, "status", "--short", "--untracked-files=normal")
+		files, err := gitinfo.Git(ctx, "", nil, "status", "--short", "--untracked-files=normal")
 		if err != nil {
 			return "", false, err
 		}
-		return "", false, fmt.Errorf("files differ from commit %s, and a release is made of a commit; commit, stash or ignore them:\n%s", r.git.Commit, strings.TrimRight(files, "\n"))
+		return "", false, fmt.Errorf("files differ from commit %s, and a release is made of a commit; commit, stash or ignore them:\n%s", r.git.Commit, files)
 	}
 	if r.filters, err = catalog.Load(catalog.LoadOptions{Names: r.names}); err != nil {
 		return "", false, err
@@ -85,29 +84,12 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 // tag.
 func taggedCommit(ctx context.Context, tag string) (string, error) {
 	// An annotated tag is an object of its own.
-	commit, err := git(ctx, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
+	commit, err := gitinfo.Git(ctx, "", nil, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
 	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 {
 		return "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("look for tag %s: %w", tag, err)
 	}
-	return strings.TrimSpace(commit), nil
-}
-
-func git(ctx context.Context, args ...string) (string, error) {
-	return gitWith(ctx, nil, args...)
-}
-
-// gitWith runs git with more in its environment.
-func gitWith(ctx context.Context, env []string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Env = append(cmd.Environ(), env...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
-	}
-	return string(out), err
+	return commit, nil
 }
