@@ -108,13 +108,8 @@ func load(ctx context.Context, binary envoy.Binary, filter catalog.Filter, modul
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, storage.Close()) }()
-	file, err := os.Open(module.Path)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = file.Close() }()
-	object, err := storage.Put(filter.Name+".wasm", file)
-	if err != nil {
+	key := filter.Name + ".wasm"
+	if err := storage.Add(key, module.Path); err != nil {
 		return 0, err
 	}
 	example, err := filter.Metadata.ExampleConfiguration()
@@ -125,7 +120,7 @@ func load(ctx context.Context, binary envoy.Binary, filter catalog.Filter, modul
 		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{
 			Name:          filter.Name,
 			Configuration: example,
-			Source:        envoyconf.Remote{URL: storage.URL(object.Key), SHA256: object.SHA256},
+			Source:        envoyconf.Remote{URL: storage.URL(key), SHA256: module.WasmSHA256},
 		}}}},
 		Upstream: upstream,
 	})

@@ -78,8 +78,8 @@ func run(ctx context.Context, o runOptions) (err error) {
 		return err
 	}
 	defer foreground.CloseInto(&err, storage.Close)
-	object, err := put(storage, filter.Name, module)
-	if err != nil {
+	key := filter.Name + ".wasm"
+	if err := storage.Add(key, module.Path); err != nil {
 		return err
 	}
 
@@ -94,7 +94,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 			Filters: []envoyconf.Filter{{
 				Name:          filter.Name,
 				Configuration: configuration,
-				Source:        envoyconf.Remote{URL: storage.URL(object.Key), SHA256: object.SHA256},
+				Source:        envoyconf.Remote{URL: storage.URL(key), SHA256: module.WasmSHA256},
 			}},
 		}},
 		Upstream: upstream,
@@ -141,7 +141,7 @@ Try:
 
 Ctrl-C ends everything.
 
-`, filter.Name, binary.Version, o.Backend, auth.Port(), foreground.AuthCluster, storage.URL(object.Key), file, o.Admin, proxy.LogFile(), o.Listener)
+`, filter.Name, binary.Version, o.Backend, auth.Port(), foreground.AuthCluster, storage.URL(key), file, o.Admin, proxy.LogFile(), o.Listener)
 
 	select {
 	case <-ctx.Done():
@@ -176,15 +176,6 @@ func backend() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hello", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hola mundo :)") })
 	return mux
-}
-
-func put(storage *httpstore.Server, name string, module build.Module) (httpstore.Object, error) {
-	file, err := os.Open(module.Path)
-	if err != nil {
-		return httpstore.Object{}, err
-	}
-	defer file.Close() //nolint:errcheck // nothing was written
-	return storage.Put(name+".wasm", file)
 }
 
 func writeFile(path string, content []byte) error {

@@ -117,7 +117,7 @@ func TestForbiddenIsNotAbsent(t *testing.T) {
 // publicServer serves an embedded storage's folder with a fault.
 func publicServer(t *testing.T, dir string, fault func(http.Handler) http.Handler) string {
 	t.Helper()
-	store, err := httpstore.Open(dir)
+	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

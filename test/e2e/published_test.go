@@ -105,12 +105,12 @@ func registrySources(t *testing.T, modules []builtModule) sources {
 		}
 		module := filters[i/len(oci.Shapes)].Module
 		module.Path = file
-		object, err := store(fmt.Sprintf("pulled-%s/%s", p.Shape, p.Filter), module)
+		url, err := store(fmt.Sprintf("pulled-%s/%s", p.Shape, p.Filter), module)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if p.Shape == oci.Artifact {
-			s[p.Filter] = envoyconf.Remote{URL: suite.storage.URL(object.Key), SHA256: p.WasmSHA256}
+			s[p.Filter] = envoyconf.Remote{URL: url, SHA256: p.WasmSHA256}
 		}
 	}
 	return s

@@ -1,5 +1,5 @@
 // Package httpstore is an HTTP storage for modules within the process: a folder
-// of immutable files and a server that hands them out as proxies need them.
+// and a server that hands its files out as proxies need them.
 //
 // It exists so that everything that fetches by URL and sha256 can be tried and
 // tested without a storage of one's own, with real HTTP on a real socket. It

@@ -6,12 +6,12 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"strings"
+	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 )
 
-// What was put is served under its key, and never changes.
+// What lies in the folder is served under its path.
 func ExampleServe() {
 	dir, err := os.MkdirTemp("", "slipway-example-")
 	if err != nil {
@@ -23,11 +23,10 @@ func ExampleServe() {
 		log.Fatal(err)
 	}
 	defer server.Close()
-	object, err := server.Put("headers/1.4.0/headers.wasm", strings.NewReader("the module"))
-	if err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "headers.wasm"), []byte("the module"), 0o644); err != nil {
 		log.Fatal(err)
 	}
-	res, err := http.Get(server.URL(object.Key))
+	res, err := http.Get(server.URL("headers.wasm"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -36,24 +35,6 @@ func ExampleServe() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(res.Header.Get("Content-Type"), string(body), object.SHA256[:8])
-	// Output: application/wasm the module 27b79e09
-}
-
-// Open is the same without a server, for a handler of one's own.
-func ExampleOpen() {
-	dir, err := os.MkdirTemp("", "slipway-example-")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	store, err := httpstore.Open(dir)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer store.Close()
-	http.Handle("/filters/", http.StripPrefix("/filters", store))
-	_, err = store.Stat("headers/1.4.0/headers.wasm")
-	fmt.Println(err != nil)
-	// Output: true
+	fmt.Println(res.Header.Get("Content-Type"), string(body))
+	// Output: application/wasm the module
 }

@@ -1,20 +1,15 @@
 package httpstore_test
 
 import (
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"testing/iotest"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 )
@@ -42,21 +37,24 @@ func address(t *testing.T, server *httpstore.Server) string {
 	return u.Host
 }
 
-func sum(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
+// add writes a file and has the server serve it.
+func add(t *testing.T, server *httpstore.Server, key, content string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "module.wasm")
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Add(key, file); err != nil {
+		t.Fatal(err)
+	}
+}
 
-// What was put is served as it is, with the headers that consumers rely on.
+// What was added is served as it is, with the headers that consumers rely on.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	server := serve(t, t.TempDir())
 	const key, content = "headers/1.0.0/headers.wasm", "\x00asm, or what stands for it"
-	object, err := server.Put(key, strings.NewReader(content))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := (httpstore.Object{Key: key, SHA256: sum(content), Size: int64(len(content))}); object != want {
-		t.Errorf("Put = %+v, want %+v", object, want)
-	}
-
+	add(t, server, key, content)
 	req, err := http.NewRequest(http.MethodGet, server.URL(key), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -92,11 +90,11 @@ func TestServeRefuses(t *testing.T) {
 	}
 	folder := filepath.Join(dir, "store")
 	server := serve(t, folder)
-	if _, err := server.Put("a/x.wasm", strings.NewReader("x")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, ".hidden"), []byte("secret"), 0o644); err != nil {
-		t.Fatal(err)
+	add(t, server, "a/x.wasm", "x")
+	for _, hidden := range []string{".hidden", filepath.Join("a", ".put-1")} {
+		if err := os.WriteFile(filepath.Join(folder, hidden), []byte("secret"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Symlink(outside, filepath.Join(folder, "link.wasm")); err != nil {
 		t.Fatal(err)
@@ -114,6 +112,10 @@ func TestServeRefuses(t *testing.T) {
 		{http.MethodGet, "/a/%2e%2e/%2e%2e/secret.wasm", http.StatusNotFound},
 		{http.MethodGet, "/link.wasm", http.StatusNotFound},
 		{http.MethodGet, "/.hidden", http.StatusNotFound},
+		{http.MethodGet, "/a/.put-1", http.StatusNotFound},
+		{http.MethodGet, "/a//x.wasm", http.StatusNotFound},
+		{http.MethodGet, "/a/./x.wasm", http.StatusNotFound},
+		{http.MethodGet, "/a/x.wasm/", http.StatusNotFound},
 		{http.MethodPut, "/a/x.wasm", http.StatusMethodNotAllowed},
 		{http.MethodDelete, "/a/x.wasm", http.StatusMethodNotAllowed},
 	} {
@@ -130,115 +132,6 @@ func TestServeRefuses(t *testing.T) {
 		}
 		if strings.HasSuffix(string(answer), "secret") {
 			t.Errorf("%s %s gave a file away", test.method, test.path)
-		}
-	}
-}
-
-// An object never changes: the same bytes again are fine, others refused.
-func TestPutIsImmutable(t *testing.T) {
-	t.Parallel()
-	store, err := httpstore.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	first, err := store.Put("k/x.wasm", strings.NewReader("one"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err := store.Put("k/x.wasm", strings.NewReader("one")); again != first || err != nil {
-		t.Errorf("same bytes: %+v, %v", again, err)
-	}
-	_, err = store.Put("k/x.wasm", strings.NewReader("two"))
-	if !errors.Is(err, httpstore.ErrExists) || !strings.Contains(err.Error(), sum("one")) || !strings.Contains(err.Error(), sum("two")) {
-		t.Errorf("other bytes: %v, want ErrExists with both sums", err)
-	}
-	if now, err := store.Stat("k/x.wasm"); now != first || err != nil {
-		t.Errorf("afterwards: %+v, %v", now, err)
-	}
-}
-
-// Of many writers with different bytes exactly one wins.
-func TestPutAtOnce(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	const writers = 8
-	results := make(chan error, writers)
-	var wg sync.WaitGroup
-	for i := range writers {
-		wg.Go(func() {
-			store, err := httpstore.Open(dir)
-			if err == nil {
-				defer store.Close()
-				_, err = store.Put("x.wasm", strings.NewReader(fmt.Sprint("bytes of ", i)))
-			}
-			results <- err
-		})
-	}
-	wg.Wait()
-	close(results)
-	won := 0
-	for err := range results {
-		switch {
-		case err == nil:
-			won++
-		case !errors.Is(err, httpstore.ErrExists):
-			t.Error(err)
-		}
-	}
-	if won != 1 {
-		t.Errorf("%d writers won, want 1", won)
-	}
-	assertOnly(t, dir, "x.wasm")
-}
-
-// A source that breaks off leaves nothing behind.
-func TestPutBreaksOff(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	store, err := httpstore.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	broken := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF))
-	if _, err := store.Put("x.wasm", broken); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("got error %v", err)
-	}
-	if _, err := store.Stat("x.wasm"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("Stat: %v, want ErrNotExist", err)
-	}
-	assertOnly(t, dir)
-}
-
-func assertOnly(t *testing.T, dir string, want ...string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, entry := range entries {
-		got = append(got, entry.Name())
-	}
-	if strings.Join(got, " ") != strings.Join(want, " ") {
-		t.Errorf("the folder has %q, want %q", got, want)
-	}
-}
-
-func TestPutRefusesKeys(t *testing.T) {
-	t.Parallel()
-	store, err := httpstore.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	for _, key := range []string{"", ".", "..", "../x", "/x", "a//x", "a/../x", "a/./x", "x/", ".hidden", "a/.put-1"} {
-		if _, err := store.Put(key, strings.NewReader("x")); !errors.Is(err, httpstore.ErrKey) {
-			t.Errorf("Put(%q): %v, want ErrKey", key, err)
-		}
-		if _, err := store.Stat(key); !errors.Is(err, httpstore.ErrKey) {
-			t.Errorf("Stat(%q): %v, want ErrKey", key, err)
 		}
 	}
 }

@@ -3,8 +3,10 @@ package httpstore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -18,15 +20,15 @@ var mediaTypes = map[string]string{
 	".json":   "application/json",
 }
 
-// ServeHTTP answers GET and HEAD for the object that the path names.
-func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers GET and HEAD for the file that the path names.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "this storage is read-only over HTTP", http.StatusMethodNotAllowed)
 		return
 	}
 	key := strings.TrimPrefix(r.URL.Path, "/")
-	if checkKey(key) != nil {
+	if !servable(key) {
 		http.NotFound(w, r)
 		return
 	}
@@ -50,6 +52,12 @@ func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, key, info.ModTime(), file)
 }
 
+// servable reports whether a key names something in the folder that is not hidden:
+// uploads that are not complete are.
+func servable(key string) bool {
+	return fs.ValidPath(key) && !strings.HasPrefix(key, ".") && !strings.Contains(key, "/.")
+}
+
 // cacheControl is "immutable" for what never changes (RFC 8246); the two kinds of
 // lists that grow with each release are looked up anew.
 func cacheControl(key string) string {
@@ -60,9 +68,9 @@ func cacheControl(key string) string {
 	return "public, max-age=31536000, immutable"
 }
 
-// Server is a [Store] that listens.
+// Server serves a folder. As an [http.Handler] it answers as it does on its socket.
 type Server struct {
-	*Store
+	root   *os.Root
 	server *http.Server
 	url    string
 	done   chan error
@@ -70,45 +78,59 @@ type Server struct {
 
 // ServeOptions say what to serve where.
 type ServeOptions struct {
-	// Dir is the store's folder. It is required.
+	// Dir is the folder, which is made where it is missing. It is required.
 	Dir string
 	// Addr is the TCP address to listen on. Empty means 127.0.0.1 and a port
 	// that the kernel chooses.
 	Addr string
 }
 
-// Serve opens the store in o.Dir and serves it until [Server.Close].
+// Serve serves o.Dir until [Server.Close].
 func Serve(o ServeOptions) (*Server, error) {
 	addr := o.Addr
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
-	store, err := Open(o.Dir)
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("serve storage: %w", err)
+	}
+	root, err := os.OpenRoot(o.Dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("serve storage: %w", err)
 	}
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("serve storage: %w", err), store.Close())
+		return nil, errors.Join(fmt.Errorf("serve storage: %w", err), root.Close())
 	}
-	s := &Server{
-		Store:  store,
-		server: &http.Server{Handler: store, ReadHeaderTimeout: 10 * time.Second},
-		url:    "http://" + listener.Addr().String(),
-		done:   make(chan error, 1),
-	}
+	s := &Server{root: root, url: "http://" + listener.Addr().String(), done: make(chan error, 1)}
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.done <- s.server.Serve(listener) }()
 	return s, nil
 }
 
-// URL is where the object under key is served.
+// Add copies a file into the folder, to be served under key.
+func (s *Server) Add(key, file string) error {
+	content, err := os.ReadFile(file)
+	if err == nil {
+		err = s.root.MkdirAll(path.Dir(key), 0o755)
+	}
+	if err == nil {
+		err = s.root.WriteFile(key, content, 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", key, err)
+	}
+	return nil
+}
+
+// URL is where the file under key is served.
 func (s *Server) URL(key string) string { return s.url + "/" + key }
 
-// Close ends the server, cutting transfers that are under way.
+// Close ends the server, cutting transfers that are under way. The folder stays.
 func (s *Server) Close() error {
 	err := s.server.Close()
 	if serveErr := <-s.done; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}
-	return errors.Join(err, s.Store.Close())
+	return errors.Join(err, s.root.Close())
 }
