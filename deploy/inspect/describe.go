@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -18,9 +17,8 @@ type Description struct {
 	Size int64 `json:"size"`
 	// WasmSHA256 is the sha256 of the module, in lowercase hex.
 	WasmSHA256 string `json:"wasmSha256"`
-	// Compiler says what made the module, as far as it tells: by its producers
-	// section or by functions that only one compiler's modules have. Empty if it
-	// does not.
+	// Compiler says what made the module, by its producers section; empty if it has
+	// none.
 	Compiler string `json:"compiler,omitempty"`
 	Report
 	// Sections are the parts of the file, in their order.
@@ -72,13 +70,13 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 	d := &Description{
 		Size:       int64(len(wasm)),
 		WasmSHA256: checksum.Bytes(wasm),
+		Compiler:   compiler(producers(list, contents)["processed-by"]),
 		Report:     *report,
 		Sections:   list,
 		Envoys:     report.envoys(),
 		Defects:    slices.Clone(report.defects),
 		Started:    report.started,
 	}
-	d.Compiler = report.compiler(producers(list, contents), list, contents)
 	return d, nil
 }
 
@@ -130,49 +128,12 @@ func before(version string) string {
 	return major + "." + strconv.Itoa(n-1)
 }
 
-// marks are texts that only modules of one language have in their data: names of its
-// library's files and classes. Panics, AssemblyScript's in UTF-16, and exceptions need
-// them.
-var marks = []struct{ compiler, text string }{
-	{"rustc", "library/core/src/"},
-	{"rustc", "library/alloc/src/"},
-	{"rustc", "library/std/src/"},
-	{"AssemblyScript", "~\x00l\x00i\x00b\x00/\x00"},
-	{"C++", "St9exception"},
-}
-
-// compiler says what made the module: what its producers section says or, for
-// compilers that write none and modules that were stripped, what only theirs have.
-func (r *Report) compiler(made map[string][]string, list []Section, contents [][]byte) string {
-	by := made["processed-by"]
+// compiler says what made a module by the values of its producers section.
+func compiler(by []string) string {
 	for _, compiler := range []string{"TinyGo", "Go cmd/compile", "rustc"} { // before clang, which many have besides
 		if i := slices.IndexFunc(by, func(made string) bool { return strings.HasPrefix(made, compiler) }); i >= 0 {
 			return strings.Replace(by[i], "Go cmd/compile go", "Go ", 1)
 		}
 	}
-	switch {
-	case len(by) > 0:
-		return strings.Join(by, ", ")
-	case r.imports("env", "abort"), r.Exported("__new"), r.Exported("__retain"):
-		// https://www.assemblyscript.org/runtime.html and, up to 0.17, its
-		// reference counting
-		return "AssemblyScript"
-	case r.imports("env", "emscripten_notify_memory_growth"), r.Exported("emscripten_stack_get_current"):
-		return "Emscripten"
-	}
-	for i, section := range list {
-		if section.Name != sectionNames[sectionData] {
-			continue
-		}
-		for _, mark := range marks {
-			if bytes.Contains(contents[i], []byte(mark.text)) {
-				return mark.compiler
-			}
-		}
-	}
-	return ""
-}
-
-func (r *Report) imports(module, name string) bool {
-	return slices.ContainsFunc(r.Imports, func(f Function) bool { return f.Module == module && f.Name == name })
+	return strings.Join(by, ", ")
 }

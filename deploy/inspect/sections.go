@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -81,46 +82,24 @@ func text(b []byte) (string, []byte, error) {
 }
 
 // producers reads the custom section of that name: what the module was made with,
-// by field, each as "name version".
+// by field, each as "name version". Of one that is cut off it reads what is there.
 //
 // Reference: https://github.com/WebAssembly/tool-conventions/blob/main/ProducersSection.md
 func producers(list []Section, contents [][]byte) map[string][]string {
-	for i, section := range list {
-		if section.Name != "custom producers" {
-			continue
-		}
-		_, content, err := text(contents[i])
-		if err != nil {
-			return nil
-		}
-		fields, n := binary.Uvarint(content)
-		if n <= 0 {
-			return nil
-		}
-		content = content[n:]
-		made := map[string][]string{}
-		for ; fields > 0; fields-- {
-			var field string
-			if field, content, err = text(content); err != nil {
-				return made
-			}
-			values, n := binary.Uvarint(content)
-			if n <= 0 {
-				return made
-			}
-			content = content[n:]
-			for ; values > 0; values-- {
-				var name, version string
-				if name, content, err = text(content); err != nil {
-					return made
-				}
-				if version, content, err = text(content); err != nil {
-					return made
-				}
+	made := map[string][]string{}
+	i := slices.IndexFunc(list, func(s Section) bool { return s.Name == "custom producers" })
+	if i < 0 {
+		return made
+	}
+	b := &reader{rest: contents[i]}
+	b.name() // of the section
+	for fields := b.number(); fields > 0 && b.err == nil; fields-- {
+		field := b.name()
+		for values := b.number(); values > 0 && b.err == nil; values-- {
+			if name, version := b.name(), b.name(); b.err == nil {
 				made[field] = append(made[field], strings.TrimSpace(name+" "+version))
 			}
 		}
-		return made
 	}
-	return nil
+	return made
 }

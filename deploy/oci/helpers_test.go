@@ -1,6 +1,12 @@
 package oci
 
 import (
+	"io"
+	"log"
+	"net/http/httptest"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+
 	"context"
 	"os"
 	"path/filepath"
@@ -84,6 +90,15 @@ func startRegistry(t testing.TB, opts embedded.Options) string {
 		}
 	})
 	return r.Addr()
+}
+
+// startWithoutReferrers runs a registry without the referrers API until the test ends
+// and returns its address.
+func startWithoutReferrers(t testing.TB) string {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
 }
 
 // openTest opens the registry at an address, with waits that suit a test.

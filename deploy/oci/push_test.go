@@ -17,7 +17,7 @@ func places(t *testing.T, test func(t *testing.T, r *Registry)) {
 	for name, open := range map[string]func(t *testing.T) *Registry{
 		"registry": func(t *testing.T) *Registry { return openTest(t, startRegistry(t, embedded.Options{})) },
 		"registry without referrers": func(t *testing.T) *Registry {
-			return openTest(t, startRegistry(t, embedded.Options{NoReferrers: true}))
+			return openTest(t, startWithoutReferrers(t))
 		},
 		"OCI layout": func(t *testing.T) *Registry { return openTest(t, LayoutScheme+filepath.Join(t.TempDir(), "layouts")) },
 	} {

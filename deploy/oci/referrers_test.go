@@ -76,7 +76,7 @@ func TestAttachAndDiscover(t *testing.T) {
 func TestAttachAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{
-		"embedded":     startRegistry(t, embedded.Options{NoReferrers: true}),
+		"embedded":     startWithoutReferrers(t),
 		"distribution": distributiontest.Start(t, distributiontest.Options{}),
 		"layout":       LayoutScheme + t.TempDir(),
 	} {

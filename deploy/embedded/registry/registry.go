@@ -35,9 +35,6 @@ type Options struct {
 	// Writable lets everybody write who reaches an address that is not a loopback one:
 	// the registry asks nobody for a password. Default: there it is read-only.
 	Writable bool
-	// NoReferrers turns the referrers API off, as in registries that do not have
-	// it.
-	NoReferrers bool
 	// Out is told when another process has to be waited for. Default: nothing is
 	// told.
 	Out io.Writer
@@ -147,7 +144,7 @@ func load(opts Options, blobs string) (http.Handler, error) {
 		dir: filepath.Join(opts.Dir, "manifests"),
 		next: registry.New(
 			registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs)),
-			registry.WithReferrersSupport(!opts.NoReferrers),
+			registry.WithReferrersSupport(true),
 			registry.Logger(log.New(io.Discard, "", 0)),
 		),
 	}
