@@ -3,12 +3,12 @@
 //
 // Registries and object stores ask to come back in minutes (429 with
 // Retry-After), close connections in the middle of a body, or let them hang. The
-// retries that client libraries bring along wait for seconds at most and repeat
-// single requests, which cannot mend a body that broke off. Everything that
-// Slipway sends or reads is addressed by its content, so here the whole operation
-// is done again: Transport makes the failures that a later try may cure
-// recognizable, and Policy.Do repeats what failed with one of them until the
-// context's deadline.
+// retries of client libraries, oras-go's for example, wait for seconds at most and
+// repeat single requests, which cannot mend a body that broke off. Below this
+// package they would only multiply the tries, so they are not used. Everything that
+// Slipway sends or reads is addressed by its content, so the whole operation is done
+// again: Transport makes the failures that a later try may cure recognizable, and
+// Policy.Do repeats what failed with one of them until the context's deadline.
 package retry
 
 import (
