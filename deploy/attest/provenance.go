@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/purl"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -132,8 +133,8 @@ func newProvenance(filter Filter, release oci.Release, builder Builder) (provena
 		},
 		ResolvedDependencies: []Resource{
 			commit(release),
-			{URI: "pkg:generic/" + record.Compiler.Name + "@" + record.Compiler.Version},
-			{URI: "pkg:golang/std@" + strings.TrimPrefix(record.Compiler.GoVersion, "go")},
+			{URI: purl.Generic(record.Compiler.Name, record.Compiler.Version)},
+			{URI: purl.GoModule("std", strings.TrimPrefix(record.Compiler.GoVersion, "go"))},
 		},
 	}
 	p.RunDetails.Builder.ID = builder.ID
@@ -148,7 +149,7 @@ func newProvenance(filter Filter, release oci.Release, builder Builder) (provena
 		if module.Version == "" {
 			continue // the filter's own module, which the commit holds
 		}
-		dependency := Resource{URI: "pkg:golang/" + module.Path + "@" + strings.ReplaceAll(module.Version, "+", "%2B")}
+		dependency := Resource{URI: purl.GoModule(module.Path, module.Version)}
 		if sum := sums[module.Path+" "+module.Version]; sum != "" {
 			// Reference: https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md
 			dependency.Digest = map[string]string{"goModuleH1": sum}

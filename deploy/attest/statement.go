@@ -36,7 +36,9 @@ var predicates = []struct{ name, uri string }{
 // Reference: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md
 const statementType = "https://in-toto.io/Statement/v1"
 
-// Statement is an in-toto statement: something that is said about its subjects.
+// Statement is an in-toto statement: something that is said about its subjects. What
+// is signed is the JSON of this type, which is the same each time; in-toto's own type
+// is protobuf's, whose JSON is not: see RATIONALE.md.
 type Statement struct {
 	Type          string          `json:"_type"`
 	Subject       []Resource      `json:"subject"`

@@ -10,6 +10,7 @@ import (
 	"github.com/CycloneDX/cyclonedx-go"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/purl"
 )
 
 // SBOM is the bill of materials of a module, in CycloneDX's JSON: the Go modules
@@ -64,10 +65,8 @@ func SBOM(filter Filter, release Release) (Attachment, error) {
 }
 
 // library is a Go module.
-//
-// Reference: https://github.com/package-url/purl-spec/blob/main/types-doc/golang-definition.md
 func library(path, version string) cyclonedx.Component {
-	url := "pkg:golang/" + path + "@" + strings.ReplaceAll(version, "+", "%2B")
+	url := purl.GoModule(path, version)
 	return cyclonedx.Component{BOMRef: url, Type: cyclonedx.ComponentTypeLibrary, Name: path, Version: version, PackageURL: url}
 }
 
