@@ -2,8 +2,8 @@ package oci
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"path"
@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 
 	"github.com/opencontainers/go-digest"
@@ -27,9 +26,15 @@ type hostileRegistry struct {
 	manifest, index, tags []byte
 	blob                  []byte
 	link                  string // to the next page of a list
+	patience              *int   // how many requests it answers; nil: all
 }
 
 func (h hostileRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
+	if h.patience != nil {
+		if *h.patience--; *h.patience < 0 {
+			return nil, errors.New("the registry lost its patience")
+		}
+	}
 	status, header, body := http.StatusOK, http.Header{}, h.blob
 	switch last := path.Base(req.URL.Path); {
 	case strings.HasSuffix(req.URL.Path, "/tags/list"):
@@ -150,9 +155,9 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(mediaTypeDockerManifest, []byte(`{"config":{"digest":"sha256:../x"},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":-1}],"annotations":{"org.opencontainers.image.version":"1\nheaders: ok\u001b[31m"}}`), []byte(`{}`), []byte(`[]`), []byte{0x1f, 0x8b}, "")
 	f.Add(ocispec.MediaTypeImageManifest, []byte(`{}`), []byte(`{"manifests":[{"digest":"x"}]}`), []byte(`{"tags":["1.4.0\u001b"]}`), []byte{}, "")
 	f.Fuzz(func(t *testing.T, mediaType string, manifest, index, tags, blob []byte, link string) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-		defer cancel()
-		r := openWith(t, RegistryOptions{Address: "registry.test/acme", Anonymous: true, Transport: hostileRegistry{mediaType, manifest, index, tags, blob, link}})
+		ctx := t.Context()
+		patience := 500 // TestEndlessLists has more
+		r := openWith(t, RegistryOptions{Address: "registry.test/acme", Anonymous: true, Transport: hostileRegistry{mediaType, manifest, index, tags, blob, link, &patience}})
 		r.policy.Tries = 1
 		ref := Reference{Repository: r.name("headers"), Tag: "1.4.0"}
 		var text bytes.Buffer
@@ -181,9 +186,6 @@ func FuzzAnswers(f *testing.F) {
 		}
 		if _, err := Manifests(ctx, r, "headers", "1.4.0"); err == nil && len(manifest) == 0 {
 			t.Error("there is a manifest without content")
-		}
-		if ctx.Err() != nil {
-			t.Error("it does not end")
 		}
 		if i := bytes.IndexFunc(text.Bytes(), func(r rune) bool { return unicode.IsControl(r) && r != '\n' }); i >= 0 {
 			t.Errorf("a control character is in %q", text.String()[max(0, i-40):i+1])
