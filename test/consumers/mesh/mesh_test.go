@@ -53,7 +53,8 @@ func TestRollout(t *testing.T) {
 	}
 
 	options := stores(ctx, t, dir)
-	options.Root, options.Compiler, options.GoToolchain, options.Out = root, c.Compiler, c.GoToolchain, os.Stdout
+	options.Root, options.Out = root, os.Stdout
+	options.Compiler, options.GoToolchain, options.TinyGoVersion = c.Compiler, c.GoToolchain, c.TinyGoVersion
 	r, err := rollout.Prepare(ctx, options)
 	if err != nil {
 		t.Fatal(err)
