@@ -23,7 +23,7 @@ func TestAdd(t *testing.T) {
 		"unknown":       {errors.New("no"), "no"},
 		"given":         {errOther, "something else; do that"},
 		"twice":         {advice.Add(notBuilt), `push: headers: not built; run "go tool mage build"`},
-		"several lines": {errors.Join(notBuilt, notBuilt, errOther), "push: headers: not built\npush: headers: not built\nsomething else\nrun \"go tool mage build\"\ndo that"},
+		"several lines": {errors.Join(notBuilt, build.ErrChanged, errOther), "push: headers: not built\nchanged after it was built\nsomething else\nrun \"go tool mage build\"\ndo that"},
 	} {
 		got := advice.Add(c.err, more)
 		if got.Error() != c.want || !errors.Is(got, c.err) {
