@@ -108,7 +108,7 @@ func ociReferences(ctx context.Context, c config.Config, version string, modules
 	}
 	references := make(map[string]string)
 	unknown := func(err error) map[string]string {
-		fmt.Fprintf(out.Err, "index.json names no manifest, because the registry cannot be read: %v\n", err)
+		fmt.Fprintf(out.Err, "index.json names no manifest, because the registry cannot be read: %v\n", advice.Add(err))
 		return nil
 	}
 	r, done, err := openRegistry(ctx, c, "", out)
