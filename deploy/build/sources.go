@@ -235,7 +235,7 @@ func CheckSources(ctx context.Context, filters []catalog.Filter, modules []Modul
 		for k, i := range indexes {
 			own = append(own, sources[k].Own...)
 			if changed := sources[k].changed(modules[i].Inputs); len(changed) > 0 {
-				problems = append(problems, fmt.Errorf(`%s: %w: %s; run "go tool mage build", or check out what it was built from`,
+				problems = append(problems, fmt.Errorf("%s: %w: %s; check out what it was built from",
 					modules[i].Name, ErrSourcesChanged, strings.Join(changed, ", ")))
 			}
 		}

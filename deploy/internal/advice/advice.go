@@ -33,6 +33,7 @@ var table = []Row{
 	{build.ErrUnknownCompiler, "correct COMPILER, or unset it"},
 	{build.ErrNotBuilt, `run "go tool mage build"`},
 	{build.ErrChanged, `run "go tool mage build"`},
+	{build.ErrSourcesChanged, `or run "go tool mage build"`},
 	{oci.ErrNoCredentials, "or set REGISTRY_USERNAME and REGISTRY_PASSWORD to those of somebody who may"},
 	{oci.ErrWrongCredentials, "check REGISTRY_USERNAME and REGISTRY_PASSWORD"},
 	{oci.ErrNoTLS, "set REGISTRY to this registry and REGISTRY_PLAIN_HTTP=true if it really has no TLS"},
