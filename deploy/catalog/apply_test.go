@@ -134,6 +134,7 @@ func TestReadApplyErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			checkEditor(t, name, metadata+"apply:\n"+test.apply)
 			_, path, err := read(t, metadata+"apply:\n"+test.apply)
 			if err == nil || !strings.HasPrefix(err.Error(), path+":"+test.want) {
 				t.Errorf("error is %v\nwant it to start with the path and :%s", err, test.want)

@@ -163,6 +163,7 @@ func TestReadMetadataErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			checkEditor(t, name, test.yaml)
 			path := filepath.Join(folder(t, map[string]string{"filter.yaml": test.yaml}), "filter.yaml")
 			_, err := catalog.ReadMetadata(path)
 			if err == nil || !strings.HasPrefix(err.Error(), path+test.want) {

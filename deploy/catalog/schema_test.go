@@ -1,0 +1,176 @@
+package catalog_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+)
+
+// schemaFile is the schema by which editors check a filter.yaml and complete it.
+const schemaFile = "filter.schema.json"
+
+var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	return jsonschema.NewCompiler().Compile(schemaFile)
+})
+
+func asJSON(text string) ([]byte, error) {
+	var content any
+	if err := yaml.Unmarshal([]byte(text), &content); err != nil {
+		return nil, err
+	}
+	return json.Marshal(content)
+}
+
+// editorSays is what an editor with the schema says of a filter.yaml.
+func editorSays(t testing.TB, text string) error {
+	t.Helper()
+	schema, err := schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := asJSON(text)
+	if err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
+
+// unsaid are the errors, by their names in the tables of them, that the schema does
+// not find: they are in how the YAML is written, or in what no schema compares.
+var unsaid = []string{
+	"two documents", "alias bomb", "merge key", "tag",
+	"config loses digits", "config loses sign", "config huge number", "config too deep", "narrow mode",
+}
+
+// checkEditor holds the schema against the reader, which refuses a text.
+func checkEditor(t *testing.T, name, text string) {
+	t.Helper()
+	if err := editorSays(t, text); (err == nil) != slices.Contains(unsaid, name) {
+		t.Errorf("the reader refuses it, and an editor with %s says: %v", schemaFile, err)
+	}
+}
+
+// TestSchemaTakesFilters: an editor complains of no filter.yaml that is read.
+func TestSchemaTakesFilters(t *testing.T) {
+	t.Parallel()
+	var files []string
+	for _, pattern := range []string{"../../filter/*/filter.yaml", "../../filter/internal/*/*/filter.yaml", "../manifest/testdata/filters/*/filter.yaml", "../../test/*/testdata/filter/*/filter.yaml"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, found, err)
+		}
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := editorSays(t, string(text)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	for _, text := range []string{
+		metadata + "example: a=b\n",
+		metadata + "apply: {failStrategy: FAIL_OPEN, targetRefs: [], selector: {app: a}}\n",
+		metadata + "apply: {failStrategy: FAIL_OPEN, targetRefs: [{kind: Service, name: a}], contexts: [gateway]}\n",
+		metadata + "apply: {failStrategy: FAIL_OPEN, modulesDir: /, namespace: '', mode: '', port: 0}\n",
+		metadata + "apply: {failStrategy: FAIL_OPEN, vmConfig: {env: [{name: A, value: '', valueFrom: HOST}]}}\n",
+	} {
+		if _, _, err := read(t, text); err != nil {
+			t.Errorf("the reader refuses %s: %v", text, err)
+		}
+		if err := editorSays(t, text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestSchemaHasFields: the schema and the types have the same fields everywhere.
+func TestSchemaHasFields(t *testing.T) {
+	t.Parallel()
+	root, err := schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareFields(t, "filter.yaml", root, reflect.TypeFor[catalog.Metadata]())
+}
+
+func compareFields(t *testing.T, at string, s *jsonschema.Schema, typ reflect.Type) {
+	t.Helper()
+	for s.Ref != nil {
+		s = s.Ref
+	}
+	for typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
+	}
+	switch typ.Kind() {
+	case reflect.Slice:
+		if s.Items2020 == nil {
+			t.Errorf("%s: the schema has no items", at)
+			return
+		}
+		compareFields(t, at+"[]", s.Items2020, typ.Elem())
+	case reflect.Struct:
+		var fields []string
+		for field := range typ.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+			fields = append(fields, name)
+			inner := s.Properties[name]
+			if inner == nil {
+				t.Errorf("%s.%s is not in the schema", at, name)
+				continue
+			}
+			if inner.Description == "" {
+				t.Errorf("%s.%s has no description, which an editor would show", at, name)
+			}
+			compareFields(t, at+"."+name, inner, field.Type)
+		}
+		for name := range s.Properties {
+			if !slices.Contains(fields, name) {
+				t.Errorf("%s.%s is in the schema, and is not read", at, name)
+			}
+		}
+		if s.AdditionalProperties != false {
+			t.Errorf("%s: the schema lets unknown fields pass", at)
+		}
+	}
+}
+
+// FuzzSchema: what the schema refuses, the reader refuses, but for values that are left
+// empty.
+func FuzzSchema(f *testing.F) {
+	f.Add("apply: {failStrategy: FAIL_OPEN, contexts: [inbound], priority: 1}")
+	f.Add("apply: {failStrategy: FAIL_CLOSE, targetRefs: [{kind: Gateway, name: a}], phase: AUTHN}")
+	f.Add("apply: {failStrategy: FAIL_RELOAD, modulesDir: /a/b, vmConfig: {env: [{name: A, value: b}]}}")
+	f.Add("apply: {failStrategy: FAIL_OPEN, selector: {a.b/c: d}, pluginConfig: {a: [1, 2.5, true, x]}}")
+	f.Fuzz(func(t *testing.T, text string) {
+		text = metadata + text
+		data, err := asJSON(text)
+		if err != nil || bytes.Contains(data, []byte("null")) {
+			return // an empty value is one that is left out
+		}
+		refused := editorSays(t, text)
+		if refused == nil {
+			return
+		}
+		if _, _, err := read(t, text); err == nil {
+			t.Errorf("the schema refuses what is read:\n%s\n%v", text, refused)
+		}
+	})
+}
