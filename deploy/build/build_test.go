@@ -238,9 +238,9 @@ func TestCheckSources(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		default:
-			want := "least: the sources changed since this was built: " + path + "; run"
+			want := "least: the sources changed since this was built: " + path + "; check out"
 			if name == "no import" {
-				want = strings.TrimSuffix(want, "; run") + ", "
+				want = strings.TrimSuffix(want, "; check out") + ", "
 			}
 			if !errors.Is(err, build.ErrSourcesChanged) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v, want %q", name, err, want)

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -31,9 +32,9 @@ func TestSourcesChanged(t *testing.T) {
 		run(t, targets[name])
 	}
 	for name, change := range map[string]struct{ file, content, want string }{
-		"source":     {"filter/headers/main.go", "package main\n\nfunc main() { println() }\n", "headers: the sources changed since this was built: filter/headers/main.go; run"},
-		"new source": {"filter/headers/new.go", "package main\n", "headers: the sources changed since this was built: filter/headers/new.go; run"},
-		"language":   {"go.mod", "module example.com/filters\n\ngo 1.23\n", "authtoken: the sources changed since this was built: go.mod; run"},
+		"source":     {"filter/headers/main.go", "package main\n\nfunc main() { println() }\n", "headers: the sources changed since this was built: filter/headers/main.go; check out"},
+		"new source": {"filter/headers/new.go", "package main\n", "headers: the sources changed since this was built: filter/headers/new.go; check out"},
+		"language":   {"go.mod", "module example.com/filters\n\ngo 1.23\n", "authtoken: the sources changed since this was built: go.mod; check out"},
 	} {
 		before, readErr := os.ReadFile(change.file)
 		write(t, change.file, change.content)
@@ -41,8 +42,8 @@ func TestSourcesChanged(t *testing.T) {
 		git(t, "commit", "-q", "-m", name)
 		for target, do := range targets {
 			var out bytes.Buffer
-			err := do(Output{Out: &out, Err: &out})
-			if !errors.Is(err, build.ErrSourcesChanged) || !strings.Contains(err.Error(), change.want) {
+			err := advice.Add(do(Output{Out: &out, Err: &out}))
+			if !errors.Is(err, build.ErrSourcesChanged) || !strings.Contains(err.Error(), change.want) || !strings.HasSuffix(err.Error(), `or run "go tool mage build"`) {
 				t.Errorf("%s, %s: error %v, want %q", name, target, err, change.want)
 			}
 		}

@@ -15,7 +15,7 @@ func init() {
 		map[string][]string{
 			"bench":      {"FILTERS", "compiler", "envoy", "bench"},
 			"soak":       {"compiler", "envoy"},
-			"mesh":       {"COMPILER", "FILTER_GOTOOLCHAIN", "ENVOY_PATH"},
+			"mesh":       {"compiler", "ENVOY_PATH"},
 			"lint":       {},
 			"kind:up":    {"kind", "HTTPBIN_IMAGE"},
 			"kind:smoke": {"FILTERS", "compiler", "registry", "storage", "HTTPBIN_IMAGE", "REGISTRY_IMAGE", "TRANSFER_TIMEOUT"},
