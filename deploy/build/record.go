@@ -12,11 +12,11 @@ import (
 	"runtime"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 )
 
 // RecordVersion is the version of the record's form. It changes when a reader of
@@ -91,17 +91,10 @@ func Load(dist string, names []string) ([]Module, error) {
 		return nil, err
 	}
 	modules := make([]Module, len(names))
-	failures := make([]error, len(names))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, name := range names {
-		group.Go(func() error {
-			modules[i], failures[i] = loadOne(dist, name)
-			return nil
-		})
-	}
-	_ = group.Wait() // every module keeps its own error
-	if err := errors.Join(failures...); err != nil {
+	if err := concurrent.Each(runtime.GOMAXPROCS(0), names, func(i int, name string) (err error) {
+		modules[i], err = loadOne(dist, name)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	return modules, nil

@@ -131,14 +131,14 @@ func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.M
 	}
 	// An index of its own leaves the repository's as it is.
 	index := []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}
-	if _, err := gitinfo.Git(ctx, "", index, "read-tree", r.git.Commit); err != nil {
+	if _, err := gitinfo.Git(ctx, gitinfo.GitOptions{Env: index}, "read-tree", r.git.Commit); err != nil {
 		return nil, err
 	}
-	top, err := gitinfo.Git(ctx, "", nil, "rev-parse", "--show-toplevel")
+	top, err := gitinfo.Git(ctx, gitinfo.GitOptions{}, "rev-parse", "--show-toplevel")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := gitinfo.Git(ctx, top, index, "checkout-index", "--all", "--prefix="+checkout+"/"); err != nil {
+	if _, err := gitinfo.Git(ctx, gitinfo.GitOptions{Dir: top, Env: index}, "checkout-index", "--all", "--prefix="+checkout+"/"); err != nil {
 		return nil, err
 	}
 	filters := make([]catalog.Filter, len(r.filters))

@@ -56,7 +56,7 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 		return "", false, err
 	}
 	if r.git.Dirty {
-		files, err := gitinfo.Git(ctx, "", nil, "status", "--short", "--untracked-files=normal")
+		files, err := gitinfo.Git(ctx, gitinfo.GitOptions{}, "status", "--short", "--untracked-files=normal")
 		if err != nil {
 			return "", false, err
 		}
@@ -84,7 +84,7 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 // tag.
 func taggedCommit(ctx context.Context, tag string) (string, error) {
 	// An annotated tag is an object of its own.
-	commit, err := gitinfo.Git(ctx, "", nil, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
+	commit, err := gitinfo.Git(ctx, gitinfo.GitOptions{}, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
 	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 {
 		return "", nil
 	}

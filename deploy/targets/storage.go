@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2/errdef"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
@@ -18,6 +17,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
@@ -83,17 +83,9 @@ func upload(ctx context.Context, c config.Config, version string, out Output) er
 
 // checkModules refuses modules that would take down the proxies that fetch them.
 func checkModules(ctx context.Context, filters []catalog.Filter, modules []build.Module) error {
-	errs := make([]error, len(modules))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, m := range modules {
-		group.Go(func() error {
-			errs[i] = m.Check(ctx, filters[i].Metadata)
-			return nil
-		})
-	}
-	_ = group.Wait() // every module keeps its own error
-	return errors.Join(errs...)
+	return concurrent.Each(runtime.GOMAXPROCS(0), modules, func(i int, m build.Module) error {
+		return m.Check(ctx, filters[i].Metadata)
+	})
 }
 
 // ociReferences are the same modules where they are in the registry, pinned by

@@ -13,7 +13,7 @@ func changed(ctx context.Context, dir, commit string, files []string) ([]string,
 	if len(files) == 0 {
 		return nil, nil
 	}
-	top, err := Git(ctx, dir, nil, "rev-parse", "--show-toplevel")
+	top, err := Git(ctx, GitOptions{Dir: dir}, "rev-parse", "--show-toplevel")
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func notCommitted(ctx context.Context, top, commit string, files []string) ([]st
 		if len(files) == 0 {
 			return nil, nil
 		}
-		hashes, err := gitWith(ctx, top, nil, strings.Join(files, "\n")+"\n", "hash-object", "--stdin-paths", how)
+		hashes, err := Git(ctx, GitOptions{Dir: top, Stdin: strings.Join(files, "\n") + "\n"}, "hash-object", "--stdin-paths", how)
 		if err != nil {
 			return nil, err
 		}
@@ -86,7 +86,7 @@ func notCommitted(ctx context.Context, top, commit string, files []string) ([]st
 // Reference: https://git-scm.com/docs/git-ls-tree#_output_format
 func blobs(ctx context.Context, top, commit string) (map[string]string, error) {
 	// A replacement stands for the commit on this machine only.
-	list, err := gitWith(ctx, top, nil, "", "--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", commit)
+	list, err := Git(ctx, GitOptions{Dir: top}, "--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", commit)
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (i Info) Revision() string {
 // file that git ignores, or was told to assume unchanged, is in no status. What lies
 // outside of the checkout is in no commit.
 func Read(ctx context.Context, dir string, files ...string) (Info, error) {
-	head, err := Git(ctx, dir, nil, "log", "-1", "--no-show-signature", "--format=%H %ct")
+	head, err := Git(ctx, GitOptions{Dir: dir}, "log", "-1", "--no-show-signature", "--format=%H %ct")
 	if err != nil {
 		return Info{}, fmt.Errorf("read the commit that is published: %w; run this in a git checkout with at least one commit", err)
 	}
@@ -62,7 +62,7 @@ func Read(ctx context.Context, dir string, files ...string) (Info, error) {
 	}
 	info.Time = time.Unix(seconds, 0).UTC()
 	// Who sets status.showUntrackedFiles does not mean releases.
-	status, err := Git(ctx, dir, nil, "status", "--porcelain", "--untracked-files=normal")
+	status, err := Git(ctx, GitOptions{Dir: dir}, "status", "--porcelain", "--untracked-files=normal")
 	if err == nil {
 		info.Changed, err = changed(ctx, dir, info.Commit, files)
 	}
@@ -71,34 +71,37 @@ func Read(ctx context.Context, dir string, files ...string) (Info, error) {
 	}
 	info.Dirty = status != "" || len(info.Changed) > 0
 	// It fails when there is no origin, and then there is no source to name.
-	if remote, err := Git(ctx, dir, nil, "config", "--get", "remote.origin.url"); err == nil {
+	if remote, err := Git(ctx, GitOptions{Dir: dir}, "config", "--get", "remote.origin.url"); err == nil {
 		info.Source = browserURL(remote)
 	}
 	return info, nil
 }
 
-// Git runs git in dir, with env besides the environment, and returns what it prints,
-// without the last line's end. An empty dir is the working directory. If git runs and
-// fails, the error holds what it said, and the *exec.ExitError in its chain how it
-// ended.
-func Git(ctx context.Context, dir string, env []string, args ...string) (string, error) {
-	out, err := gitWith(ctx, dir, env, "", args...)
-	return strings.TrimSuffix(out, "\n"), err
+// GitOptions say where git runs, and with what.
+type GitOptions struct {
+	// Dir is the working directory. Default: the process's own.
+	Dir string
+	// Env is added to the environment.
+	Env []string
+	// Stdin is what git reads. Default: nothing.
+	Stdin string
 }
 
-// gitWith runs git with something to read.
-func gitWith(ctx context.Context, dir string, env []string, stdin string, args ...string) (string, error) {
+// Git runs git and returns what it prints, without the last line's end. If git runs
+// and fails, the error holds what it said, and the *exec.ExitError in its chain how it
+// ended.
+func Git(ctx context.Context, o GitOptions, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir = dir
-	cmd.Env = append(cmd.Environ(), env...)
-	cmd.Stdin = strings.NewReader(stdin)
+	cmd.Dir = o.Dir
+	cmd.Env = append(cmd.Environ(), o.Env...)
+	cmd.Stdin = strings.NewReader(o.Stdin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
 	}
-	return string(out), err
+	return strings.TrimSuffix(string(out), "\n"), err
 }
 
 // scpURL is ssh's short form, user@host:path.
