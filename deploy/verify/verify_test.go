@@ -399,7 +399,7 @@ func TestUnknown(t *testing.T) {
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/sha256:" + hex.EncodeToString(sum[:]), Fault: faultproxytest.Status(403)}), nil)
 		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown", "403 Forbidden"},
 		"no key": {func(_ *testing.T, p *place) { p.policy.Key += ".gone" },
-			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown", "no such file"},
+			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown", "there is no file of that name"},
 		"no module": {func(t *testing.T, p *place) {
 			p.throughFaults(t, nil, rules(faultproxytest.Rule{Match: "[.]wasm$", Fault: faultproxytest.Status(403)}))
 		}, "manifest ok, sum unknown" + signatures, "proxies send no credentials"},
