@@ -58,7 +58,7 @@ func followLinks(path string) (string, error) {
 	for range 255 { // as filepath.EvalSymlinks, which wants it to exist
 		to, err := os.Readlink(path)
 		if err != nil {
-			return path, nil // it is no symlink, or nothing yet
+			return path, nil //nolint:nilerr // it is no symlink, or nothing yet
 		}
 		if !filepath.IsAbs(to) {
 			dir, err := filepath.EvalSymlinks(filepath.Dir(path))
