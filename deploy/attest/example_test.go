@@ -6,7 +6,9 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Sign signs what was pushed, as it was built, with a key of cosign's.
@@ -20,11 +22,13 @@ func ExampleSign() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	var built []attest.Filter // as build.Load and catalog.Load have them
+	release, err := build.ReadRelease(ctx, build.ReleaseOptions{Version: version.MustParse("1.4.0")})
+	if err != nil {
+		log.Fatal(err)
+	}
 	if _, err := attest.Sign(ctx, attest.SignOptions{
 		Registry: registry,
-		Filters:  built,
-		Release:  oci.Release{Version: "1.4.0"},
+		Release:  *release,
 		Builder:  builder,
 		Signer:   attest.Signer{Key: "cosign.key"},
 	}); err != nil {
@@ -41,7 +45,7 @@ func ExampleVerify() {
 	checks, err := attest.Verify(context.Background(), attest.VerifyOptions{
 		Registry: registry,
 		Filters:  []string{"headers"},
-		Version:  "1.4.0",
+		Version:  version.MustParse("1.4.0"),
 		Policy:   attest.Policy{Key: "cosign.pub"},
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 const (
@@ -36,8 +37,8 @@ func newFacts(t testing.TB) signedFacts {
 		ManifestDigest: manifestDigest,
 		Annotations:    map[string]string{oci.AnnotationWasmSHA256: wasmSHA256, ocispec.AnnotationRevision: revision},
 	}
-	items, err := statements(Filter{Filter: oci.Filter{Module: build.Module{Record: record}}}, m, SignOptions{
-		Release: oci.Release{Version: "1.4.0", Revision: revision, Source: "https://github.com/acme/filters"},
+	items, err := statements(build.Built{Module: build.Module{Record: record}}, m, SignOptions{
+		Release: build.Release{Version: version.MustParse("1.4.0"), Revision: revision, Source: "https://github.com/acme/filters"},
 		Builder: Builder{ID: LocalBuilder},
 	})
 	if err != nil {
@@ -129,8 +130,8 @@ func TestStatementsWithoutFacts(t *testing.T) {
 	for name, c := range map[string]struct{ sum, revision string }{"no commit": {wasmSHA256, ""}, "no module": {"", revision}} {
 		m := newFacts(t).evidence.manifest
 		m.Annotations = map[string]string{oci.AnnotationWasmSHA256: c.sum, ocispec.AnnotationRevision: c.revision}
-		filter := Filter{Filter: oci.Filter{Module: build.Module{Record: build.Record{Name: "headers", WasmSHA256: c.sum}}}}
-		if _, err := statements(filter, m, SignOptions{Release: oci.Release{Version: "1.4.0", Revision: c.revision}}); err == nil {
+		filter := build.Built{Module: build.Module{Record: build.Record{Name: "headers", WasmSHA256: c.sum}}}
+		if _, err := statements(filter, m, SignOptions{Release: build.Release{Version: version.MustParse("1.4.0"), Revision: c.revision}}); err == nil {
 			t.Errorf("%s: it is signed", name)
 		}
 	}
@@ -156,7 +157,7 @@ func TestProvenance(t *testing.T) {
 	if got := strings.Join(named, ","); got != want {
 		t.Errorf("it names %s\nwant %s", got, want)
 	}
-	changed := commit(oci.Release{Revision: revision + "-dirty", Source: "https://github.com/acme/filters"})
+	changed := commit(build.Release{Revision: revision + "-dirty", Source: "https://github.com/acme/filters"})
 	if len(changed.Digest) > 0 || changed.Annotations["revision"] != revision+"-dirty" {
 		t.Errorf("a changed checkout is %+v", changed)
 	}

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/purl"
-	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
 // BuildType is how a filter is built, as the provenance names it: a compiler makes
@@ -119,7 +119,7 @@ type runMetadata struct {
 }
 
 // newProvenance is the predicate for a filter's module.
-func newProvenance(filter Filter, release oci.Release, builder Builder) (provenance, error) {
+func newProvenance(filter build.Built, release build.Release, builder Builder) (provenance, error) {
 	record := filter.Module.Record
 	var p provenance
 	p.BuildDefinition = buildDefinition{
@@ -127,7 +127,7 @@ func newProvenance(filter Filter, release oci.Release, builder Builder) (provena
 		ExternalParameters: parameters{
 			Source:   release.Source,
 			Filter:   record.Name,
-			Version:  release.Version,
+			Version:  release.Version.String(),
 			Compiler: compiler{record.Compiler.Name, record.Compiler.Version, record.Compiler.GoVersion, record.Compiler.Flags},
 			Workflow: builder.Workflow,
 		},
@@ -164,7 +164,7 @@ const dirty = "-dirty"
 
 // commit is the source as a dependency. It has no digest if the checkout differed
 // from the commit, because then no digest stands for what was built.
-func commit(release oci.Release) Resource {
+func commit(release build.Release) Resource {
 	source := Resource{Name: "source"}
 	if release.Source != "" {
 		source.URI = "git+" + release.Source

@@ -6,30 +6,25 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
-
-// Filter is a filter as it was built, and where its source is.
-type Filter struct {
-	oci.Filter
-	// Dir is the folder of its source, from whose go.sum the modules' digests are.
-	// Default: none are given.
-	Dir string
-}
 
 // SignOptions say what is signed, and by whom.
 type SignOptions struct {
 	// Registry is where the filters are published. Required.
 	Registry *oci.Registry
-	// Filters are the filters as they were built, which has to be what is
-	// published. Required.
-	Filters []Filter
-	// Release is the release, as it was for oci.Push. Required.
-	Release oci.Release
+	// Subjects are their manifests. Default: those that the version's tags stand for.
+	Subjects []*oci.Subject
+	// Release is the release, which has to be what is published. Required.
+	Release build.Release
 	// Builder is who built. Required: FindBuilder.
 	Builder Builder
 	// Signer is who signs.
@@ -37,6 +32,8 @@ type SignOptions struct {
 	// Policy says which signatures that exist count, so that nothing is signed
 	// twice. Default: with a key, those that it made; without, none.
 	Policy Policy
+	// KeyFile is where the public key of a rehearsal is written. Default: nowhere.
+	KeyFile string
 }
 
 // Attached is a statement about a manifest.
@@ -67,43 +64,75 @@ type Signed struct {
 	PublicKey string
 }
 
-// Sign signs what is published of a version, in every shape: it attaches a
-// signature, the provenance and the bill of materials to each manifest, as sigstore
-// bundles. It refuses to describe a module by the record of another one. Signing
-// again adds only what is missing.
-func Sign(ctx context.Context, opts SignOptions) (Signed, error) {
-	signed, err := signAll(ctx, opts)
+// Sign signs what is published of a version, in every shape: it attaches the bill of
+// materials for scanners, a signature, the provenance and the signed bill to each
+// manifest, the latter as sigstore bundles. It refuses to describe a module by the
+// record of another one. Signing again adds only what is missing.
+func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
+	if opts.Subjects, err = subjectsOf(ctx, opts.Registry, opts.Subjects, opts.Release.Names(), opts.Release.Version); err == nil {
+		err = Describe(ctx, opts.Subjects, opts.Release)
+	}
+	if err == nil && opts.Signer.Rehearsal {
+		opts.Policy, err = rehearsed(ctx, opts)
+	}
+	if err == nil {
+		signed, err = signAll(ctx, opts)
+	}
+	if err == nil && opts.KeyFile != "" && opts.Signer.Rehearsal && opts.Policy.IsZero() {
+		err = renameio.WriteFile(opts.KeyFile, []byte(signed.PublicKey), 0o644, renameio.IgnoreUmask())
+	}
 	if err != nil {
 		return Signed{}, fmt.Errorf("attest %s: %w", opts.Release.Version, err)
 	}
 	return signed, nil
 }
 
-func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
-	if strings.HasPrefix(opts.Registry.Address(), oci.LayoutScheme) {
-		return signed, fmt.Errorf("signatures belong to what a registry publishes: %s is %w", opts.Registry.Address(), oci.ErrLayout)
+// rehearsed is the policy of what a rehearsal signed before, if all of it counts. A key
+// that is gone cannot sign what is missing beside what it signed: all of it counts, or
+// all is signed anew.
+func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
+	if opts.Policy.IsZero() {
+		return Policy{}, nil
 	}
-	request := SignRequest{Signer: opts.Signer.absolute(), Policy: opts.Policy.absolute()}
-	var manifests []oci.Manifest // one for each item
-	for _, filter := range opts.Filters {
-		found, err := oci.Manifests(ctx, opts.Registry, filter.Module.Name, opts.Release.Version)
-		if err != nil {
-			return signed, err
+	checks, err := Verify(ctx, VerifyOptions{Registry: opts.Registry, Subjects: opts.Subjects, Filters: opts.Release.Names(), Version: opts.Release.Version, Policy: opts.Policy})
+	if err == nil {
+		err = Undecided(checks)
+	}
+	if err != nil || Failed(checks) != nil {
+		return Policy{}, err
+	}
+	return opts.Policy, nil
+}
+
+// Describe attaches the bill of materials of each of a release's filters to its
+// manifests, unsigned, where scanners look for it.
+func Describe(ctx context.Context, subjects []*oci.Subject, release build.Release) error {
+	for _, filter := range release.Filters {
+		if _, err := oci.AttachSBOM(ctx, of(subjects, filter.Module.Name), filter, release); err != nil {
+			return err
 		}
-		for _, m := range found {
-			items, err := statements(filter, m, opts)
+	}
+	return nil
+}
+
+func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
+	request := SignRequest{Signer: opts.Signer.absolute(), Policy: opts.Policy.absolute()}
+	var subjects []*oci.Subject // one for each item
+	for _, filter := range opts.Release.Filters {
+		for _, s := range of(opts.Subjects, filter.Module.Name) {
+			items, err := statements(filter, s.Manifest, opts)
 			if err != nil {
-				return signed, fmt.Errorf("%s: %w", m.Reference, err)
+				return signed, fmt.Errorf("%s: %w", s.Reference, err)
 			}
-			bundles, err := bundlesOf(ctx, opts.Registry, m)
+			bundles, err := bundlesOf(ctx, s)
 			if err != nil {
 				return signed, err
 			}
 			for i, item := range items {
 				item.Existing = bundles
 				request.Items = append(request.Items, item)
-				manifests = append(manifests, m)
-				signed.Attached = append(signed.Attached, Attached{Filter: filter.Module.Name, Reference: m.ByDigest().String(), What: predicates[i].name})
+				subjects = append(subjects, s)
+				signed.Attached = append(signed.Attached, Attached{Filter: filter.Module.Name, Reference: s.ByDigest().String(), What: predicates[i].name})
 			}
 		}
 	}
@@ -112,16 +141,42 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 		return signed, err
 	}
 	signed.PublicKey = response.PublicKey
+	attachments := map[*oci.Subject][]oci.Attachment{}
 	for i, bundle := range response.Bundles {
 		if isNull(bundle) {
 			signed.Attached[i].Unchanged = true
 			continue
 		}
-		if err := attach(ctx, opts.Registry, manifests[i], i%len(predicates), bundle); err != nil {
+		attachments[subjects[i]] = append(attachments[subjects[i]], attachment(i%len(predicates), bundle))
+	}
+	for _, s := range slices.Compact(subjects) {
+		if _, err := s.Attach(ctx, attachments[s]...); err != nil {
 			return signed, err
 		}
 	}
 	return signed, nil
+}
+
+// subjectsOf are the manifests that are given; if none are, those that a version's tags
+// stand for.
+func subjectsOf(ctx context.Context, r *oci.Registry, given []*oci.Subject, filters []string, v version.Version) ([]*oci.Subject, error) {
+	if len(given) > 0 {
+		return given, nil
+	}
+	var all []*oci.Subject
+	for _, filter := range filters {
+		found, err := r.Subjects(ctx, filter, v)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// of are the manifests of a filter.
+func of(subjects []*oci.Subject, filter string) []*oci.Subject {
+	return slices.DeleteFunc(slices.Clone(subjects), func(s *oci.Subject) bool { return s.Filter != filter })
 }
 
 // isNull reports whether there is no bundle: null in JSON stays null in a
@@ -129,7 +184,7 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 func isNull(bundle json.RawMessage) bool { return len(bundle) == 0 || string(bundle) == "null" }
 
 // statements are what is said about a manifest, in the order of predicates.
-func statements(filter Filter, m oci.Manifest, opts SignOptions) ([]SignItem, error) {
+func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignItem, error) {
 	record := filter.Module.Record
 	if record.WasmSHA256 == "" || opts.Release.Revision == "" {
 		return nil, errors.New("neither the module's wasm sha256 nor the release's revision may be empty")
@@ -152,7 +207,7 @@ func statements(filter Filter, m oci.Manifest, opts SignOptions) ([]SignItem, er
 	if err != nil {
 		return nil, err
 	}
-	sbom, err := oci.SBOM(filter.Filter, opts.Release)
+	sbom, err := oci.SBOM(filter, opts.Release)
 	if err != nil {
 		return nil, err
 	}
@@ -178,8 +233,8 @@ const (
 	annotationPredicate = "dev.sigstore.bundle.predicateType"
 )
 
-func attach(ctx context.Context, r *oci.Registry, m oci.Manifest, predicate int, bundle []byte) error {
-	_, err := oci.Attach(ctx, r, m.ByDigest(), oci.Attachment{
+func attachment(predicate int, bundle []byte) oci.Attachment {
+	return oci.Attachment{
 		ArtifactType: BundleMediaType,
 		Name:         predicates[predicate].name + ".sigstore.json",
 		Content:      bundle,
@@ -187,14 +242,13 @@ func attach(ctx context.Context, r *oci.Registry, m oci.Manifest, predicate int,
 			annotationContent:   "dsse-envelope",
 			annotationPredicate: predicates[predicate].uri,
 		},
-	})
-	return err
+	}
 }
 
 // bundlesOf returns the bundles that are attached to a manifest. What is no JSON
 // takes part as null, which is no bundle.
-func bundlesOf(ctx context.Context, r *oci.Registry, m oci.Manifest) ([]json.RawMessage, error) {
-	attachments, err := oci.Attached(ctx, r, m.ByDigest(), BundleMediaType)
+func bundlesOf(ctx context.Context, s *oci.Subject) ([]json.RawMessage, error) {
+	attachments, err := s.Attached(ctx, BundleMediaType)
 	if err != nil {
 		return nil, err
 	}

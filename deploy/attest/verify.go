@@ -14,15 +14,18 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // VerifyOptions say what is verified, and whose signatures count.
 type VerifyOptions struct {
 	// Registry is where the filters are published. Required.
 	Registry *oci.Registry
+	// Subjects are their manifests. Default: those that the version's tags stand for.
+	Subjects []*oci.Subject
 	// Filters are the filters' names, and Version the version. Required.
 	Filters []string
-	Version string
+	Version version.Version
 	// Policy says whose signatures count. Default: nobody's. Then what is not
 	// signed is missing and may be, and what is signed stays unchecked.
 	Policy Policy
@@ -109,16 +112,16 @@ func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
 func gather(ctx context.Context, opts VerifyOptions) []*evidence {
 	var all []*evidence
 	for _, filter := range opts.Filters {
-		manifests, err := oci.Manifests(ctx, opts.Registry, filter, opts.Version)
+		subjects, err := subjectsOf(ctx, opts.Registry, of(opts.Subjects, filter), []string{filter}, opts.Version)
 		if err != nil {
-			ref := oci.Reference{Repository: opts.Registry.Address() + "/" + filter, Tag: opts.Version}
-			all = append(all, &evidence{filter: filter, version: opts.Version, manifest: oci.Manifest{Reference: ref}, err: err})
+			ref := oci.Reference{Repository: opts.Registry.Address() + "/" + filter, Tag: opts.Version.String()}
+			all = append(all, &evidence{filter: filter, version: opts.Version.String(), manifest: oci.Manifest{Reference: ref}, err: err})
 			continue
 		}
-		for _, m := range manifests {
-			e := &evidence{filter: filter, version: opts.Version, manifest: m}
-			if e.bundles, e.err = bundlesOf(ctx, opts.Registry, m); e.err == nil {
-				e.sboms, e.err = oci.Attached(ctx, opts.Registry, m.ByDigest(), oci.TypeSBOM)
+		for _, s := range subjects {
+			e := &evidence{filter: filter, version: opts.Version.String(), manifest: s.Manifest}
+			if e.bundles, e.err = bundlesOf(ctx, s); e.err == nil {
+				e.sboms, e.err = s.Attached(ctx, oci.TypeSBOM)
 			}
 			all = append(all, e)
 		}

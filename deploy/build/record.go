@@ -133,15 +133,16 @@ func loadOne(dist, name string) (Module, error) {
 // Check inspects the module in its file, and starts it with the example of the
 // filter's metadata, as Build did: another version of Slipway may have built it. The
 // error is that of inspect.Check.
-func (m Module) Check(ctx context.Context, metadata catalog.Metadata) error {
+func (m Module) Check(ctx context.Context, metadata catalog.Metadata) (*inspect.Report, error) {
 	example, err := metadata.ExampleConfiguration()
 	if err != nil {
-		return fmt.Errorf("module %s: %w", m.Path, err)
+		return nil, fmt.Errorf("module %s: %w", m.Path, err)
 	}
-	if _, err := inspect.File(ctx, m.Path, inspect.StartOptions{Configuration: &example}); err != nil {
-		return fmt.Errorf("module %s: %w", m.Path, err)
+	report, err := inspect.File(ctx, m.Path, inspect.StartOptions{Configuration: &example})
+	if err != nil {
+		return nil, fmt.Errorf("module %s: %w", m.Path, err)
 	}
-	return nil
+	return report, nil
 }
 
 func recordPath(dist, name string) string { return filepath.Join(dist, name+".json") }

@@ -49,6 +49,15 @@ func Names(list string) []string {
 	return names
 }
 
+// NamesOf are the names of filters.
+func NamesOf(filters []Filter) []string {
+	names := make([]string, len(filters))
+	for i, f := range filters {
+		names[i] = f.Name
+	}
+	return names
+}
+
 // maxName leaves room for suffixes in a label of Kubernetes, which has at most 63
 // characters.
 const maxName = 40

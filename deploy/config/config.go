@@ -30,7 +30,7 @@ type Config struct {
 	EnvoyPath     string   `env:"ENVOY_PATH" group:"envoy" doc:"Envoy binary to run, instead of finding or downloading one" default:"none"`
 	EnvoyVersions []string `env:"ENVOY_VERSIONS" group:"envoy" doc:"Envoy versions to run e2e with, separated by commas" default:"1.40.0"`
 
-	Registry          string   `env:"REGISTRY" group:"registry" doc:"registry and path for the filters, for example ghcr.io/acme/filters, or oci-layout:DIR" default:"an embedded registry in dist/registry"`
+	Registry          string   `env:"REGISTRY" group:"registry" doc:"registry and path for the filters, for example ghcr.io/acme/filters" default:"an embedded registry in dist/registry"`
 	RegistryUsername  string   `env:"REGISTRY_USERNAME" group:"registry" doc:"user name for the registry" default:"the docker credential store's"`
 	RegistryPassword  string   `env:"REGISTRY_PASSWORD" kind:"secret" group:"registry" doc:"password or token for the registry" default:"the docker credential store's"`
 	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" group:"registry" doc:"talk to the registry of REGISTRY without TLS" default:"false, but true for a loopback address"`

@@ -30,6 +30,8 @@ type Options struct {
 	// Dist is the folder with the built filters, for the tests that run compiled
 	// modules. Required.
 	Dist string
+	// Filters narrows E2E to these filters. Default: those that FILTERS in Env names.
+	Filters []string
 	// RefuseSkips makes a skipped test an error, as continuous integration wants.
 	RefuseSkips bool
 	// Env is the environment that everything runs in. Default: of the process's what
@@ -153,6 +155,9 @@ func e2e(ctx context.Context, opts Options) (Played, error) {
 	}
 	report := filepath.Join(dir, "played.json")
 	opts.Env = append(opts.testEnvironment(), "SLIPWAY_DIST="+dist, "SLIPWAY_E2E_REPORT="+report)
+	if len(opts.Filters) > 0 {
+		opts.Env = append(opts.Env, "FILTERS="+strings.Join(opts.Filters, ","))
+	}
 	if err := e2eOrLoad(ctx, opts); err != nil {
 		return Played{}, err
 	}

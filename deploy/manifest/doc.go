@@ -6,7 +6,7 @@
 // and the wasm sha256 taken for one another, half of an ECDS pair, a filter that
 // fails open unnoticed. What is rendered follows from two things only: the section
 // "apply" of a filter's filter.yaml (see catalog.Apply) and the facts of a release
-// (see Release), which are read from where proxies will read, never from a local
+// (see Source), which are read from where proxies will read, never from a local
 // build.
 //
 // This package checks, starts the work and writes the result. The objects are

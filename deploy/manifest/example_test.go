@@ -18,7 +18,7 @@ func ExampleRender() {
 	}
 	err = manifest.Render(context.Background(), manifest.RenderOptions{
 		Filters: filters,
-		Releases: []manifest.Release{{
+		Releases: []manifest.Source{{
 			Filter:         "headers",
 			Version:        "1.4.0",
 			Repository:     "ghcr.io/acme/filters/headers",

@@ -13,7 +13,7 @@ import (
 type Request struct {
 	// Filters and Releases belong together by the filter's name, one of each.
 	Filters  []catalog.Filter
-	Releases []Release
+	Releases []Source
 	// HTTPBinImage is the image of the httpbin to try filters on.
 	HTTPBinImage string
 	// Compare is a folder with manifests, as an absolute path, that the result is
@@ -44,7 +44,7 @@ func (r Request) Check() error {
 		if err := release.Check(); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(r.Releases[:i], func(s Release) bool { return s.Filter == release.Filter }) {
+		if slices.ContainsFunc(r.Releases[:i], func(s Source) bool { return s.Filter == release.Filter }) {
 			return fmt.Errorf("release %s was given twice", release.Filter)
 		}
 		if !slices.ContainsFunc(r.Filters, func(f catalog.Filter) bool { return f.Name == release.Filter }) {
@@ -55,13 +55,13 @@ func (r Request) Check() error {
 }
 
 // Release returns what was published of the filter of that name.
-func (r Request) Release(filter string) (Release, error) {
+func (r Request) Release(filter string) (Source, error) {
 	for _, release := range r.Releases {
 		if release.Filter == filter {
 			return release, nil
 		}
 	}
-	return Release{}, fmt.Errorf("filter %s: no release was given; publish it first", filter)
+	return Source{}, fmt.Errorf("filter %s: no release was given; publish it first", filter)
 }
 
 // Response is what the program render writes to its standard output, as JSON.

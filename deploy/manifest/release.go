@@ -11,12 +11,12 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Release is what was published of one version of one filter: in a registry, in a
+// Source is what was published of one version of one filter: in a registry, in a
 // storage, or in both. Manifests are rendered for the places that it names.
-type Release struct {
+type Source struct {
 	// Filter is the filter's name.
 	Filter string
 	// Version is the semantic version, without a leading v.
@@ -48,7 +48,7 @@ var (
 
 // Check reports what is wrong with the facts, above all what would make a proxy
 // pull nothing or something else.
-func (r Release) Check() error {
+func (r Source) Check() error {
 	if err := catalog.CheckName(r.Filter); err != nil {
 		return fmt.Errorf("release: %w", err)
 	}
@@ -58,8 +58,8 @@ func (r Release) Check() error {
 	return nil
 }
 
-func (r Release) check() error {
-	if _, err := versions.Parse(r.Version); err != nil {
+func (r Source) check() error {
+	if _, err := version.Parse(r.Version); err != nil {
 		return err
 	}
 	if r.Repository == "" && r.URL == "" {
@@ -71,7 +71,7 @@ func (r Release) check() error {
 	return r.checkHTTP()
 }
 
-func (r Release) checkOCI() error {
+func (r Source) checkOCI() error {
 	switch {
 	case r.Repository == "" && r.ManifestDigest == "":
 		return nil
@@ -87,7 +87,7 @@ func (r Release) checkOCI() error {
 	return nil
 }
 
-func (r Release) checkHTTP() error {
+func (r Source) checkHTTP() error {
 	if r.WasmSHA256 != "" && !sha256Hex.MatchString(r.WasmSHA256) {
 		return fmt.Errorf("wasm sha256 %q is not 64 lower-case hex digits", r.WasmSHA256)
 	}

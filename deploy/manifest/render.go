@@ -28,7 +28,7 @@ type RenderOptions struct {
 	// Filters are the filters, each with an apply section. Required.
 	Filters []catalog.Filter
 	// Releases are the published facts, one for each filter. Required.
-	Releases []Release
+	Releases []Source
 	// Dir is the folder to write: whatever it held before is gone afterwards.
 	// Default: DefaultOut.
 	Dir string

@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-func release(filter string) manifest.Release {
-	return manifest.Release{
+func release(filter string) manifest.Source {
+	return manifest.Source{
 		Filter:         filter,
 		Version:        "1.4.0",
 		Repository:     "ghcr.io/acme/filters/" + filter,
@@ -117,7 +117,7 @@ func TestRenderCompare(t *testing.T) {
 
 	out.Reset()
 	changed := opts
-	changed.Releases = append([]manifest.Release{}, opts.Releases...)
+	changed.Releases = append([]manifest.Source{}, opts.Releases...)
 	changed.Releases[0].ManifestDigest = "sha256:" + strings.Repeat("ab", 32)
 	if err := os.Remove(filepath.Join(opts.Compare, "open", "envoy.yaml")); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestRenderCompare(t *testing.T) {
 // Nothing is written, and what was there stays, whatever is wrong.
 func TestRenderRefuses(t *testing.T) {
 	t.Parallel()
-	first := func(change func(*manifest.Release)) func(*manifest.RenderOptions) {
+	first := func(change func(*manifest.Source)) func(*manifest.RenderOptions) {
 		return func(o *manifest.RenderOptions) { change(&o.Releases[0]) }
 	}
 	for name, test := range map[string]struct {
@@ -164,26 +164,26 @@ func TestRenderRefuses(t *testing.T) {
 		"release twice":       {func(o *manifest.RenderOptions) { o.Releases = append(o.Releases, o.Releases[0]) }, "render: release everywhere was given twice"},
 		"release of no one":   {func(o *manifest.RenderOptions) { o.Releases = append(o.Releases, release("other")) }, "render: release other 1.4.0: no filter of that name was given"},
 		"escaping name":       {func(o *manifest.RenderOptions) { o.Filters[0].Name, o.Releases[0].Filter = "../x", "../x" }, `render: release: filter name "../x": it has other characters than a-z, 0-9 and hyphens`},
-		"escaping version":    {first(func(r *manifest.Release) { r.Version = "../../1.4.0" }), `render: release everywhere ../../1.4.0: version "../../1.4.0" is not a semantic version`},
-		"version with v":      {first(func(r *manifest.Release) { r.Version = "v1.4.0" }), `version "v1.4.0": write it without the v: 1.4.0`},
-		"build metadata":      {first(func(r *manifest.Release) { r.Version = "1.4.0+1" }), `leave +1 out`},
-		"long version":        {first(func(r *manifest.Release) { r.Version = "1.4.0-" + strings.Repeat("a", 60) }), "is too long: a label in a cluster has room for 63 characters"},
-		"published nowhere":   {first(func(r *manifest.Release) { *r = manifest.Release{Filter: r.Filter, Version: r.Version} }), "it is neither in a registry nor in a storage; push or upload it first"},
-		"no manifest digest":  {first(func(r *manifest.Release) { r.ManifestDigest = "" }), `manifest digest "" is not sha256: and 64 lower-case hex digits`},
-		"the other sha256":    {first(func(r *manifest.Release) { r.ManifestDigest = r.WasmSHA256 }), "is not sha256: and 64 lower-case hex digits"},
-		"digest alone":        {first(func(r *manifest.Release) { r.Repository = "" }), "without a repository"},
-		"repository with tag": {first(func(r *manifest.Release) { r.Repository += ":1.4.0" }), `repository "ghcr.io/acme/filters/everywhere:1.4.0" is not a registry's host and a path`},
-		"repository with URL": {first(func(r *manifest.Release) { r.Repository = "https://ghcr.io/acme" }), `repository "https://ghcr.io/acme" is not a registry's host`},
-		"repository injects":  {first(func(r *manifest.Release) { r.Repository = "ghcr.io/a\nkind: Secret" }), `repository "ghcr.io/a\nkind: Secret" is not`},
-		"no wasm sha256":      {first(func(r *manifest.Release) { r.WasmSHA256 = "" }), "a URL without a wasm sha256"},
-		"a digest as sum":     {first(func(r *manifest.Release) { r.WasmSHA256 = r.ManifestDigest }), "is not 64 lower-case hex digits"},
-		"sum in capitals":     {first(func(r *manifest.Release) { r.WasmSHA256 = strings.Repeat("AB", 32) }), "is not 64 lower-case hex digits"},
-		"store's own URL":     {first(func(r *manifest.Release) { r.URL = "gs://bucket/x.wasm" }), `URL "gs://bucket/x.wasm" is not one that proxies can fetch`},
-		"relative URL":        {first(func(r *manifest.Release) { r.URL = "/x.wasm" }), `URL "/x.wasm" is not one that proxies can fetch`},
-		"signed URL":          {first(func(r *manifest.Release) { r.URL += "?X-Amz-Signature=hunter2" }), "a signed URL expires"},
-		"URL injects":         {first(func(r *manifest.Release) { r.URL = "https://h/x\nkind: Secret" }), "the URL cannot be read"},
-		"URL not ASCII":       {first(func(r *manifest.Release) { r.URL = "https://h/\xff.wasm" }), `URL "https://h/\xff.wasm" has characters that no URL has`},
-		"password":            {first(func(r *manifest.Release) { r.URL = "https://user:hunter2@h/x.wasm" }), "the URL carries a user or password"},
+		"escaping version":    {first(func(r *manifest.Source) { r.Version = "../../1.4.0" }), `render: release everywhere ../../1.4.0: version "../../1.4.0" is not a semantic version`},
+		"version with v":      {first(func(r *manifest.Source) { r.Version = "v1.4.0" }), `version "v1.4.0": write it without the v: 1.4.0`},
+		"build metadata":      {first(func(r *manifest.Source) { r.Version = "1.4.0+1" }), `leave +1 out`},
+		"long version":        {first(func(r *manifest.Source) { r.Version = "1.4.0-" + strings.Repeat("a", 60) }), "is too long: a label in a cluster has room for 63 characters"},
+		"published nowhere":   {first(func(r *manifest.Source) { *r = manifest.Source{Filter: r.Filter, Version: r.Version} }), "it is neither in a registry nor in a storage; push or upload it first"},
+		"no manifest digest":  {first(func(r *manifest.Source) { r.ManifestDigest = "" }), `manifest digest "" is not sha256: and 64 lower-case hex digits`},
+		"the other sha256":    {first(func(r *manifest.Source) { r.ManifestDigest = r.WasmSHA256 }), "is not sha256: and 64 lower-case hex digits"},
+		"digest alone":        {first(func(r *manifest.Source) { r.Repository = "" }), "without a repository"},
+		"repository with tag": {first(func(r *manifest.Source) { r.Repository += ":1.4.0" }), `repository "ghcr.io/acme/filters/everywhere:1.4.0" is not a registry's host and a path`},
+		"repository with URL": {first(func(r *manifest.Source) { r.Repository = "https://ghcr.io/acme" }), `repository "https://ghcr.io/acme" is not a registry's host`},
+		"repository injects":  {first(func(r *manifest.Source) { r.Repository = "ghcr.io/a\nkind: Secret" }), `repository "ghcr.io/a\nkind: Secret" is not`},
+		"no wasm sha256":      {first(func(r *manifest.Source) { r.WasmSHA256 = "" }), "a URL without a wasm sha256"},
+		"a digest as sum":     {first(func(r *manifest.Source) { r.WasmSHA256 = r.ManifestDigest }), "is not 64 lower-case hex digits"},
+		"sum in capitals":     {first(func(r *manifest.Source) { r.WasmSHA256 = strings.Repeat("AB", 32) }), "is not 64 lower-case hex digits"},
+		"store's own URL":     {first(func(r *manifest.Source) { r.URL = "gs://bucket/x.wasm" }), `URL "gs://bucket/x.wasm" is not one that proxies can fetch`},
+		"relative URL":        {first(func(r *manifest.Source) { r.URL = "/x.wasm" }), `URL "/x.wasm" is not one that proxies can fetch`},
+		"signed URL":          {first(func(r *manifest.Source) { r.URL += "?X-Amz-Signature=hunter2" }), "a signed URL expires"},
+		"URL injects":         {first(func(r *manifest.Source) { r.URL = "https://h/x\nkind: Secret" }), "the URL cannot be read"},
+		"URL not ASCII":       {first(func(r *manifest.Source) { r.URL = "https://h/\xff.wasm" }), `URL "https://h/\xff.wasm" has characters that no URL has`},
+		"password":            {first(func(r *manifest.Source) { r.URL = "https://user:hunter2@h/x.wasm" }), "the URL carries a user or password"},
 		"image":               {func(o *manifest.RenderOptions) { o.HTTPBinImage = "a b" }, `render: filter everywhere: httpbin: image "a b" is no image reference`},
 		"image not pinned":    {func(o *manifest.RenderOptions) { o.HTTPBinImage = "mccutchen/go-httpbin" }, "is not pinned; add a tag other than latest, or a digest"},
 		"image latest":        {func(o *manifest.RenderOptions) { o.HTTPBinImage = "mccutchen/go-httpbin:latest" }, "is not pinned"},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote"
@@ -51,25 +52,121 @@ type Attachment struct {
 var mediaTypeRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$`)
 
 // Attach publishes a file as a referrer of the manifest that a reference stands
-// for, and returns it. Attaching the same again changes nothing.
+// for, and returns it: see Subject.Attach.
+func (r *Registry) Attach(ctx context.Context, ref Reference, attachment Attachment) (*Node, error) {
+	subject, err := r.Subject(ctx, ref)
+	if err != nil {
+		return nil, fmt.Errorf("attach %s to %s: %w", attachment.ArtifactType, ref, err)
+	}
+	nodes, err := subject.Attach(ctx, attachment)
+	if err != nil {
+		return nil, err
+	}
+	return &nodes[0], nil
+}
+
+// Subject is a manifest that others are attached to, its referrers. They are listed
+// once.
+type Subject struct {
+	Manifest
+	// Filter is the filter's name; empty if it was asked for by a reference.
+	Filter string
+
+	r         *Registry
+	repo      *remote.Repository
+	desc      ocispec.Descriptor
+	there     map[digest.Digest]bool // blobs that the repository has
+	listed    bool
+	referrers []ocispec.Descriptor
+}
+
+// Subject reads the manifest that a reference stands for. If there is none, the error
+// is errdef.ErrNotFound.
+func (r *Registry) Subject(ctx context.Context, ref Reference) (*Subject, error) {
+	repo, err := r.open(ref.Repository)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.findIn(ctx, repo, ref.reference())
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", ref, err)
+	}
+	return &Subject{
+		Manifest: Manifest{
+			Reference:      ref,
+			ManifestDigest: found.desc.Digest.String(),
+			Shape:          found.manifest.shape(),
+			Annotations:    found.manifest.Annotations,
+		},
+		r: r, repo: found.repo, desc: found.desc,
+		there: map[digest.Digest]bool{found.manifest.Config.Digest: true},
+	}, nil
+}
+
+// SubjectOf is the manifest that Push returned; it is not read again.
+func (r *Registry) SubjectOf(p Published) (*Subject, error) {
+	repo, err := r.open(p.Repository)
+	if err != nil {
+		return nil, err
+	}
+	return &Subject{
+		Manifest: Manifest{
+			Reference:      Reference{Repository: p.Repository, Tag: p.Tag},
+			ManifestDigest: p.ManifestDigest,
+			Shape:          p.Shape,
+			Annotations:    p.image.Annotations,
+		},
+		Filter: p.Filter,
+		r:      r, repo: repo, desc: p.image.Descriptor,
+		there: map[digest.Digest]bool{p.image.Blobs[0].Digest: true},
+	}, nil
+}
+
+// list lists the referrers, unless it was done.
+func (s *Subject) list(ctx context.Context) error {
+	if s.listed {
+		return nil
+	}
+	var err error
+	if s.referrers, err = s.r.referrers(ctx, s.repo, s.desc); err == nil {
+		s.listed = true
+	}
+	return err
+}
+
+func (s *Subject) has(image *Image) bool {
+	return slices.ContainsFunc(s.referrers, func(d ocispec.Descriptor) bool { return d.Digest == image.Descriptor.Digest })
+}
+
+// Attach publishes files as referrers of the manifest, and returns them. Attaching
+// the same again changes nothing.
 //
 // Where the registry has no referrers API, the list of referrers is an index under
 // a tag that is made of the subject's digest, which others may write at the same
 // time. Attach looks again after it has written, and writes again, on top of
-// theirs, until its own entry stays.
+// theirs, until its own entries stay.
 //
 // References:
 //   - https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
 //   - https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
-func Attach(ctx context.Context, r *Registry, ref Reference, attachment Attachment) (*Node, error) {
-	node, err := r.attach(ctx, ref, attachment)
-	if err != nil {
-		return nil, fmt.Errorf("attach %s to %s: %w", attachment.ArtifactType, ref, err)
+func (s *Subject) Attach(ctx context.Context, attachments ...Attachment) ([]Node, error) {
+	nodes := make([]Node, len(attachments))
+	images := make([]*Image, len(attachments))
+	for i, a := range attachments {
+		var err error
+		if images[i], err = s.image(a); err != nil {
+			return nil, fmt.Errorf("attach %s to %s: %w", a.ArtifactType, s.Reference, err)
+		}
+		nodes[i] = Node{ArtifactType: a.ArtifactType, ManifestDigest: images[i].Descriptor.Digest.String(), Files: []string{a.Name}}
 	}
-	return node, nil
+	if err := s.send(ctx, images); err != nil {
+		return nil, fmt.Errorf("attach to %s: %w", s.Reference, err)
+	}
+	return nodes, nil
 }
 
-func (r *Registry) attach(ctx context.Context, ref Reference, a Attachment) (*Node, error) {
+// image is the manifest of an attachment.
+func (s *Subject) image(a Attachment) (*Image, error) {
 	if a.MediaType == "" {
 		a.MediaType = a.ArtifactType
 	}
@@ -81,22 +178,11 @@ func (r *Registry) attach(ctx context.Context, ref Reference, a Attachment) (*No
 	if len(a.Content) > maxManifest {
 		return nil, fmt.Errorf("the file has %d bytes, and an attachment may have %d", len(a.Content), maxManifest)
 	}
-	subject, err := r.find(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	created := subject.manifest.Annotations[ocispec.AnnotationCreated]
+	created := s.Annotations[ocispec.AnnotationCreated]
 	if !a.Created.IsZero() {
 		created = a.Created.UTC().Format(time.RFC3339)
 	}
-	image, err := attachmentImage(a, subject.desc, created)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.sendReferrer(ctx, subject, image); err != nil {
-		return nil, err
-	}
-	return &Node{ArtifactType: a.ArtifactType, ManifestDigest: image.Descriptor.Digest.String(), Files: []string{a.Name}}, nil
+	return attachmentImage(a, s.desc, created)
 }
 
 // attachmentImage is the manifest of an attachment.
@@ -137,37 +223,57 @@ func attachmentImage(a Attachment, subject ocispec.Descriptor, created string) (
 // place.
 const maxRounds = 50
 
-// sendReferrer sends an attachment and makes sure that it is listed.
-func (r *Registry) sendReferrer(ctx context.Context, subject *found, image *Image) error {
-	for _, blob := range image.Blobs {
-		if err := r.sendBlob(ctx, subject.repo, blob, ""); err != nil {
-			return err
-		}
-	}
+// send sends attachments and makes sure that they are listed.
+func (s *Subject) send(ctx context.Context, images []*Image) error {
 	for range maxRounds {
 		start := time.Now()
 		// Looking first tells the client whether there is an API.
-		if listed, err := r.isReferrer(ctx, subject, image); listed || err != nil {
+		if err := s.list(ctx); err != nil {
 			return err
 		}
-		// Without an API, oras-go adds the manifest to the index as well.
-		if err := r.do(ctx, func() error {
-			return subject.repo.Push(ctx, image.Descriptor, bytes.NewReader(image.Manifest))
-		}); err != nil {
-			return fmt.Errorf("send the manifest: %w", err)
+		missing := slices.DeleteFunc(slices.Clone(images), s.has)
+		if len(missing) == 0 {
+			return nil
 		}
-		if remote, ok := subject.repo.(*remote.Repository); ok && remote.SetReferrersCapability(true) != nil {
-			// It is known to have no API.
-			if err := immutable.Settle(ctx, immutable.Settled(start)); err != nil {
+		for _, image := range missing {
+			if err := s.sendOne(ctx, image); err != nil {
 				return err
 			}
 		}
+		if s.repo.SetReferrersCapability(true) == nil {
+			// The registry itself makes the list, of what it has.
+			for _, image := range missing {
+				s.referrers = append(s.referrers, image.Descriptor)
+			}
+			return nil
+		}
+		if err := immutable.Settle(ctx, immutable.Settled(start)); err != nil {
+			return err
+		}
+		s.listed = false
 	}
 	return fmt.Errorf("its entry among the referrers was overwritten %d times; run this again when others are done", maxRounds)
 }
 
-// isReferrer reports whether the registry lists an attachment.
-func (r *Registry) isReferrer(ctx context.Context, subject *found, image *Image) (bool, error) {
-	referrers, err := r.referrers(ctx, subject.repo, subject.desc)
-	return slices.ContainsFunc(referrers, func(d ocispec.Descriptor) bool { return d.Digest == image.Descriptor.Digest }), err
+// sendOne sends an attachment. Without an API, oras-go adds it to the index as well.
+func (s *Subject) sendOne(ctx context.Context, image *Image) error {
+	for _, blob := range image.Blobs {
+		if s.there[blob.Digest] {
+			continue
+		}
+		if err := s.r.do(ctx, func() error { return s.r.upload(ctx, s.repo, blob) }); err != nil {
+			return err
+		}
+		if data, err := blob.read(); err == nil {
+			s.r.keep(ctx, blob.Descriptor, data)
+		}
+		s.there[blob.Digest] = true
+	}
+	if err := s.r.do(ctx, func() error {
+		return s.repo.Push(ctx, image.Descriptor, bytes.NewReader(image.Manifest))
+	}); err != nil {
+		return fmt.Errorf("send the manifest: %w", err)
+	}
+	s.r.keep(ctx, image.Descriptor, image.Manifest)
+	return nil
 }

@@ -9,7 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Manifest is one of the manifests of a filter's version.
@@ -29,61 +29,57 @@ func (m Manifest) ByDigest() Reference {
 	return Reference{Repository: m.Reference.Repository, Digest: m.ManifestDigest}
 }
 
-// Manifests returns the manifests of a filter's version, one for each shape that is
+// Subjects returns the manifests of a filter's version, one for each shape that is
 // published; the artifact has to be.
-func Manifests(ctx context.Context, r *Registry, filter, version string) ([]Manifest, error) {
-	if _, err := versions.Parse(version); err != nil {
-		return nil, err
-	}
-	var all []Manifest
+func (r *Registry) Subjects(ctx context.Context, filter string, v version.Version) ([]*Subject, error) {
+	var all []*Subject
 	for _, shape := range Shapes {
-		ref := Reference{Repository: r.name(filter), Tag: shape.tag(version)}
-		found, err := r.find(ctx, ref)
+		subject, err := r.Subject(ctx, Reference{Repository: r.name(filter), Tag: shape.tag(v.String())})
 		if shape != Artifact && finding.Absent(err) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", ref, err)
+			return nil, err
 		}
-		all = append(all, Manifest{
-			Reference:      ref,
-			ManifestDigest: found.desc.Digest.String(),
-			Shape:          shape,
-			Annotations:    found.manifest.Annotations,
-		})
+		subject.Filter, subject.Shape = filter, shape
+		all = append(all, subject)
 	}
 	return all, nil
 }
 
 // Attached returns the files that are attached to the manifest that a reference
-// stands for, of those artifact types that begin with a prefix. Content that is not
-// what its descriptor says is returned as an attachment without content, because
-// who asks wants to know that it is there.
-func Attached(ctx context.Context, r *Registry, ref Reference, prefix string) ([]Attachment, error) {
-	all, err := r.attached(ctx, ref, prefix)
+// stands for: see Subject.Attached.
+func (r *Registry) Attached(ctx context.Context, ref Reference, prefix string) ([]Attachment, error) {
+	subject, err := r.Subject(ctx, ref)
 	if err != nil {
-		return nil, fmt.Errorf("read what is attached to %s: %w", ref, err)
+		return nil, err
 	}
-	return all, nil
+	return subject.Attached(ctx, prefix)
 }
 
 // maxAttached bounds what is read of what is attached to one manifest. A signature has
 // some kilobytes, a bill of materials some more, and whoever may push can add to them.
 const maxAttached = 64 << 20
 
-func (r *Registry) attached(ctx context.Context, ref Reference, prefix string) ([]Attachment, error) {
-	subject, err := r.find(ctx, ref)
+// Attached returns the attached files of those artifact types that begin with a
+// prefix. Content that is not what its descriptor says is returned as an attachment
+// without content, because who asks wants to know that it is there.
+func (s *Subject) Attached(ctx context.Context, prefix string) ([]Attachment, error) {
+	all, err := s.attached(ctx, prefix)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read what is attached to %s: %w", s.Reference, err)
 	}
-	referrers, err := r.referrers(ctx, subject.repo, subject.desc)
-	if err != nil {
+	return all, nil
+}
+
+func (s *Subject) attached(ctx context.Context, prefix string) ([]Attachment, error) {
+	if err := s.list(ctx); err != nil {
 		return nil, err
 	}
 	var all []Attachment
 	size := 0
-	for _, referrer := range referrers {
-		data, err := r.fetch(ctx, subject.repo, referrer)
+	for _, referrer := range s.referrers {
+		data, err := s.r.fetch(ctx, s.repo, referrer)
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +96,7 @@ func (r *Registry) attached(ctx context.Context, ref Reference, prefix string) (
 			if !strings.HasPrefix(artifactType, prefix) && !strings.HasPrefix(layer.MediaType, prefix) {
 				continue
 			}
-			content, err := r.fetch(ctx, subject.repo, layer)
+			content, err := s.r.fetch(ctx, s.repo, layer)
 			if err != nil && !damaged(err) {
 				return nil, err
 			}

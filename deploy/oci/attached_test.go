@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/version"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
@@ -19,7 +20,7 @@ func TestAttached(t *testing.T) {
 	places(t, func(t *testing.T, r *Registry) {
 		filter := testFilter(t, "headers", "hello")
 		push(t, r, "1.0.0", filter)
-		all, err := Manifests(t.Context(), r, "headers", "1.0.0")
+		all, err := r.Subjects(t.Context(), "headers", version.MustParse("1.0.0"))
 		if err != nil || len(all) != len(Shapes) {
 			t.Fatalf("%d manifests, error %v", len(all), err)
 		}
@@ -29,14 +30,14 @@ func TestAttached(t *testing.T) {
 			}
 		}
 		subject := all[0].ByDigest()
-		if _, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.0.0")); err != nil {
+		if _, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", filter)); err != nil {
 			t.Fatal(err)
 		}
 		want := Attachment{ArtifactType: bundle, MediaType: bundle, Name: "a.json", Content: []byte(`{"a":1}`), Annotations: map[string]string{"dev.sigstore.bundle.content": "dsse-envelope"}}
-		if _, err := Attach(t.Context(), r, subject, want); err != nil {
+		if _, err := r.Attach(t.Context(), subject, want); err != nil {
 			t.Fatal(err)
 		}
-		got, err := Attached(t.Context(), r, subject, "application/vnd.dev.sigstore.bundle")
+		got, err := r.Attached(t.Context(), subject, "application/vnd.dev.sigstore.bundle")
 		if err != nil || len(got) != 1 {
 			t.Fatalf("%+v, error %v", got, err)
 		}
@@ -44,10 +45,10 @@ func TestAttached(t *testing.T) {
 		if diff := cmp.Diff(want, got[0]); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
-		if other, err := Attached(t.Context(), r, all[1].ByDigest(), bundle); err != nil || len(other) > 0 {
+		if other, err := r.Attached(t.Context(), all[1].ByDigest(), bundle); err != nil || len(other) > 0 {
 			t.Errorf("attached to another manifest: %+v, error %v", other, err)
 		}
-		if _, err := Manifests(t.Context(), r, "headers", "9.9.9"); !finding.Absent(err) {
+		if _, err := r.Subjects(t.Context(), "headers", version.MustParse("9.9.9")); !finding.Absent(err) {
 			t.Errorf("a version that is not there: %v", err)
 		}
 	})
@@ -70,14 +71,14 @@ func TestAttachedDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	content := []byte(`{"a":1}`)
-	if _, err := Attach(t.Context(), r, ref, Attachment{ArtifactType: TypeSBOM, Name: "a.json", Content: content}); err != nil {
+	if _, err := r.Attach(t.Context(), ref, Attachment{ArtifactType: TypeSBOM, Name: "a.json", Content: content}); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "blobs", "sha256", digest.FromBytes(content).Encoded())
 	if err := os.WriteFile(path, []byte(`{"a":2}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Attached(t.Context(), r, ref, TypeSBOM)
+	got, err := r.Attached(t.Context(), ref, TypeSBOM)
 	if err != nil || len(got) != 1 || got[0].Content != nil {
 		t.Errorf("%+v, error %v", got, err)
 	}

@@ -2,8 +2,10 @@ package oci
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,6 +18,7 @@ import (
 	cranelib "github.com/google/go-containerregistry/pkg/crane"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	craneLayout "github.com/google/go-containerregistry/pkg/v1/layout"
+	orasoci "oras.land/oras-go/v2/content/oci"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
@@ -38,13 +41,12 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 	registry := distributiontest.Start(b, distributiontest.Options{})
 	crane := buildCrane(b)
 	layouts, modules := b.TempDir(), b.TempDir()
-	var filters []Filter
+	var filters []build.Built
 	for i := range 20 {
 		filters = append(filters, benchFilter(b, modules, i))
 	}
-	onDisk := openWith(b, RegistryOptions{Address: LayoutScheme + layouts})
-	if _, err := Push(b.Context(), onDisk, PushOptions{Filters: filters, Release: testRelease("1.0.0"), HoldTags: true}); err != nil {
-		b.Fatal(err)
+	for _, image := range images(b, filters, testRelease("1.0.0")) {
+		writeLayout(b, filepath.Join(layouts, image.Filter.Module.Name), image)
 	}
 	archives := make(map[string]string)
 	for _, filter := range filters {
@@ -54,7 +56,7 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 	round := 0
 	for b.Loop() {
 		round++
-		name := func(kind string, filter Filter) string {
+		name := func(kind string, filter build.Built) string {
 			return fmt.Sprintf("%s/%s%d/%s", registry, kind, round, filter.Module.Name)
 		}
 		slipway := func(kind string, tags bool) {
@@ -62,30 +64,30 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 			child.Env = append(os.Environ(), fmt.Sprintf("%s=%s/%s%d", benchTo, registry, kind, round), benchModules+"="+modules, fmt.Sprintf("%s=%t", benchTags, tags))
 			run(b, child)
 		}
-		craneEach := func(arguments func(Filter) []string) {
+		craneEach := func(arguments func(build.Built) []string) {
 			for _, filter := range filters {
 				run(b, exec.CommandContext(b.Context(), crane, arguments(filter)...))
 			}
 		}
 		cranePush := func(kind string) {
-			craneEach(func(filter Filter) []string {
+			craneEach(func(filter build.Built) []string {
 				return []string{"push", filepath.Join(layouts, filter.Module.Name), name(kind, filter) + ":1.0.0"}
 			})
 		}
 		craneAppend := func() {
-			craneEach(func(filter Filter) []string {
+			craneEach(func(filter build.Built) []string {
 				return []string{"append", "--new_layer=" + archives[filter.Module.Name], "--new_tag=" + name("append", filter) + ":1.0.0"}
 			})
 		}
 		craneTags := func() {
 			cranePush("tags")
 			for _, tag := range []string{"1.0", "1", "latest"} {
-				craneEach(func(filter Filter) []string { return []string{"tag", name("tags", filter) + ":1.0.0", tag} })
+				craneEach(func(filter build.Built) []string { return []string{"tag", name("tags", filter) + ":1.0.0", tag} })
 			}
 		}
 		linked := func() {
 			r := openWith(b, RegistryOptions{Address: fmt.Sprintf("%s/linked%d", registry, round)})
-			_, err := Push(b.Context(), r, PushOptions{Filters: filters, Release: testRelease("1.0.0"), HoldTags: true})
+			_, err := r.Push(b.Context(), images(b, filters, testRelease("1.0.0")), PushOptions{HoldTags: true})
 			must(b, err)
 		}
 		craneLinked := func() {
@@ -154,13 +156,14 @@ func pushForBench(address string) int {
 		fmt.Println(err)
 		return 1
 	}
-	filters := make([]Filter, len(modules))
+	filters := make([]build.Built, len(modules))
 	for i, module := range modules {
 		filters[i].Module = module
 	}
 	r, err := Open(RegistryOptions{Address: address})
-	if err == nil {
-		_, err = Push(context.Background(), r, PushOptions{Filters: filters, Release: testRelease("1.0.0"), HoldTags: os.Getenv(benchTags) != "true"})
+	images, err2 := NewImages(testRelease("1.0.0", filters...))
+	if err = errors.Join(err, err2); err == nil {
+		_, err = r.Push(context.Background(), images, PushOptions{HoldTags: os.Getenv(benchTags) != "true"})
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -197,7 +200,7 @@ func must(b *testing.B, err error) {
 
 // benchFilter is a module of 2 MB that compresses about as well as wasm does, in a
 // folder with its record.
-func benchFilter(b *testing.B, folder string, i int) Filter {
+func benchFilter(b *testing.B, folder string, i int) build.Built {
 	b.Helper()
 	random := rand.New(rand.NewPCG(uint64(i), 0))
 	content := make([]byte, 2_000_000)
@@ -218,7 +221,7 @@ func benchFilter(b *testing.B, folder string, i int) Filter {
 }
 
 // benchArchive is the uncompressed archive that people hand to crane append.
-func benchArchive(b *testing.B, filter Filter) string {
+func benchArchive(b *testing.B, filter build.Built) string {
 	b.Helper()
 	wasm, err := os.ReadFile(filter.Module.Path)
 	must(b, err)
@@ -231,6 +234,20 @@ func benchArchive(b *testing.B, filter Filter) string {
 	must(b, archive.Close())
 	must(b, file.Close())
 	return file.Name()
+}
+
+// writeLayout writes an image to an OCI layout.
+func writeLayout(b *testing.B, folder string, image *Image) {
+	b.Helper()
+	layout, err := orasoci.New(folder)
+	must(b, err)
+	for _, blob := range image.Blobs {
+		body, err := blob.Open()
+		must(b, err)
+		must(b, layout.Push(b.Context(), blob.Descriptor, body))
+	}
+	must(b, layout.Push(b.Context(), image.Descriptor, bytes.NewReader(image.Manifest)))
+	must(b, layout.Tag(b.Context(), image.Descriptor, "1.0.0"))
 }
 
 // layoutImage is the image in an OCI layout with one.

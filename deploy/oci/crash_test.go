@@ -35,11 +35,11 @@ func pushAsChild(address string) int {
 		fmt.Println(err)
 		return 1
 	}
-	if _, err := Push(context.Background(), r, PushOptions{
-		Filters: []Filter{moduleAt(path, "headers", wasm)},
-		Shapes:  Shapes,
-		Release: testRelease("1.0.0"),
-	}); err != nil {
+	images, err := NewImages(testRelease("1.0.0", moduleAt(path, "headers", wasm)), Shapes...)
+	if err == nil {
+		_, err = r.Push(context.Background(), images, PushOptions{})
+	}
+	if err != nil {
 		fmt.Println(err)
 		return 1
 	}

@@ -26,8 +26,6 @@ var (
 	ErrNoTLS = errors.New("the registry does not speak TLS here")
 	// ErrOtherRegistry says that a reference is in another registry.
 	ErrOtherRegistry = errors.New("not in the registry")
-	// ErrLayout says that a folder cannot do what a registry can.
-	ErrLayout = errors.New("a folder, from which no proxy can pull")
 	// ErrNoModule says that a manifest holds no wasm module in any Shape.
 	ErrNoModule = errors.New("it holds no wasm module in a shape that Slipway knows")
 )

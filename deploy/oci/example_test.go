@@ -15,11 +15,12 @@ import (
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // place makes what the examples work with: a folder, a registry, and a filter as
 // package build leaves it. done removes all of it.
-func place() (dir string, registry *oci.Registry, filter oci.Filter, done func()) {
+func place() (dir string, registry *oci.Registry, filter build.Built, done func()) {
 	dir, err := os.MkdirTemp("", "slipway-example-")
 	if err != nil {
 		log.Fatal(err)
@@ -29,14 +30,14 @@ func place() (dir string, registry *oci.Registry, filter oci.Filter, done func()
 	if err := os.WriteFile(path, wasm, 0o600); err != nil {
 		log.Fatal(err)
 	}
-	filter = oci.Filter{
+	filter = build.Built{
 		Module: build.Module{Path: path, Record: build.Record{
 			Name:       "headers",
 			WasmSHA256: fmt.Sprintf("%x", sha256.Sum256(wasm)),
 			Size:       int64(len(wasm)),
 			Compiler:   build.Toolchain{Name: build.TinyGo, Version: "0.41.1", GoVersion: "go1.22.12"},
 		}},
-		Metadata: catalog.Metadata{Title: "Headers", Description: "Changes headers.", License: "Apache-2.0"},
+		Filter: catalog.Filter{Name: "headers", Metadata: catalog.Metadata{Title: "Headers", Description: "Changes headers.", License: "Apache-2.0"}},
 	}
 	server, err := embedded.Start(context.Background(), embedded.Options{Dir: filepath.Join(dir, "registry")})
 	if err != nil {
@@ -53,9 +54,10 @@ func place() (dir string, registry *oci.Registry, filter oci.Filter, done func()
 }
 
 // release is the version of a commit.
-func release(version string) oci.Release {
-	return oci.Release{
-		Version:     version,
+func release(text string, filters ...build.Built) build.Release {
+	return build.Release{
+		Version:     version.MustParse(text),
+		Filters:     filters,
 		Revision:    "0123456789abcdef0123456789abcdef01234567",
 		Source:      "https://github.com/acme/filters",
 		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
@@ -63,9 +65,18 @@ func release(version string) oci.Release {
 	}
 }
 
+// images are the filter's images of a version.
+func images(filter build.Built, version string, shapes ...oci.Shape) []*oci.Image {
+	images, err := oci.NewImages(release(version, filter), shapes...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return images
+}
+
 // published pushes the filter as 1.4.0.
-func published(registry *oci.Registry, filter oci.Filter) oci.Reference {
-	if _, err := oci.Push(context.Background(), registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0")}); err != nil {
+func published(registry *oci.Registry, filter build.Built) oci.Reference {
+	if _, err := registry.Push(context.Background(), images(filter, "1.4.0"), oci.PushOptions{}); err != nil {
 		log.Fatal(err)
 	}
 	ref, err := registry.ParseReference("headers:1.4.0")
@@ -91,13 +102,16 @@ func ExampleOpen() {
 }
 
 // The first push sends, the second finds that everything is there.
-func ExamplePush() {
+func ExampleRegistry_Push() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
-	opts := oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0")}
+	images, err := oci.NewImages(release("1.4.0", filter))
+	if err != nil {
+		log.Fatal(err)
+	}
 	for range 2 {
-		published, err := oci.Push(ctx, registry, opts)
+		published, err := registry.Push(ctx, images, oci.PushOptions{})
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -110,10 +124,10 @@ func ExamplePush() {
 }
 
 // Look says what Push would do, and changes nothing.
-func ExampleLook() {
+func ExampleRegistry_Look() {
 	_, registry, filter, done := place()
 	defer done()
-	published, err := oci.Look(context.Background(), registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0")})
+	published, err := registry.Look(context.Background(), images(filter, "1.4.0"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -122,16 +136,16 @@ func ExampleLook() {
 }
 
 // A release that checks more before everybody gets it holds the moving tags back.
-func ExampleMove() {
+func ExampleRegistry_Move() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
-	published, err := oci.Push(ctx, registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0"), HoldTags: true})
+	published, err := registry.Push(ctx, images(filter, "1.4.0"), oci.PushOptions{HoldTags: true})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("held:", published[0].Moved)
-	if published, err = oci.Move(ctx, registry, published); err != nil {
+	if published, err = registry.Move(ctx, published); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("moved:", published[0].Moved)
@@ -141,10 +155,10 @@ func ExampleMove() {
 }
 
 // The module is written to a file once all of it has arrived with its digest.
-func ExamplePull() {
+func ExampleRegistry_Pull() {
 	dir, registry, filter, done := place()
 	defer done()
-	pulled, err := oci.Pull(context.Background(), registry, published(registry, filter), filepath.Join(dir, "pulled.wasm"))
+	pulled, err := registry.Pull(context.Background(), published(registry, filter), filepath.Join(dir, "pulled.wasm"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -153,10 +167,10 @@ func ExamplePull() {
 }
 
 // ReadModule reads anybody's module, and says who would take the manifest.
-func ExampleReadModule() {
+func ExampleRegistry_ReadModule() {
 	_, registry, filter, done := place()
 	defer done()
-	module, err := oci.ReadModule(context.Background(), registry, published(registry, filter))
+	module, err := registry.ReadModule(context.Background(), published(registry, filter))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -173,10 +187,10 @@ func ExampleReadModule() {
 }
 
 // Verify reads everything back; Err names what is wrong.
-func ExampleVerify() {
+func ExampleRegistry_Verify() {
 	_, registry, filter, done := place()
 	defer done()
-	verification, err := oci.Verify(context.Background(), registry, published(registry, filter))
+	verification, err := registry.Verify(context.Background(), published(registry, filter))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -185,14 +199,14 @@ func ExampleVerify() {
 }
 
 // VerifyVersion verifies a version in every shape that was pushed.
-func ExampleVerifyVersion() {
+func ExampleRegistry_VerifyVersion() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
-	if _, err := oci.Push(ctx, registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release("1.4.0"), Shapes: oci.Shapes}); err != nil {
+	if _, err := registry.Push(ctx, images(filter, "1.4.0", oci.Shapes...), oci.PushOptions{}); err != nil {
 		log.Fatal(err)
 	}
-	all, err := oci.VerifyVersion(ctx, registry, "headers", "1.4.0")
+	all, err := registry.VerifyVersion(ctx, "headers", version.MustParse("1.4.0"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -205,11 +219,11 @@ func ExampleVerifyVersion() {
 	// cncf <nil>
 }
 
-func ExampleList() {
+func ExampleRegistry_List() {
 	_, registry, filter, done := place()
 	defer done()
 	published(registry, filter)
-	list, err := oci.List(context.Background(), registry, []string{"headers"})
+	list, err := registry.List(context.Background(), []string{"headers"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -220,16 +234,16 @@ func ExampleList() {
 }
 
 // Versions are sorted, the newest first.
-func ExampleVersions() {
+func ExampleRegistry_Versions() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
 	for _, version := range []string{"1.4.0", "1.10.0", "1.9.0-rc.1"} {
-		if _, err := oci.Push(ctx, registry, oci.PushOptions{Filters: []oci.Filter{filter}, Release: release(version)}); err != nil {
+		if _, err := registry.Push(ctx, images(filter, version), oci.PushOptions{}); err != nil {
 			log.Fatal(err)
 		}
 	}
-	versions, err := oci.Versions(ctx, registry, "headers")
+	versions, err := registry.Versions(ctx, "headers")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -238,12 +252,12 @@ func ExampleVersions() {
 }
 
 // What is attached is found again by the manifest that it belongs to.
-func ExampleAttach() {
+func ExampleRegistry_Attach() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
 	ref := published(registry, filter)
-	if _, err := oci.Attach(ctx, registry, ref, oci.Attachment{
+	if _, err := registry.Attach(ctx, ref, oci.Attachment{
 		ArtifactType: oci.TypeTestReport,
 		MediaType:    "application/json",
 		Name:         "report.json",
@@ -251,7 +265,7 @@ func ExampleAttach() {
 	}); err != nil {
 		log.Fatal(err)
 	}
-	nodes, err := oci.Discover(ctx, registry, ref)
+	nodes, err := registry.Discover(ctx, ref)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -261,15 +275,15 @@ func ExampleAttach() {
 	// Output: application/vnd.slipway.test-report.v1+json [report.json]
 }
 
-func ExampleAttachSBOMs() {
+func ExampleRegistry_AttachSBOMs() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
 	ref := published(registry, filter)
-	if _, err := oci.AttachSBOMs(ctx, registry, []oci.Filter{filter}, release("1.4.0")); err != nil {
+	if _, err := registry.AttachSBOMs(ctx, release("1.4.0", filter)); err != nil {
 		log.Fatal(err)
 	}
-	sboms, err := oci.Attached(ctx, registry, ref, oci.TypeSBOM)
+	sboms, err := registry.Attached(ctx, ref, oci.TypeSBOM)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -278,12 +292,12 @@ func ExampleAttachSBOMs() {
 }
 
 // Discover finds what is attached, and what is attached to that.
-func ExampleDiscover() {
+func ExampleRegistry_Discover() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
 	ref := published(registry, filter)
-	nodes, err := oci.Discover(ctx, registry, ref)
+	nodes, err := registry.Discover(ctx, ref)
 	if err != nil {
 		log.Fatal(err)
 	}

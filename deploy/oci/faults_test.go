@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
@@ -78,7 +79,7 @@ func TestPushThroughFaults(t *testing.T) {
 // there.
 func checkComplete(t testing.TB, r *Registry, filter, tag, digest string) {
 	t.Helper()
-	v, err := Verify(t.Context(), r, Reference{Repository: r.name(filter), Tag: tag})
+	v, err := r.Verify(t.Context(), Reference{Repository: r.name(filter), Tag: tag})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestPushGivesUp(t *testing.T) {
 			r := openTest(t, proxy.Addr)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			_, err := Push(ctx, r, PushOptions{Filters: []Filter{testFilter(t, "headers", large)}, Release: testRelease("1.0.0")})
+			_, err := r.Push(ctx, images(t, []build.Built{testFilter(t, "headers", large)}, testRelease("1.0.0")), PushOptions{})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), r.name("headers")+":1.0.0") {
 				t.Fatalf("error %v, want %q and the reference in it", err, c.want)
 			}
@@ -168,7 +169,7 @@ func TestPullGivesUp(t *testing.T) {
 				if err := os.WriteFile(file, []byte("as it was"), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				_, err := Pull(t.Context(), r, Reference{Repository: r.name("headers"), Tag: tag}, file)
+				_, err := r.Pull(t.Context(), Reference{Repository: r.name("headers"), Tag: tag}, file)
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Fatalf("error %v, want %q", err, c.want)
 				}
@@ -188,16 +189,16 @@ func TestPullGivesUp(t *testing.T) {
 func TestNotThere(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	if _, err := Verify(t.Context(), r, Reference{Repository: r.name("headers"), Tag: "1.0.0"}); !finding.Absent(err) {
+	if _, err := r.Verify(t.Context(), Reference{Repository: r.name("headers"), Tag: "1.0.0"}); !finding.Absent(err) {
 		t.Errorf("verify: %v", err)
 	}
-	list, err := List(t.Context(), r, []string{"headers"})
+	list, err := r.List(t.Context(), []string{"headers"})
 	if err != nil || len(list) != 0 {
 		t.Errorf("list: %v, error %v", list, err)
 	}
 	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
 		r := openTest(t, faultproxytest.Start(t, startRegistry(t, embedded.Options{}), faultproxytest.Rule{Fault: faultproxytest.Status(code)}).Addr)
-		if _, err := List(t.Context(), r, []string{"headers"}); err == nil || finding.Absent(err) {
+		if _, err := r.List(t.Context(), []string{"headers"}); err == nil || finding.Absent(err) {
 			t.Errorf("list after %d: %v", code, err)
 		}
 	}
@@ -207,14 +208,14 @@ func TestNotThere(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, "127.0.0.1:1")
-	_, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")})
+	_, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{})
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("interrupted by the user")
 	cancel(cause)
-	if _, err := Push(ctx, r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")}); !errors.Is(err, cause) {
+	if _, err := r.Push(ctx, images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{}); !errors.Is(err, cause) {
 		t.Errorf("error %v, want the cause", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // hostileRegistry answers as it likes, with the digests of what it answers, so that
@@ -86,31 +87,31 @@ func TestEndlessLists(t *testing.T) {
 	}{
 		"tags": {
 			hostileRegistry{tags: encode(map[string]any{"tags": make([]string, 999)}), link: "</v2/acme/headers/tags/list?last=x>"},
-			func(r *Registry, _ Reference) error { _, err := Versions(t.Context(), r, "headers"); return err },
+			func(r *Registry, _ Reference) error { _, err := r.Versions(t.Context(), "headers"); return err },
 			"lists more than 100000 tags",
 		},
 		"referrers": {
 			hostileRegistry{index: many, link: "</v2/acme/headers/referrers/x>"},
 			func(r *Registry, ref Reference) error {
-				_, err := Attached(t.Context(), r, ref, TypeSBOM)
+				_, err := r.Attached(t.Context(), ref, TypeSBOM)
 				return err
 			},
 			"lists more than 100000 referrers",
 		},
 		"a broad tree": {
 			hostileRegistry{index: many},
-			func(r *Registry, ref Reference) error { _, err := Discover(t.Context(), r, ref); return err },
+			func(r *Registry, ref Reference) error { _, err := r.Discover(t.Context(), ref); return err },
 			"more than 10000 manifests are attached",
 		},
 		"a deep tree": {
 			hostileRegistry{index: one},
-			func(r *Registry, ref Reference) error { _, err := Discover(t.Context(), r, ref); return err },
+			func(r *Registry, ref Reference) error { _, err := r.Discover(t.Context(), ref); return err },
 			"more than 8 manifests are attached to each other in a row",
 		},
 		"files": {
 			hostileRegistry{index: one},
 			func(r *Registry, ref Reference) error {
-				_, err := Attached(t.Context(), r, ref, TypeSBOM)
+				_, err := r.Attached(t.Context(), ref, TypeSBOM)
 				return err
 			},
 			"more than 67108864 bytes are attached",
@@ -161,7 +162,7 @@ func FuzzAnswers(f *testing.F) {
 		r.policy.Tries = 1
 		ref := Reference{Repository: r.name("headers"), Tag: "1.4.0"}
 		var text bytes.Buffer
-		if v, err := Verify(ctx, r, ref); err == nil {
+		if v, err := r.Verify(ctx, ref); err == nil {
 			v.Text(&text)
 			if v.ManifestDigest != digest.FromBytes(manifest).String() {
 				t.Errorf("manifest digest %s of %q", v.ManifestDigest, manifest)
@@ -170,21 +171,21 @@ func FuzzAnswers(f *testing.F) {
 				t.Errorf("wasm sha256 %s, and served was %s", v.WasmSHA256, sum)
 			}
 		}
-		if m, err := ReadModule(ctx, r, ref); err == nil && m.Shape == Artifact && !bytes.Equal(m.Wasm, blob) {
+		if m, err := r.ReadModule(ctx, ref); err == nil && m.Shape == Artifact && !bytes.Equal(m.Wasm, blob) {
 			t.Errorf("%d bytes were read, and %d served", len(m.Wasm), len(blob))
 		}
-		if tree, err := Discover(ctx, r, ref); err == nil {
+		if tree, err := r.Discover(ctx, ref); err == nil {
 			Tree{Reference: ref.String(), Referrers: tree}.Text(&text)
 		}
-		if list, err := List(ctx, r, []string{"headers"}); err == nil {
+		if list, err := r.List(ctx, []string{"headers"}); err == nil {
 			if err := WriteList(&text, list); err != nil {
 				t.Error(err)
 			}
 		}
-		if _, err := Attached(ctx, r, ref, ""); err == nil && len(index) == 0 {
+		if _, err := r.Attached(ctx, ref, ""); err == nil && len(index) == 0 {
 			t.Error("files are attached, and nothing lists them")
 		}
-		if _, err := Manifests(ctx, r, "headers", "1.4.0"); err == nil && len(manifest) == 0 {
+		if _, err := r.Subjects(ctx, "headers", version.MustParse("1.4.0")); err == nil && len(manifest) == 0 {
 			t.Error("there is a manifest without content")
 		}
 		if i := bytes.IndexFunc(text.Bytes(), func(r rune) bool { return unicode.IsControl(r) && r != '\n' }); i >= 0 {

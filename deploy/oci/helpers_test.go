@@ -4,13 +4,13 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,12 +21,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // testRelease returns a release of a version; each call the same.
-func testRelease(version string) Release {
-	return Release{
-		Version:     version,
+func testRelease(text string, filters ...build.Built) build.Release {
+	return build.Release{
+		Version:     version.MustParse(text),
+		Filters:     filters,
 		Revision:    "0123456789abcdef0123456789abcdef01234567",
 		Source:      "https://github.com/acme/filters",
 		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
@@ -36,14 +38,14 @@ func testRelease(version string) Release {
 
 // testFilter writes a module that Envoy loads, with the given content in a custom
 // section, and returns it as built.
-func testFilter(t testing.TB, name, content string) Filter {
+func testFilter(t testing.TB, name, content string) build.Built {
 	t.Helper()
 	options := wasmtest.Filter()
 	options.Custom = content
 	return testModule(t, name, wasmtest.Encode(options))
 }
 
-func testModule(t testing.TB, name string, wasm []byte) Filter {
+func testModule(t testing.TB, name string, wasm []byte) build.Built {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".wasm")
 	if err := os.WriteFile(path, wasm, 0o600); err != nil {
@@ -53,12 +55,12 @@ func testModule(t testing.TB, name string, wasm []byte) Filter {
 }
 
 // moduleAt returns a module in a file as built.
-func moduleAt(path, name string, wasm []byte) Filter {
+func moduleAt(path, name string, wasm []byte) build.Built {
 	report, err := inspect.Module(context.Background(), wasm)
 	if err != nil {
 		report = &inspect.Report{}
 	}
-	return Filter{
+	return build.Built{
 		Module: build.Module{Path: path, Record: build.Record{
 			RecordVersion: build.RecordVersion,
 			Name:          name,
@@ -71,7 +73,7 @@ func moduleAt(path, name string, wasm []byte) Filter {
 			},
 			Report: *report,
 		}},
-		Metadata: catalog.Metadata{Title: "The " + name + " filter", Description: "It does what a test needs.", License: "Apache-2.0"},
+		Filter: catalog.Filter{Name: name, Metadata: catalog.Metadata{Title: "The " + name + " filter", Description: "It does what a test needs.", License: "Apache-2.0"}},
 	}
 }
 
@@ -104,10 +106,7 @@ func startWithoutReferrers(t testing.TB) string {
 // openTest opens the registry at an address, with waits that suit a test.
 func openTest(t testing.TB, address string) *Registry {
 	t.Helper()
-	if !strings.HasPrefix(address, LayoutScheme) {
-		address += "/acme"
-	}
-	return openWith(t, RegistryOptions{Address: address})
+	return openWith(t, RegistryOptions{Address: address + "/acme"})
 }
 
 func openWith(t testing.TB, opts RegistryOptions) *Registry {
@@ -120,10 +119,21 @@ func openWith(t testing.TB, opts RegistryOptions) *Registry {
 	return r
 }
 
-// push publishes and fails the test if that fails.
-func push(t testing.TB, r *Registry, version string, filters ...Filter) []Published {
+// images builds the images of filters.
+func images(t testing.TB, filters []build.Built, release build.Release, shapes ...Shape) []*Image {
 	t.Helper()
-	published, err := Push(t.Context(), r, PushOptions{Filters: filters, Release: testRelease(version), Shapes: Shapes})
+	release.Filters = filters
+	images, err := NewImages(release, shapes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return images
+}
+
+// push publishes and fails the test if that fails.
+func push(t testing.TB, r *Registry, version string, filters ...build.Built) []Published {
+	t.Helper()
+	published, err := r.Push(t.Context(), images(t, filters, testRelease(version), Shapes...), PushOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

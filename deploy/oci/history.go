@@ -3,20 +3,18 @@ package oci
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"github.com/Masterminds/semver/v3"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Versions returns the versions of a filter that are published in the Artifact
 // shape, the newest first. A filter that was never published has none.
-func Versions(ctx context.Context, r *Registry, filter string) ([]*semver.Version, error) {
+func (r *Registry) Versions(ctx context.Context, filter string) ([]version.Version, error) {
 	repo, err := r.repository(filter)
 	if err == nil {
-		var list []*semver.Version
-		if list, err = r.versions(ctx, repo, Artifact); err == nil {
-			slices.SortFunc(list, func(a, b *semver.Version) int { return b.Compare(a) })
-			return list, nil
+		var tags []string
+		if tags, err = r.tags(ctx, repo); err == nil {
+			return versionsOf(tags, Artifact), nil
 		}
 	}
 	return nil, fmt.Errorf("list the versions of %s: %w", r.name(filter), err)
@@ -25,8 +23,8 @@ func Versions(ctx context.Context, r *Registry, filter string) ([]*semver.Versio
 // WasmSize is the size in bytes of the module in a filter's version, as its manifest
 // in the Artifact shape says it. If the version is not published, the error is
 // errdef.ErrNotFound.
-func WasmSize(ctx context.Context, r *Registry, filter, version string) (int64, error) {
-	ref := Reference{Repository: r.name(filter), Tag: Artifact.tag(version)}
+func (r *Registry) WasmSize(ctx context.Context, filter string, v version.Version) (int64, error) {
+	ref := Reference{Repository: r.name(filter), Tag: Artifact.tag(v.String())}
 	found, err := r.find(ctx, ref)
 	if err != nil {
 		return 0, fmt.Errorf("read the manifest of %s: %w", ref, err)
@@ -37,8 +35,3 @@ func WasmSize(ctx context.Context, r *Registry, filter, version string) (int64, 
 	}
 	return layer.Size, nil
 }
-
-// MovingTags are the tags that Move lets point to a version unless they point to a
-// newer one, the narrowest first, in the Artifact shape: "1.4", "1", "latest". A
-// pre-release has none.
-func MovingTags(v *semver.Version) []string { return movingTags(v) }

@@ -13,9 +13,11 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
-	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Shape is a form of manifest. No single one serves all consumers, so each has
@@ -96,39 +98,18 @@ const (
 	annotationVariant = "module.wasm.image/variant"
 )
 
-// Filter is a built filter that is to be published.
-type Filter struct {
-	// Module is the wasm file and its record.
-	Module build.Module
-	// Metadata is what filter.yaml says.
-	Metadata catalog.Metadata
-}
-
-// Release is what the filters of one release have in common. The same filters and
-// the same release give the same manifests, anywhere and at any time.
-type Release struct {
-	// Version is a semantic version: three numbers, perhaps a pre-release, without a v.
-	Version string
-	// Revision is the commit that the filters were built from.
-	Revision string
-	// Source is the URL of the sources; empty if they have none.
-	Source string
-	// Created is when the commit was made: not the time of the build or the push,
-	// which would make every digest differ.
-	Created time.Time
-	// EnvoyTested is the lowest Envoy version that the filters were tested with;
-	// empty if it is not known.
-	EnvoyTested string
-}
-
 // Image is a manifest and the blobs that it refers to.
 type Image struct {
+	// Filter is the filter, and Version the version that it was made of.
+	Filter  build.Built
+	Version version.Version
 	// Shape is the manifest's form.
 	Shape Shape
 	// Descriptor holds the manifest digest.
 	Descriptor ocispec.Descriptor
-	// Manifest is the manifest's content.
-	Manifest []byte
+	// Manifest is the manifest's content, and Annotations are those in it.
+	Manifest    []byte
+	Annotations map[string]string
 	// Blobs are the config and the layers, each once.
 	Blobs []Blob
 }
@@ -140,10 +121,36 @@ type Blob struct {
 	Open func() (io.ReadCloser, error)
 }
 
+// tag is the tag of the image's version.
+func (i *Image) tag() string { return i.Shape.tag(i.Version.String()) }
+
+// read returns the content of a small blob.
+func (b Blob) read() ([]byte, error) {
+	body, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	return content.ReadAll(body, b.Descriptor)
+}
+
+// NewImages builds the images of a release's filters in some shapes, side by side, in
+// the order of the filters and shapes. Default shape: Artifact.
+func NewImages(release build.Release, shapes ...Shape) ([]*Image, error) {
+	if len(shapes) == 0 {
+		shapes = []Shape{Artifact}
+	}
+	images := make([]*Image, len(release.Filters)*len(shapes))
+	return images, concurrent.Each(parallel, images, func(i int, _ *Image) (err error) {
+		images[i], err = NewImage(shapes[i%len(shapes)], release.Filters[i/len(shapes)], release)
+		return err
+	})
+}
+
 // NewImage builds a filter's image in one of the shapes. It reads the module's
 // file only for the compat shape, whose layer is a compressed archive, and holds
 // none of it in memory.
-func NewImage(shape Shape, filter Filter, release Release) (*Image, error) {
+func NewImage(shape Shape, filter build.Built, release build.Release) (*Image, error) {
 	image, err := newImage(shape, filter, release)
 	if err != nil {
 		return nil, fmt.Errorf("make the %s image of %s %s: %w", shape, filter.Module.Name, release.Version, err)
@@ -151,7 +158,7 @@ func NewImage(shape Shape, filter Filter, release Release) (*Image, error) {
 	return image, nil
 }
 
-func newImage(shape Shape, filter Filter, release Release) (*Image, error) {
+func newImage(shape Shape, filter build.Built, release build.Release) (*Image, error) {
 	release.Created = release.Created.UTC().Truncate(time.Second)
 	wasm, err := wasmBlob(filter.Module)
 	if err != nil {
@@ -207,10 +214,13 @@ func newImage(shape Shape, filter Filter, release Release) (*Image, error) {
 		return nil, err
 	}
 	return &Image{
-		Shape:      shape,
-		Descriptor: describe(ocispec.MediaTypeImageManifest, content),
-		Manifest:   content,
-		Blobs:      []Blob{config, layer},
+		Filter:      filter,
+		Version:     release.Version,
+		Shape:       shape,
+		Descriptor:  describe(ocispec.MediaTypeImageManifest, content),
+		Manifest:    content,
+		Annotations: manifest.Annotations,
+		Blobs:       []Blob{config, layer},
 	}, nil
 }
 
@@ -227,13 +237,13 @@ type cncfConfig struct {
 // annotations says where a module comes from and what it needs.
 //
 // Reference: https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md#pre-defined-annotation-keys
-func annotations(filter Filter, release Release) map[string]string {
+func annotations(filter build.Built, release build.Release) map[string]string {
 	record := filter.Module.Record
 	all := map[string]string{
 		ocispec.AnnotationTitle:       filter.Metadata.Title,
 		ocispec.AnnotationDescription: filter.Metadata.Description,
 		ocispec.AnnotationLicenses:    filter.Metadata.License,
-		ocispec.AnnotationVersion:     release.Version,
+		ocispec.AnnotationVersion:     release.Version.String(),
 		ocispec.AnnotationRevision:    release.Revision,
 		ocispec.AnnotationSource:      release.Source,
 		ocispec.AnnotationCreated:     release.Created.Format(time.RFC3339),

@@ -14,8 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // TestShapes pushes every shape and asks each consumer's rule. What the rules say is
@@ -140,7 +142,7 @@ func TestAnnotations(t *testing.T) {
 	if got := m.Layers[1].Digest.Encoded(); got != filter.Module.WasmSHA256 {
 		t.Errorf("the wasm layer's digest is %s, the wasm sha256 %s", got, filter.Module.WasmSHA256)
 	}
-	bare, err := NewImage(Artifact, filter, Release{Version: "1.4.0"})
+	bare, err := NewImage(Artifact, filter, build.Release{Version: version.MustParse("1.4.0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +262,7 @@ func TestGoldenDigests(t *testing.T) {
 }
 
 // testFixed is a filter of which not even the inspection can change.
-func testFixed(t *testing.T) Filter {
+func testFixed(t *testing.T) build.Built {
 	path := filepath.Join(t.TempDir(), "headers.wasm")
 	content := []byte(strings.Repeat("compressible ", 10000))
 	if err := os.WriteFile(path, content, 0o600); err != nil {

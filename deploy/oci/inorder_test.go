@@ -7,9 +7,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // TestPushInOrder lets two releases of one version meet, of which each begins with
@@ -20,7 +22,7 @@ func TestPushInOrder(t *testing.T) {
 	names := []string{"authtoken", "headers", "requestlog"}
 	for round := range 3 {
 		release := testRelease(fmt.Sprintf("1.0.%d", round))
-		var rivals [2][]Filter
+		var rivals [2][]build.Built
 		for i, name := range names {
 			rivals[0] = append(rivals[0], testFilter(t, name, "ours"))
 			rivals[1] = append(rivals[1], testFilter(t, names[len(names)-1-i], "theirs"))
@@ -36,7 +38,7 @@ func TestPushInOrder(t *testing.T) {
 			r := openTest(t, address)
 			group.Go(func() {
 				<-start
-				_, failures[i] = Push(t.Context(), r, PushOptions{Filters: filters, Release: release, HoldTags: true, InOrder: true, Shapes: shapes})
+				_, failures[i] = r.Push(t.Context(), images(t, filters, release, shapes...), PushOptions{HoldTags: true, InOrder: true})
 			})
 		}
 		close(start)
@@ -51,7 +53,7 @@ func TestPushInOrder(t *testing.T) {
 		if conflict := new(immutable.Conflict); !errors.As(failures[1-winner], &conflict) {
 			t.Errorf("the loser's error is %v", failures[1-winner])
 		}
-		looked, err := Look(t.Context(), openTest(t, address), PushOptions{Filters: rivals[winner], Release: release, Shapes: Shapes})
+		looked, err := openTest(t, address).Look(t.Context(), images(t, rivals[winner], release, Shapes...))
 		if err != nil {
 			t.Errorf("%s: %v", release.Version, err)
 		}
@@ -68,14 +70,14 @@ func TestLook(t *testing.T) {
 	r := openTest(t, startRegistry(t, embedded.Options{}))
 	there, missing := testFilter(t, "authtoken", "a"), testFilter(t, "headers", "b")
 	want := push(t, r, "1.4.0", there)[0]
-	looked, err := Look(t.Context(), r, PushOptions{Filters: []Filter{there, missing}, Release: testRelease("1.4.0")})
+	looked, err := r.Look(t.Context(), images(t, []build.Built{there, missing}, testRelease("1.4.0")))
 	if err != nil || len(looked) != 2 || !looked[0].Unchanged || looked[0].ManifestDigest != want.ManifestDigest || looked[1].Unchanged {
 		t.Errorf("%+v, %v", looked, err)
 	}
 	if digest := digestOf(t, r, "headers", "1.4.0"); digest != "" {
 		t.Errorf("looking published %s", digest)
 	}
-	_, err = Look(t.Context(), r, PushOptions{Filters: []Filter{missing, testFilter(t, "authtoken", "other")}, Release: testRelease("1.4.0")})
+	_, err = r.Look(t.Context(), images(t, []build.Built{missing, testFilter(t, "authtoken", "other")}, testRelease("1.4.0")))
 	if conflict := new(immutable.Conflict); !errors.As(err, &conflict) || conflict.Published != want.ManifestDigest {
 		t.Errorf("error %v, want a conflict", err)
 	}
@@ -84,21 +86,21 @@ func TestLook(t *testing.T) {
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
-		if list, err := Versions(t.Context(), r, "headers"); err != nil || len(list) != 0 {
+		if list, err := r.Versions(t.Context(), "headers"); err != nil || len(list) != 0 {
 			t.Errorf("of a filter that was never published: %v, %v", list, err)
 		}
-		if _, err := WasmSize(t.Context(), r, "headers", "1.4.0"); !finding.Absent(err) {
+		if _, err := r.WasmSize(t.Context(), "headers", version.MustParse("1.4.0")); !finding.Absent(err) {
 			t.Errorf("the size of what was never published: error %v", err)
 		}
 		filter := testFilter(t, "headers", "a")
 		for _, version := range []string{"1.9.0", "1.10.0", "1.10.0-rc.1"} {
 			push(t, r, version, filter)
 		}
-		list, err := Versions(t.Context(), r, "headers")
+		list, err := r.Versions(t.Context(), "headers")
 		if err != nil || len(list) != 3 || list[0].String() != "1.10.0" || list[1].String() != "1.10.0-rc.1" || list[2].String() != "1.9.0" {
 			t.Errorf("versions %v, %v", list, err)
 		}
-		if size, err := WasmSize(t.Context(), r, "headers", "1.9.0"); err != nil || size != filter.Module.Size {
+		if size, err := r.WasmSize(t.Context(), "headers", version.MustParse("1.9.0")); err != nil || size != filter.Module.Size {
 			t.Errorf("size %d, %v; want %d", size, err, filter.Module.Size)
 		}
 	})

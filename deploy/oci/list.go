@@ -2,19 +2,18 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/Masterminds/semver/v3"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Listed is one published version of a filter in one shape.
@@ -42,7 +41,7 @@ type Listed struct {
 // List returns the published versions of filters, the newest first, in the order
 // of the filters' names as given and of the shapes. A filter that was never
 // published has none.
-func List(ctx context.Context, r *Registry, filters []string) ([]Listed, error) {
+func (r *Registry) List(ctx context.Context, filters []string) ([]Listed, error) {
 	all := make([][]Listed, len(filters))
 	err := concurrent.Each(parallel, filters, func(i int, filter string) (err error) {
 		if all[i], err = r.list(ctx, filter); err != nil {
@@ -64,37 +63,35 @@ func (r *Registry) list(ctx context.Context, filter string) ([]Listed, error) {
 	}
 	var list []Listed
 	moving := make(map[string][]string) // by digest
+	byTag := make(map[string]version.Version)
 	for _, tag := range tags {
 		kind, ok := parseTag(tag)
 		if !ok {
 			continue
 		}
-		desc, err := r.resolve(ctx, repo, tag)
+		if kind.version.IsZero() {
+			desc, err := r.resolve(ctx, repo, tag)
+			if err != nil && !finding.Absent(err) {
+				return nil, err
+			}
+			moving[desc.Digest.String()] = append(moving[desc.Digest.String()], tag)
+			continue
+		}
+		found, err := r.findIn(ctx, repo, tag)
 		if finding.Absent(err) {
 			continue // deleted since the tags were listed
 		}
 		if err != nil {
-			return nil, err
-		}
-		digest := desc.Digest.String()
-		if kind.version == nil {
-			moving[digest] = append(moving[digest], tag)
-			continue
-		}
-		data, err := r.fetch(ctx, repo, desc)
-		if err != nil {
-			return nil, err
-		}
-		var m ocispec.Manifest
-		if err := json.Unmarshal(data, &m); err != nil {
 			return nil, fmt.Errorf("read the manifest of %s: %w", tag, err)
 		}
+		m := found.manifest.Manifest
+		byTag[tag] = kind.version
 		list = append(list, Listed{
 			Filter:         filter,
-			Version:        kind.version.Original(),
+			Version:        kind.version.String(),
 			Shape:          kind.shape,
 			Tag:            tag,
-			ManifestDigest: digest,
+			ManifestDigest: found.desc.Digest.String(),
 			WasmSHA256:     m.Annotations[AnnotationWasmSHA256],
 			Size:           downloadSize(m),
 			Created:        m.Annotations[ocispec.AnnotationCreated],
@@ -104,7 +101,7 @@ func (r *Registry) list(ctx context.Context, filter string) ([]Listed, error) {
 		list[i].Moving = slices.Sorted(slices.Values(moving[list[i].ManifestDigest]))
 	}
 	slices.SortFunc(list, func(a, b Listed) int {
-		if order := semver.MustParse(b.Version).Compare(semver.MustParse(a.Version)); order != 0 {
+		if order := byTag[b.Tag].Compare(byTag[a.Tag]); order != 0 {
 			return order
 		}
 		return slices.Index(Shapes, a.Shape) - slices.Index(Shapes, b.Shape)

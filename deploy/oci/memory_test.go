@@ -10,12 +10,13 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
 // sized returns a filter whose module has so many bytes of data.
-func sized(t *testing.T, name string, bytes int64) Filter {
+func sized(t *testing.T, name string, bytes int64) build.Built {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), name+".wasm"))
 	if err != nil {
@@ -64,13 +65,13 @@ func TestMemory(t *testing.T) {
 	measure := func(name string, bytes int64, shape Shape) (pushed, pulled int64) {
 		filter := sized(t, name, bytes)
 		pushed = allocated(func() {
-			if _, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease("1.0.0"), Shapes: []Shape{shape}}); err != nil {
+			if _, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease("1.0.0"), []Shape{shape}...), PushOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		})
 		pulled = allocated(func() {
 			ref := Reference{Repository: r.name(name), Tag: shape.tag("1.0.0")}
-			if _, err := Pull(t.Context(), r, ref, filepath.Join(t.TempDir(), "pulled.wasm")); err != nil {
+			if _, err := r.Pull(t.Context(), ref, filepath.Join(t.TempDir(), "pulled.wasm")); err != nil {
 				t.Fatal(err)
 			}
 		})

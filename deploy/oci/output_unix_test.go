@@ -47,7 +47,7 @@ func TestPullKeepsWhatIsThere(t *testing.T) {
 		}
 	}
 	pull := func(tag, file string) error {
-		_, err := Pull(t.Context(), r, Reference{Repository: r.name("headers"), Tag: tag}, file)
+		_, err := r.Pull(t.Context(), Reference{Repository: r.name("headers"), Tag: tag}, file)
 		return err
 	}
 	for _, tag := range []string{"1.0.0", "compat-1.0.0"} {
@@ -136,7 +136,7 @@ func TestPullWaitsForReaders(t *testing.T) {
 		open(pipe)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 		defer cancel()
-		if _, err := Pull(ctx, r, ref, pipe); !errors.Is(err, cause) || !strings.Contains(err.Error(), want) {
+		if _, err := r.Pull(ctx, ref, pipe); !errors.Is(err, cause) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -155,7 +155,7 @@ func TestPullIntoChecksFirst(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = reader.Close() })
 	for _, tag := range []string{"1.0.0", "compat-1.0.0"} {
-		if _, err := Pull(t.Context(), r, Reference{Repository: r.name("headers"), Tag: tag}, pipe); err == nil {
+		if _, err := r.Pull(t.Context(), Reference{Repository: r.name("headers"), Tag: tag}, pipe); err == nil {
 			t.Errorf("%s: a wrong module is no error", tag)
 		}
 	}

@@ -38,7 +38,7 @@ func (p Pulled) String() string {
 // A symlink stays, and what it leads to is written. Into a FIFO or a device, such as
 // /dev/stdout, the module is written, once it is known to be right; what waits for its
 // reader ends with ctx.
-func Pull(ctx context.Context, r *Registry, ref Reference, file string) (*Pulled, error) {
+func (r *Registry) Pull(ctx context.Context, ref Reference, file string) (*Pulled, error) {
 	pulled, err := r.pull(ctx, ref, file)
 	if err != nil {
 		return nil, fmt.Errorf("pull %s: %w", ref, err)

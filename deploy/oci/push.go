@@ -7,20 +7,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
-	"github.com/slipway-wasm/slipway/deploy/internal/retry"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // parallel is how many filters are worked on side by side. Registries begin to
@@ -34,17 +38,8 @@ const parallel = 8
 // https://istio.io/latest/docs/reference/commands/pilot-agent/
 const maxWasm = 256 << 20
 
-// PushOptions says what is pushed and how.
+// PushOptions says how images are pushed.
 type PushOptions struct {
-	// Filters are what is pushed.
-	Filters []Filter
-	// Release is what they have in common.
-	Release Release
-	// Shapes are the forms to push. Default: Artifact.
-	Shapes []Shape
-	// Siblings are the names of further filters in the registry, whose blobs are
-	// mounted where they are the same.
-	Siblings []string
 	// HoldTags leaves the moving tags where they are, for a release that checks
 	// more before it calls Move.
 	HoldTags bool
@@ -61,7 +56,7 @@ type Published struct {
 	// Filter is the filter's name.
 	Filter string `json:"filter"`
 	// Version is the version, for example "1.4.0".
-	Version string `json:"version"`
+	Version version.Version `json:"version"`
 	// Shape is the manifest's form.
 	Shape Shape `json:"shape"`
 	// Repository is the repository's full name.
@@ -79,6 +74,12 @@ type Published struct {
 	Unchanged bool `json:"unchanged"`
 	// Moved are the moving tags that were moved to it.
 	Moved []string `json:"moved,omitempty"`
+
+	// Versions are those of the filter in this shape, the newest first, as they were
+	// listed when Move had moved its tags; nil if there was nothing to move.
+	Versions []version.Version `json:"-"`
+
+	image *Image // what was pushed
 }
 
 // Reference is the manifest pinned by its digest.
@@ -87,16 +88,15 @@ func (p Published) Reference() string { return p.Repository + "@" + p.ManifestDi
 // job is the push of one image.
 type job struct {
 	*Image
-	filter  Filter
-	version string
-	name    string // of the repository
-	repo    repository
-	slot    immutable.Slot // of the version tag
-	exists  bool
+	name   string // of the repository
+	repo   *remote.Repository
+	slot   immutable.Slot // of the version tag
+	exists bool
+	report *inspect.Report // of the module; nil if it exists
 }
 
-// Push publishes filters under their version, side by side, and returns what is
-// published in the order of the filters and shapes.
+// Push publishes images under their version, side by side, and returns what is
+// published in the order of the images.
 //
 // First it looks at every version tag, and changes nothing if one has another
 // digest than ours (*immutable.Conflict). Then it sends blobs, manifests by their
@@ -104,17 +104,19 @@ type job struct {
 // version tags, and after them the moving tags. So it can be interrupted
 // anywhere: no tag points to something incomplete, and the same push again
 // finishes the job. What the registry has already is not sent.
-func Push(ctx context.Context, r *Registry, opts PushOptions) ([]Published, error) {
-	jobs, err := r.look(ctx, opts)
+func (r *Registry) Push(ctx context.Context, images []*Image, opts PushOptions) ([]Published, error) {
+	jobs, err := r.look(ctx, images)
 	if err != nil {
 		return nil, err
 	}
 	missing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.exists })
-	if err := each(missing, "inspect", func(j *job) error { return check(ctx, j.filter) }); err != nil {
+	if err := each(missing, "inspect", func(j *job) (err error) {
+		j.report, err = check(ctx, j.Filter)
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	sources := r.blobSources(ctx, jobs, missing, opts.Siblings)
-	if err := each(missing, "push", func(j *job) error { return r.send(ctx, j, sources) }); err != nil {
+	if err := each(missing, "push", func(j *job) error { return r.send(ctx, j) }); err != nil {
 		return nil, err
 	}
 	for _, turn := range turns(missing, opts.InOrder) {
@@ -125,24 +127,30 @@ func Push(ctx context.Context, r *Registry, opts PushOptions) ([]Published, erro
 	if opts.HoldTags {
 		return published(jobs), nil
 	}
-	return Move(ctx, r, published(jobs))
+	return r.Move(ctx, published(jobs))
 }
 
 // Look does the first part of Push, which changes nothing: it returns what a push
 // would publish, with Unchanged where it is published already. The error is a
 // *immutable.Conflict where something else is.
-func Look(ctx context.Context, r *Registry, opts PushOptions) ([]Published, error) {
-	jobs, err := r.look(ctx, opts)
+func (r *Registry) Look(ctx context.Context, images []*Image) ([]Published, error) {
+	jobs, err := r.look(ctx, images)
 	if err != nil {
 		return nil, err
 	}
 	return published(jobs), nil
 }
 
-func (r *Registry) look(ctx context.Context, opts PushOptions) ([]*job, error) {
-	jobs, err := r.plan(opts)
-	if err != nil {
-		return nil, err
+func (r *Registry) look(ctx context.Context, images []*Image) ([]*job, error) {
+	jobs := make([]*job, len(images))
+	for i, image := range images {
+		name := image.Filter.Module.Name
+		repo, err := r.repository(name)
+		if err != nil {
+			return nil, fmt.Errorf("push %s: %w", name, err)
+		}
+		jobs[i] = &job{Image: image, name: r.name(name), repo: repo}
+		jobs[i].slot = r.versionTag(jobs[i])
 	}
 	return jobs, each(jobs, "look up", func(j *job) (err error) {
 		j.exists, err = j.slot.Check(ctx)
@@ -197,15 +205,16 @@ func setVersionTags(ctx context.Context, jobs []*job) error {
 
 func (j *job) published() Published {
 	return Published{
-		Filter:         j.filter.Module.Name,
-		Version:        j.version,
+		Filter:         j.Filter.Module.Name,
+		Version:        j.Version,
 		Shape:          j.Shape,
 		Repository:     j.name,
-		Tag:            j.Shape.tag(j.version),
+		Tag:            j.tag(),
 		ManifestDigest: j.Descriptor.Digest.String(),
-		WasmSHA256:     j.filter.Module.WasmSHA256,
-		WasmSize:       j.filter.Module.Size,
+		WasmSHA256:     j.Filter.Module.WasmSHA256,
+		WasmSize:       j.Filter.Module.Size,
 		Unchanged:      j.exists,
+		image:          j.Image,
 	}
 }
 
@@ -222,52 +231,17 @@ func (p Published) String() string {
 	return line
 }
 
-// plan builds the images.
-func (r *Registry) plan(opts PushOptions) ([]*job, error) {
-	if _, err := versions.Parse(opts.Release.Version); err != nil {
-		return nil, fmt.Errorf("push: %w", err)
-	}
-	if len(opts.Shapes) == 0 {
-		opts.Shapes = []Shape{Artifact}
-	}
-	var jobs []*job
-	for _, filter := range opts.Filters {
-		repo, err := r.repository(filter.Module.Name)
-		if err != nil {
-			return nil, fmt.Errorf("push %s: %w", filter.Module.Name, err)
-		}
-		for _, shape := range opts.Shapes {
-			jobs = append(jobs, &job{
-				Image:   &Image{Shape: shape},
-				filter:  filter,
-				version: opts.Release.Version,
-				name:    r.name(filter.Module.Name),
-				repo:    repo,
-			})
-		}
-	}
-	return jobs, each(jobs, "push", func(j *job) error {
-		image, err := NewImage(j.Shape, j.filter, opts.Release)
-		if err != nil {
-			return err
-		}
-		j.Image = image
-		j.slot = r.versionTag(j)
-		return nil
-	})
-}
-
 // check refuses a module that would take down the proxies that pull it.
-func check(ctx context.Context, filter Filter) error {
+func check(ctx context.Context, filter build.Built) (*inspect.Report, error) {
 	if filter.Module.Size > maxWasm {
-		return fmt.Errorf("the module has %d bytes, and proxies read no more than %d; make it smaller", filter.Module.Size, maxWasm)
+		return nil, fmt.Errorf("the module has %d bytes, and proxies read no more than %d; make it smaller", filter.Module.Size, maxWasm)
 	}
 	return filter.Module.Check(ctx, filter.Metadata)
 }
 
 // versionTag is the slot of an image's version tag.
 func (r *Registry) versionTag(j *job) immutable.Slot {
-	tag := j.Shape.tag(j.version)
+	tag := j.tag()
 	slot := immutable.Slot{
 		Name:       j.name + ":" + tag,
 		Kind:       "manifest digest",
@@ -280,13 +254,6 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 			}
 			return desc.Digest.String(), err
 		},
-	}
-	if folder, ok := j.repo.(*layout); ok {
-		slot.Overwrites = false
-		slot.Create = func(ctx context.Context) error {
-			return folder.add(ctx, j.Descriptor, j.Manifest, tag, true)
-		}
-		return slot
 	}
 	slot.Create = func(ctx context.Context) error {
 		looked := true // Put has
@@ -306,20 +273,19 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 }
 
 // send brings an image into the registry without any tag, and reads it back.
-func (r *Registry) send(ctx context.Context, j *job, sources *blobSources) error {
-	r.report.Printf("%s:%s: sending %d bytes", j.name, j.Shape.tag(j.version), j.filter.Module.Size)
-	for _, blob := range j.Blobs {
-		if err := r.sendBlob(ctx, j.repo, blob, sources.of(blob.Digest)); err != nil {
+func (r *Registry) send(ctx context.Context, j *job) error {
+	r.report.Printf("%s:%s: sending %d bytes", j.name, j.tag(), j.Filter.Module.Size)
+	for _, blob := range slices.Backward(j.Blobs) { // the module first
+		if err := r.sendBlob(ctx, j.repo, blob); err != nil {
 			return err
 		}
-		sources.add(j.repo, blob.Digest)
 	}
 	if err := r.do(ctx, func() error {
 		return j.repo.Push(ctx, j.Descriptor, bytes.NewReader(j.Manifest))
 	}); err != nil {
 		return fmt.Errorf("send the manifest: %w", err)
 	}
-	if _, err := r.fetch(ctx, j.repo, j.Descriptor); err != nil {
+	if _, err := r.fetchAnew(ctx, j.repo, j.Descriptor); err != nil {
 		return fmt.Errorf("read the manifest back: %w", err)
 	}
 	for _, blob := range j.Blobs {
@@ -327,41 +293,93 @@ func (r *Registry) send(ctx context.Context, j *job, sources *blobSources) error
 			return fmt.Errorf("read back what was sent: %w", err)
 		}
 	}
+	r.remember(j)
 	return nil
+}
+
+// remember lets Check know that an image was read back. What its digest names cannot
+// become something else.
+func (r *Registry) remember(j *job) {
+	module := j.Filter.Module
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read[j.Descriptor.Digest] = wasmFacts{j.Manifest, module.WasmSHA256, module.Size, j.report.ABI, j.report.EnvoyMin}
+}
+
+// readBack returns what is known of a manifest that was read back; false if it was not.
+func (r *Registry) readBack(manifest digest.Digest) (wasmFacts, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	facts, ok := r.read[manifest]
+	return facts, ok
 }
 
 func discard() (io.Writer, error) { return io.Discard, nil }
 
-// sendBlob sends a blob unless the repository has it. If another repository is
-// known to have it, the registry is asked to mount it from there; one that does
-// not takes the content in the same exchange.
-func (r *Registry) sendBlob(ctx context.Context, repo repository, blob Blob, from string) error {
+// sendBlob sends a blob unless the repository has it.
+func (r *Registry) sendBlob(ctx context.Context, repo *remote.Repository, blob Blob) error {
 	return r.do(ctx, func() error {
-		if exists, err := repo.Exists(ctx, blob.Descriptor); exists || err != nil {
+		if exists, err := repo.Blobs().Exists(ctx, blob.Descriptor); exists || err != nil {
 			return err
 		}
-		open := func() (io.ReadCloser, error) {
-			body, err := blob.Open()
-			if err != nil {
-				return nil, err
-			}
-			body = r.report.Body(body, blob.Size)
-			return &verifiedBody{content.NewVerifyReader(body, blob.Descriptor), body}, nil
-		}
-		if remote, ok := repo.(*remote.Repository); ok && from != "" && from != remote.Reference.Repository {
-			// Not every registry lets us, for example where the credentials are
-			// for one repository.
-			if err := remote.Mount(ctx, blob.Descriptor, from, open); err == nil || retry.Retryable(err) {
-				return err
-			}
-		}
-		body, err := open()
-		if err != nil {
-			return err
-		}
-		defer func() { _ = body.Close() }()
-		return repo.Push(ctx, blob.Descriptor, body)
+		return r.upload(ctx, repo, blob)
 	})
+}
+
+// upload sends a blob, whatever the repository has.
+func (r *Registry) upload(ctx context.Context, repo *remote.Repository, blob Blob) error {
+	file, err := blob.Open()
+	if err != nil {
+		return err
+	}
+	body := r.report.Body(file, blob.Size)
+	verified := &verifiedBody{content.NewVerifyReader(body, blob.Descriptor), body}
+	defer func() { _ = verified.Close() }()
+	if blob.Size > maxOneRequest || r.twoSteps.Load() {
+		return repo.Blobs().Push(ctx, blob.Descriptor, verified)
+	}
+	data, err := io.ReadAll(verified)
+	if err != nil {
+		return err
+	}
+	if taken, err := r.uploadAtOnce(ctx, repo, blob.Descriptor, data); taken || err != nil {
+		return err
+	}
+	return repo.Blobs().Push(ctx, blob.Descriptor, bytes.NewReader(data))
+}
+
+// maxOneRequest is the largest blob that is sent in one request, which a registry may
+// answer as if it had got none of it.
+const maxOneRequest = 256 << 10
+
+// uploadAtOnce sends a blob in one request, and reports whether the registry took it.
+// Not every registry does, and the others are not asked twice. oras-go has no such
+// upload.
+//
+// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#single-post
+func (r *Registry) uploadAtOnce(ctx context.Context, repo *remote.Repository, blob ocispec.Descriptor, data []byte) (taken bool, err error) {
+	scheme := "https"
+	if repo.PlainHTTP {
+		scheme = "http"
+	}
+	ref := repo.Reference
+	address := url.URL{Scheme: scheme, Host: ref.Host(), Path: "/v2/" + ref.Repository + "/blobs/uploads/", RawQuery: "digest=" + url.QueryEscape(blob.Digest.String())}
+	ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull, auth.ActionPush)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(data))
+	if err != nil {
+		return false, err
+	}
+	request.Header.Set("Content-Type", "application/octet-stream")
+	response, err := r.client.Do(request)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusCreated {
+		r.twoSteps.Store(true)
+		return false, nil
+	}
+	return true, nil
 }
 
 // verifiedBody is content on its way to the registry. It ends in an error if the
@@ -382,78 +400,12 @@ func (b *verifiedBody) Read(p []byte) (int, error) {
 
 func (b *verifiedBody) Close() error { return b.body.Close() }
 
-// blobSources knows in which repositories of the registry blobs are.
-type blobSources struct {
-	mu    sync.Mutex
-	repos map[digest.Digest]string
-}
-
-func (s *blobSources) of(d digest.Digest) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.repos[d]
-}
-
-func (s *blobSources) add(repo repository, d digest.Digest) {
-	remote, ok := repo.(*remote.Repository)
-	if !ok {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.repos[d] == "" {
-		s.repos[d] = remote.Reference.Repository
-	}
-}
-
-// blobSources looks up which blobs are in the registry: those of the images that
-// are there already, and of the newest version of each filter. What cannot be read
-// is left out: it is only a shortcut.
-func (r *Registry) blobSources(ctx context.Context, jobs, missing []*job, siblings []string) *blobSources {
-	sources := &blobSources{repos: make(map[digest.Digest]string)}
-	if len(missing) == 0 {
-		return sources
-	}
-	names := slices.Clone(siblings)
-	for _, j := range jobs {
-		names = append(names, j.filter.Module.Name)
-		if j.exists {
-			for _, blob := range j.Blobs {
-				sources.add(j.repo, blob.Digest)
-			}
-		}
-	}
-	slices.Sort(names)
-	_ = concurrent.Each(parallel, slices.Compact(names), func(_ int, name string) error {
-		if repo, err := r.repository(name); err == nil {
-			sources.addNewest(ctx, repo)
-		}
-		return nil
-	})
-	return sources
-}
-
-// addNewest adds the blobs of a filter's newest version, if it can be read.
-func (s *blobSources) addNewest(ctx context.Context, repo repository) {
-	desc, err := repo.Resolve(ctx, Artifact.tag("latest"))
-	if err != nil {
-		return
-	}
-	blobs, err := content.Successors(ctx, repo, desc)
-	if err != nil {
-		return
-	}
-	for _, blob := range blobs {
-		s.add(repo, blob.Digest)
-	}
-}
-
 // each runs do for every job, some side by side, and returns all errors. verb says
 // what is done to the image.
 func each(jobs []*job, verb string, do func(*job) error) error {
 	return concurrent.Each(parallel, jobs, func(_ int, j *job) error {
 		if err := do(j); err != nil {
-			return fmt.Errorf("%s %s:%s: %w", verb, j.name, j.Shape.tag(j.version), err)
+			return fmt.Errorf("%s %s:%s: %w", verb, j.name, j.tag(), err)
 		}
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
@@ -19,7 +20,6 @@ func places(t *testing.T, test func(t *testing.T, r *Registry)) {
 		"registry without referrers": func(t *testing.T) *Registry {
 			return openTest(t, startWithoutReferrers(t))
 		},
-		"OCI layout": func(t *testing.T) *Registry { return openTest(t, LayoutScheme+filepath.Join(t.TempDir(), "layouts")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +43,7 @@ func TestPushThenPull(t *testing.T) {
 					t.Fatal(err)
 				}
 				file := filepath.Join(t.TempDir(), "pulled.wasm")
-				pulled, err := Pull(t.Context(), r, parsed, file)
+				pulled, err := r.Pull(t.Context(), parsed, file)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -64,7 +64,7 @@ func TestPushAgain(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
-	filters := []Filter{testFilter(t, "headers", "a"), testFilter(t, "authtoken", "b")}
+	filters := []build.Built{testFilter(t, "headers", "a"), testFilter(t, "authtoken", "b")}
 	first := push(t, r, "1.0.0", filters...)
 	proxy.Forget()
 	second := push(t, openTest(t, proxy.Addr), "1.0.0", filters...)
@@ -86,10 +86,7 @@ func TestPushOtherBytes(t *testing.T) {
 	r := openTest(t, proxy.Addr)
 	theirs := push(t, r, "1.0.0", testFilter(t, "headers", "theirs"))[0]
 	proxy.Forget()
-	_, err := Push(t.Context(), r, PushOptions{
-		Filters: []Filter{testFilter(t, "authtoken", "new"), testFilter(t, "headers", "ours")},
-		Release: testRelease("1.0.0"),
-	})
+	_, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "authtoken", "new"), testFilter(t, "headers", "ours")}, testRelease("1.0.0")), PushOptions{})
 	conflict := new(immutable.Conflict)
 	if !errors.As(err, &conflict) || conflict.Published != theirs.ManifestDigest || !strings.Contains(err.Error(), conflict.Ours) || !strings.Contains(err.Error(), theirs.ManifestDigest) {
 		t.Fatalf("error %v, want a conflict that names both digests", err)
@@ -119,7 +116,7 @@ func TestMovingTags(t *testing.T) {
 			{push: "1.2.3", minor: "1.2.11", major: "1.3.1", latest: "2.0.0"},
 		} {
 			for _, p := range push(t, r, step.push, testFilter(t, "headers", step.push)) {
-				digests[p.Shape.tag(p.Version)] = p.ManifestDigest
+				digests[p.Tag] = p.ManifestDigest
 			}
 			for _, shape := range Shapes {
 				for moving, version := range map[string]string{"1.2": step.minor, "1": step.major, "latest": step.latest} {

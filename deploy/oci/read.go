@@ -25,7 +25,7 @@ type Module struct {
 
 // ReadModule reads a module, also out of a manifest that consumers refuse: then it
 // is the first layer whose media type says wasm.
-func ReadModule(ctx context.Context, r *Registry, ref Reference) (*Module, error) {
+func (r *Registry) ReadModule(ctx context.Context, ref Reference) (*Module, error) {
 	m, err := r.readModule(ctx, ref)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", ref, err)

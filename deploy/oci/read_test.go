@@ -59,7 +59,7 @@ func TestReadModule(t *testing.T) {
 			}
 			c.edit(&m)
 			publish(t, r, image.Blobs, m, "any")
-			module, err := ReadModule(t.Context(), r, Reference{Repository: r.name("headers"), Tag: "any"})
+			module, err := r.ReadModule(t.Context(), Reference{Repository: r.name("headers"), Tag: "any"})
 			if c.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.err) {
 					t.Errorf("error is %v, want %q in it", err, c.err)
@@ -78,7 +78,7 @@ func TestReadModule(t *testing.T) {
 		})
 	}
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	if _, err := ReadModule(t.Context(), r, Reference{Repository: r.name("headers"), Tag: "missing"}); err == nil {
+	if _, err := r.ReadModule(t.Context(), Reference{Repository: r.name("headers"), Tag: "missing"}); err == nil {
 		t.Error("a missing tag is read")
 	}
 }

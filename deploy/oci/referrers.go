@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
@@ -34,7 +35,7 @@ func (n Node) String() string {
 
 // Discover lists what is attached to the manifest that a reference stands for, as
 // a tree, in the order of artifact types and digests.
-func Discover(ctx context.Context, r *Registry, ref Reference) ([]Node, error) {
+func (r *Registry) Discover(ctx context.Context, ref Reference) ([]Node, error) {
 	found, err := r.find(ctx, ref)
 	if err == nil {
 		var tree []Node
@@ -52,12 +53,12 @@ const (
 	maxNodes = 10_000
 )
 
-func (r *Registry) tree(ctx context.Context, repo repository, desc ocispec.Descriptor) ([]Node, error) {
+func (r *Registry) tree(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]Node, error) {
 	left := maxNodes
 	return r.branch(ctx, repo, desc, 0, &left)
 }
 
-func (r *Registry) branch(ctx context.Context, repo repository, desc ocispec.Descriptor, depth int, left *int) ([]Node, error) {
+func (r *Registry) branch(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor, depth int, left *int) ([]Node, error) {
 	if depth == maxDepth {
 		return nil, finding.Mismatch(fmt.Errorf("more than %d manifests are attached to each other in a row", maxDepth))
 	}

@@ -25,11 +25,11 @@ func TestAttachAndDiscover(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sboms, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.0.0"))
+		sboms, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", filter))
 		if err != nil || len(sboms) != len(Shapes) {
 			t.Fatalf("%d SBOMs, error %v", len(sboms), err)
 		}
-		report, err := Attach(t.Context(), r, subject, Attachment{ArtifactType: TypeTestReport, MediaType: "application/json", Name: "report.json", Content: []byte(`{"passed":true}`)})
+		report, err := r.Attach(t.Context(), subject, Attachment{ArtifactType: TypeTestReport, MediaType: "application/json", Name: "report.json", Content: []byte(`{"passed":true}`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,15 +38,15 @@ func TestAttachAndDiscover(t *testing.T) {
 			t.Fatal(err)
 		}
 		provenance := Attachment{ArtifactType: TypeProvenance, Name: "provenance.json", Content: []byte(`{}`)}
-		inner, err := Attach(t.Context(), r, signed, provenance)
+		inner, err := r.Attach(t.Context(), signed, provenance)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := Attach(t.Context(), r, signed, provenance)
+		again, err := r.Attach(t.Context(), signed, provenance)
 		if err != nil || again.ManifestDigest != inner.ManifestDigest {
 			t.Errorf("attached again: %+v, error %v; the first time %+v", again, err, inner)
 		}
-		tree, err := Discover(t.Context(), r, subject)
+		tree, err := r.Discover(t.Context(), subject)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestAttachAndDiscover(t *testing.T) {
 			t.Errorf("tree for people (-want +got):\n%s", diff)
 		}
 		// The fallback index is no version, and the version is as it was.
-		list, err := List(t.Context(), r, []string{"headers"})
+		list, err := r.List(t.Context(), []string{"headers"})
 		if err != nil || len(list) != len(Shapes) || digestOf(t, r, "headers", "1.0.0") != published.ManifestDigest {
 			t.Errorf("list %+v, error %v", list, err)
 		}
@@ -78,7 +78,6 @@ func TestAttachAtOnce(t *testing.T) {
 	for name, address := range map[string]string{
 		"embedded":     startWithoutReferrers(t),
 		"distribution": distributiontest.Start(t, distributiontest.Options{}),
-		"layout":       LayoutScheme + t.TempDir(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +94,7 @@ func TestAttachAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					node, err := Attach(t.Context(), r, ref, Attachment{ArtifactType: TypeTestReport, Name: "report.txt", Content: fmt.Appendf(nil, "report %d", i)})
+					node, err := r.Attach(t.Context(), ref, Attachment{ArtifactType: TypeTestReport, Name: "report.txt", Content: fmt.Appendf(nil, "report %d", i)})
 					if err != nil {
 						t.Error(err)
 						return
@@ -111,7 +110,7 @@ func TestAttachAtOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tree, err := Discover(t.Context(), r, ref)
+			tree, err := r.Discover(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,12 +140,12 @@ func TestAttachRefuses(t *testing.T) {
 		"too large":     {ref, Attachment{ArtifactType: TypeSBOM, Content: make([]byte, maxManifest+1)}, "may have 4194304"},
 		"no subject":    {Reference{Repository: r.name("headers"), Tag: "9.9.9"}, Attachment{ArtifactType: TypeSBOM}, "not found"},
 	} {
-		if _, err := Attach(t.Context(), r, c.ref, c.attachment); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := r.Attach(t.Context(), c.ref, c.attachment); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 	}
 	other := testFilter(t, "headers", "built later")
-	if _, err := AttachSBOMs(t.Context(), r, []Filter{other}, testRelease("1.0.0")); err == nil || !strings.Contains(err.Error(), other.Module.WasmSHA256) || !strings.Contains(err.Error(), filter.Module.WasmSHA256) {
+	if _, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", other)); err == nil || !strings.Contains(err.Error(), other.Module.WasmSHA256) || !strings.Contains(err.Error(), filter.Module.WasmSHA256) {
 		t.Errorf("an SBOM of another module: %v", err)
 	}
 }
@@ -188,7 +187,7 @@ func TestSBOMIsReadable(t *testing.T) {
 	r := openTest(t, startRegistry(t, embedded.Options{}))
 	filter := testFilter(t, "headers", "hello")
 	push(t, r, "1.0.0", filter)
-	nodes, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.0.0"))
+	nodes, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", filter))
 	if err != nil {
 		t.Fatal(err)
 	}

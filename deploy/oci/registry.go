@@ -1,18 +1,21 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/content/oci"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
@@ -27,14 +30,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// LayoutScheme begins the address of a folder of OCI layouts.
-const LayoutScheme = "oci-layout:"
-
 // RegistryOptions says where filters are published and how to get in.
 type RegistryOptions struct {
 	// Address is the registry and the path below which each filter has its
-	// repository, for example "ghcr.io/acme/filters"; or "oci-layout:DIR", for a
-	// folder with one OCI layout per filter.
+	// repository, for example "ghcr.io/acme/filters".
 	Address string
 	// PlainHTTP turns TLS off. Default: TLS, but for a loopback address.
 	PlainHTTP bool
@@ -48,6 +47,10 @@ type RegistryOptions struct {
 	Transport http.RoundTripper
 	// Stall is how long a connection may stand still: see retry.Transport.
 	Stall time.Duration
+	// Cache is a folder that keeps manifests and attachments, by their digests, for
+	// whoever opens the registry again. What is in it is not fetched, and not read
+	// back after it was sent; modules are never in it. Default: nothing is kept.
+	Cache string
 	// Retry says how often and how soon what failed is tried again. Its Notify is
 	// set by Open.
 	Retry retry.Policy
@@ -56,10 +59,9 @@ type RegistryOptions struct {
 	Out io.Writer
 }
 
-// Registry is a place for filters. Its methods and the functions that take it may
-// be used by several goroutines.
+// Registry is a place for filters. Its methods may be used by several goroutines.
 type Registry struct {
-	base      string // host and path prefix, or oci-layout:DIR
+	base      string // host and path prefix
 	host      string
 	static    bool // the credentials came from Username and Password
 	anonymous bool // there are none, as was asked for
@@ -68,24 +70,21 @@ type Registry struct {
 	policy    retry.Policy
 	report    *progress.Reporter
 
+	cache    *oci.Storage // nil without a cache
+	twoSteps atomic.Bool  // the registry takes no blob in one request
+
 	mu    sync.Mutex
-	repos map[string]repository
+	repos map[string]*remote.Repository
+	read  map[digest.Digest]wasmFacts // of manifests that were sent and read back, with all in them
 }
 
-// repository is one filter's repository: a remote one or an OCI layout.
-type repository interface {
-	content.Storage
-	Resolve(ctx context.Context, reference string) (ocispec.Descriptor, error)
-	registry.TagLister
-	registry.ReferrerLister
-	// PushReference stores a manifest and lets a tag point to it.
-	PushReference(ctx context.Context, desc ocispec.Descriptor, manifest io.Reader, tag string) error
+// wasmFacts are what is known of the module in a manifest.
+type wasmFacts struct {
+	manifest      []byte
+	sha256        string
+	size          int64
+	abi, envoyMin string
 }
-
-var (
-	_ repository = (*remote.Repository)(nil)
-	_ repository = (*layout)(nil)
-)
 
 // Open checks the options. It sends nothing yet.
 func Open(opts RegistryOptions) (*Registry, error) {
@@ -94,16 +93,11 @@ func Open(opts RegistryOptions) (*Registry, error) {
 		static: opts.Username != "" || opts.Password != "",
 		policy: opts.Retry,
 		report: progress.New(opts.Out),
-		repos:  make(map[string]repository),
+		repos:  make(map[string]*remote.Repository),
+		read:   make(map[digest.Digest]wasmFacts),
 	}
 	r.policy.Notify = func(err error, wait time.Duration) {
 		r.report.Printf("%v; trying again in %s", r.explain(err), wait.Round(time.Second/10))
-	}
-	if dir, ok := strings.CutPrefix(opts.Address, LayoutScheme); ok {
-		if dir == "" {
-			return nil, fmt.Errorf("registry %q: name a folder after the colon", opts.Address)
-		}
-		return r, nil
 	}
 	// A made-up last element tells whether repositories below it can exist.
 	ref, err := registry.ParseReference(r.base + "/filter")
@@ -113,6 +107,11 @@ func Open(opts RegistryOptions) (*Registry, error) {
 	r.host = ref.Registry
 	// docker and oras use plain HTTP on this machine by themselves as well.
 	r.plain = opts.PlainHTTP || loopback.Host(ref.Host())
+	if opts.Cache != "" {
+		if r.cache, err = oci.NewStorage(opts.Cache); err != nil {
+			return nil, fmt.Errorf("open the cache %s: %w", opts.Cache, err)
+		}
+	}
 	transport := opts.Transport
 	if transport == nil {
 		base := http.DefaultTransport.(*http.Transport).Clone()
@@ -150,12 +149,12 @@ func (r *Registry) Address() string { return r.base }
 func (r *Registry) name(filter string) string { return r.base + "/" + filter }
 
 // repository returns a filter's repository.
-func (r *Registry) repository(filter string) (repository, error) {
+func (r *Registry) repository(filter string) (*remote.Repository, error) {
 	return r.open(r.name(filter))
 }
 
 // open returns the repository of a full name.
-func (r *Registry) open(name string) (repository, error) {
+func (r *Registry) open(name string) (*remote.Repository, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if repo, ok := r.repos[name]; ok {
@@ -169,10 +168,7 @@ func (r *Registry) open(name string) (repository, error) {
 	return repo, nil
 }
 
-func (r *Registry) newRepository(name string) (repository, error) {
-	if dir, ok := strings.CutPrefix(name, LayoutScheme); ok {
-		return newLayout(dir)
-	}
+func (r *Registry) newRepository(name string) (*remote.Repository, error) {
 	ref, err := registry.ParseReference(name)
 	if err != nil {
 		return nil, fmt.Errorf("repository %q: %w", name, err)
@@ -183,7 +179,7 @@ func (r *Registry) newRepository(name string) (repository, error) {
 		PlainHTTP:            r.plain,
 		TagListMaxPages:      maxPages,
 		ReferrerListMaxPages: maxPages,
-		// Attach keeps the fallback index itself: see there.
+		// Subject.Attach keeps the fallback index itself: see there.
 		SkipReferrersGC: true,
 	}
 	return repo, nil
@@ -200,7 +196,7 @@ func (r *Registry) do(ctx context.Context, operation func() error) error {
 }
 
 // resolve returns the descriptor that a tag or digest stands for.
-func (r *Registry) resolve(ctx context.Context, repo repository, reference string) (ocispec.Descriptor, error) {
+func (r *Registry) resolve(ctx context.Context, repo *remote.Repository, reference string) (ocispec.Descriptor, error) {
 	var desc ocispec.Descriptor
 	err := r.do(ctx, func() (err error) {
 		desc, err = repo.Resolve(ctx, reference)
@@ -217,9 +213,30 @@ func (r *Registry) resolve(ctx context.Context, repo repository, reference strin
 // Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 const maxManifest = 4 << 20
 
-// fetch returns the whole content of a manifest or another small blob, whose size
+// fetch is fetchAnew, unless the content is in the cache.
+func (r *Registry) fetch(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]byte, error) {
+	if r.cache != nil {
+		if data, err := content.FetchAll(ctx, r.cache, desc); err == nil {
+			return data, nil
+		}
+	}
+	data, err := r.fetchAnew(ctx, repo, desc)
+	if err == nil {
+		r.keep(ctx, desc, data)
+	}
+	return data, err
+}
+
+// keep puts content into the cache. What cannot be kept is fetched again.
+func (r *Registry) keep(ctx context.Context, desc ocispec.Descriptor, data []byte) {
+	if r.cache != nil {
+		_ = r.cache.Push(ctx, desc, bytes.NewReader(data))
+	}
+}
+
+// fetchAnew returns the whole content of a manifest or another small blob, whose size
 // and digest are as the descriptor says.
-func (r *Registry) fetch(ctx context.Context, repo repository, desc ocispec.Descriptor) ([]byte, error) {
+func (r *Registry) fetchAnew(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]byte, error) {
 	if desc.Size > maxManifest {
 		return nil, finding.Mismatch(fmt.Errorf("%s has %d bytes, and no manifest has more than %d", desc.Digest, desc.Size, maxManifest))
 	}
@@ -245,7 +262,7 @@ func checkDigest(desc ocispec.Descriptor) error {
 // copyBlob writes a blob's content to what create returns, which is called anew
 // for each try, and compares its size and digest with the descriptor. Content that
 // does not end where it should is not read to its end.
-func (r *Registry) copyBlob(ctx context.Context, repo repository, desc ocispec.Descriptor, create func() (io.Writer, error)) error {
+func (r *Registry) copyBlob(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor, create func() (io.Writer, error)) error {
 	if err := checkDigest(desc); err != nil {
 		return err
 	}
@@ -279,7 +296,7 @@ const (
 )
 
 // tags returns all tags; a repository that does not exist has none.
-func (r *Registry) tags(ctx context.Context, repo repository) ([]string, error) {
+func (r *Registry) tags(ctx context.Context, repo *remote.Repository) ([]string, error) {
 	var all []string
 	err := r.do(ctx, func() error {
 		all = nil
@@ -297,7 +314,7 @@ func (r *Registry) tags(ctx context.Context, repo repository) ([]string, error) 
 }
 
 // referrers returns the descriptors of the manifests that refer to desc.
-func (r *Registry) referrers(ctx context.Context, repo repository, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+func (r *Registry) referrers(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 	var all []ocispec.Descriptor
 	err := r.do(ctx, func() error {
 		all = nil
@@ -343,31 +360,21 @@ func (r Reference) reference() string {
 }
 
 // ParseReference reads a reference: a full one, such as
-// "ghcr.io/acme/filters/headers:1.4.0", "…/headers@sha256:…" or
-// "oci-layout:DIR/headers:1.4.0"; or, for a filter of this registry, "headers:1.4.0"
-// or "headers@sha256:…".
+// "ghcr.io/acme/filters/headers:1.4.0" or "…/headers@sha256:…"; or, for a filter of this
+// registry, "headers:1.4.0" or "headers@sha256:…".
 func (r *Registry) ParseReference(text string) (Reference, error) {
 	full := text
 	if !strings.Contains(text, "/") {
 		full = r.base + "/" + text
 	}
-	rest, scheme := full, ""
-	if dir, ok := strings.CutPrefix(full, LayoutScheme); ok {
-		// The folder is no part of the repository's name, and may hold what a
-		// name must not.
-		scheme, rest = LayoutScheme+path.Dir(dir), "layout.invalid/"+path.Base(dir)
-	}
-	ref, err := registry.ParseReference(rest)
+	ref, err := registry.ParseReference(full)
 	if err != nil || ref.Reference == "" {
 		return Reference{}, fmt.Errorf("reference %q: write FILTER:VERSION or FILTER@sha256:… for a filter of %s, or a full reference such as ghcr.io/acme/filters/headers:1.4.0", redact.Address(text), r.base)
 	}
-	if scheme == "" && ref.Registry != r.host {
+	if ref.Registry != r.host {
 		return Reference{}, fmt.Errorf("reference %q: it is in %s, and %w %s", redact.Address(text), ref.Registry, ErrOtherRegistry, r.base)
 	}
 	parsed := Reference{Repository: ref.Registry + "/" + ref.Repository}
-	if scheme != "" {
-		parsed.Repository = scheme + "/" + ref.Repository
-	}
 	if digest, err := ref.Digest(); err == nil {
 		parsed.Digest = digest.String()
 	} else {

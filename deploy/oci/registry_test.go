@@ -17,11 +17,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // TestDistribution pushes to a registry that asks for a password, and reads back
@@ -112,7 +114,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		login(c.docker)
 		c.opts.Address = address + "/acme"
-		_, err := Push(t.Context(), openWith(t, c.opts), PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")})
+		_, err := openWith(t, c.opts).Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{})
 		if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
@@ -138,32 +140,6 @@ func TestCredentialHelper(t *testing.T) {
 	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", ""))
 }
 
-// TestMount publishes a filter whose module another filter of the registry has.
-func TestMount(t *testing.T) {
-	t.Parallel()
-	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{}))
-	wasm := testFilter(t, "headers", large)
-	push(t, openTest(t, proxy.Addr), "1.0.0", wasm)
-	renamed := wasm
-	renamed.Module.Name = "renamed"
-	proxy.Forget()
-	published, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{renamed}, Siblings: []string{"headers"}, Release: testRelease("1.0.0")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if sent := proxy.Requests(putBlob); len(sent) > 0 {
-		t.Errorf("blobs were sent: %q", sent)
-	}
-	checkComplete(t, openTest(t, proxy.Addr), "renamed", "1.0.0", published[0].ManifestDigest)
-
-	// A registry that does not mount gets the blobs.
-	proxy = faultproxytest.Start(t, proxy.Addr, faultproxytest.Rule{Match: startUpload, Times: 1, Fault: faultproxytest.Status(http.StatusForbidden)})
-	renamed.Module.Name = "again"
-	if _, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{renamed}, Siblings: []string{"headers"}, Release: testRelease("1.0.0")}); err != nil {
-		t.Errorf("where a mount is forbidden: %v", err)
-	}
-}
-
 // TestBlobsThereAreNotSent publishes the same module under a second version.
 func TestBlobsThereAreNotSent(t *testing.T) {
 	t.Parallel()
@@ -171,7 +147,7 @@ func TestBlobsThereAreNotSent(t *testing.T) {
 	filter := testFilter(t, "headers", large)
 	for _, version := range []string{"1.0.0", "1.0.1"} {
 		proxy.Forget()
-		if _, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{filter}, Release: testRelease(version)}); err != nil {
+		if _, err := openTest(t, proxy.Addr).Push(t.Context(), images(t, []build.Built{filter}, testRelease(version)), PushOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -212,7 +188,6 @@ func TestTwoPushesAtOnce(t *testing.T) {
 	for name, address := range map[string]string{
 		"embedded":     meet(startRegistry(t, embedded.Options{})),
 		"distribution": meet(distributiontest.Start(t, distributiontest.Options{})),
-		"layout":       LayoutScheme + t.TempDir(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,7 +199,7 @@ func TestTwoPushesAtOnce(t *testing.T) {
 					filter := testFilter(t, "headers", version+content)
 					r := openTest(t, address)
 					group.Go(func() {
-						published, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease(version), HoldTags: true})
+						published, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease(version)), PushOptions{HoldTags: true})
 						if err != nil {
 							if !errors.As(err, new(*immutable.Conflict)) {
 								t.Errorf("%s: %v", version, err)
@@ -253,7 +228,7 @@ func TestRivalBetweenTries(t *testing.T) {
 	address := startRegistry(t, embedded.Options{})
 	var theirs string
 	proxy := faultproxytest.Start(t, address, faultproxytest.Rule{Match: putVersionTag, Times: 1, Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		published, err := Push(t.Context(), openTest(t, address), PushOptions{Filters: []Filter{testFilter(t, "headers", "theirs")}, Release: testRelease("1.0.0")})
+		published, err := openTest(t, address).Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "theirs")}, testRelease("1.0.0")), PushOptions{})
 		if err != nil {
 			t.Error(err)
 			return
@@ -261,7 +236,7 @@ func TestRivalBetweenTries(t *testing.T) {
 		theirs = published[0].ManifestDigest
 		faultproxytest.Status(http.StatusServiceUnavailable)(w, r, next)
 	}})
-	_, err := Push(t.Context(), openTest(t, proxy.Addr), PushOptions{Filters: []Filter{testFilter(t, "headers", "ours")}, Release: testRelease("1.0.0")})
+	_, err := openTest(t, proxy.Addr).Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "ours")}, testRelease("1.0.0")), PushOptions{})
 	if !errors.As(err, new(*immutable.Conflict)) {
 		t.Errorf("error %v, want a conflict", err)
 	}
@@ -277,7 +252,6 @@ func TestMovingTagsAtOnce(t *testing.T) {
 	for name, address := range map[string]string{
 		"embedded":     startRegistry(t, embedded.Options{}),
 		"distribution": distributiontest.Start(t, distributiontest.Options{}),
-		"layout":       LayoutScheme + t.TempDir(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -288,7 +262,7 @@ func TestMovingTagsAtOnce(t *testing.T) {
 				filter := testFilter(t, "headers", version)
 				r := openTest(t, address)
 				group.Go(func() {
-					published, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease(version)})
+					published, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease(version)), PushOptions{})
 					if err != nil {
 						t.Error(err)
 						return
@@ -313,14 +287,14 @@ func TestMovingTagsAtOnce(t *testing.T) {
 func TestHoldTags(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	published, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0"), HoldTags: true})
+	published, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{HoldTags: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := digestOf(t, r, "headers", "latest"); got != "" {
 		t.Errorf("latest is %s before Move", got)
 	}
-	moved, err := Move(t.Context(), r, published)
+	moved, err := r.Move(t.Context(), published)
 	if err != nil || len(moved) != 1 || cmp.Diff([]string{"1.0", "1", "latest"}, moved[0].Moved) != "" {
 		t.Errorf("moved %+v, error %v", moved, err)
 	}
@@ -334,15 +308,15 @@ func TestHoldTags(t *testing.T) {
 func TestHeldTagsOfNewerVersion(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
-		newer, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "newer")}, Release: testRelease("1.2.3"), HoldTags: true})
+		newer, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "newer")}, testRelease("1.2.3")), PushOptions{HoldTags: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		older, err := Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "older")}, Release: testRelease("1.2.1")})
+		older, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "older")}, testRelease("1.2.1")), PushOptions{})
 		if err != nil || len(older[0].Moved) > 0 {
 			t.Errorf("moved %v, error %v", older[0].Moved, err)
 		}
-		if _, err := Move(t.Context(), r, newer); err != nil {
+		if _, err := r.Move(t.Context(), newer); err != nil {
 			t.Fatal(err)
 		}
 		want := map[string]string{"1.2.1": older[0].ManifestDigest}
@@ -360,7 +334,7 @@ func TestHeldTagsOfNewerVersion(t *testing.T) {
 func TestForeignMovingTag(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	image, err := NewImage(Artifact, testFilter(t, "headers", "foreign"), Release{Version: "0.0.0"})
+	image, err := NewImage(Artifact, testFilter(t, "headers", "foreign"), build.Release{Version: version.MustParse("0.0.0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +345,7 @@ func TestForeignMovingTag(t *testing.T) {
 	m.Annotations = nil
 	publish(t, r, image.Blobs, m.Manifest, "latest")
 	before := digestOf(t, r, "headers", "latest")
-	_, err = Push(t.Context(), r, PushOptions{Filters: []Filter{testFilter(t, "headers", "")}, Release: testRelease("1.0.0")})
+	_, err = r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{})
 	if err == nil || !strings.Contains(err.Error(), "move it by hand") || digestOf(t, r, "headers", "latest") != before {
 		t.Errorf("error %v", err)
 	}
@@ -399,23 +373,24 @@ func TestPushRefuses(t *testing.T) {
 	odd.Module.WasmSHA256 = "../../etc/passwd"
 	capital := testFilter(t, "Capital", "hello")
 	for name, c := range map[string]struct {
-		filter  Filter
-		version string
-		shape   Shape
-		want    string
+		filter build.Built
+		shape  Shape
+		want   string
 	}{
-		"version":               {good, "one", Artifact, "not a semantic version"},
-		"shape":                 {good, "1.0.0", "round", "does not exist"},
-		"changed module":        {changed, "1.0.0", Artifact, "module"},
-		"changed compat":        {changed, "1.0.0", Compat, "was changed after it was built"},
-		"missing module":        {missing, "1.0.0", Artifact, "no such file"},
-		"module that won't run": {refused, "1.0.0", Artifact, "envoy would not load"},
-		"module that ends":      {ends, "1.0.0", Artifact, "_start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there"},
-		"huge module":           {huge, "1.0.0", Artifact, "proxies read no more"},
-		"sum that is none":      {odd, "1.0.0", Artifact, "wasm sha256"},
-		"name":                  {capital, "1.0.0", Artifact, "Capital"},
+		"shape":                 {good, "round", "does not exist"},
+		"changed module":        {changed, Artifact, "module"},
+		"changed compat":        {changed, Compat, "was changed after it was built"},
+		"missing module":        {missing, Artifact, "no such file"},
+		"module that won't run": {refused, Artifact, "envoy would not load"},
+		"module that ends":      {ends, Artifact, "_start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there"},
+		"huge module":           {huge, Artifact, "proxies read no more"},
+		"sum that is none":      {odd, Artifact, "wasm sha256"},
+		"name":                  {capital, Artifact, "Capital"},
 	} {
-		_, err := Push(t.Context(), r, PushOptions{Filters: []Filter{good, c.filter}, Release: testRelease(c.version), Shapes: []Shape{c.shape}})
+		images, err := NewImages(testRelease("1.0.0", good, c.filter), c.shape)
+		if err == nil {
+			_, err = r.Push(t.Context(), images, PushOptions{})
+		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
@@ -435,7 +410,7 @@ func TestModuleChangesWhileItIsSent(t *testing.T) {
 	if err := os.Rename(other.Module.Path, filter.Module.Path); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Push(t.Context(), r, PushOptions{Filters: []Filter{filter}, Release: testRelease("1.0.0")})
+	_, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease("1.0.0")), PushOptions{})
 	if err == nil || !strings.Contains(err.Error(), "was changed after it was built") {
 		t.Errorf("error %v", err)
 	}

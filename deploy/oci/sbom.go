@@ -9,7 +9,7 @@ import (
 
 	"github.com/CycloneDX/cyclonedx-go"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/purl"
 )
 
@@ -18,13 +18,13 @@ import (
 // library and the compiler. It depends on the filter and the release only.
 //
 // Reference: https://cyclonedx.org/docs/1.6/json/
-func SBOM(filter Filter, release Release) (Attachment, error) {
+func SBOM(filter build.Built, release build.Release) (Attachment, error) {
 	record := filter.Module.Record
 	self := cyclonedx.Component{
-		BOMRef:      "pkg:oci/" + record.Name + "@" + release.Version,
+		BOMRef:      "pkg:oci/" + record.Name + "@" + release.Version.String(),
 		Type:        cyclonedx.ComponentTypeApplication,
 		Name:        record.Name,
-		Version:     release.Version,
+		Version:     release.Version.String(),
 		Description: filter.Metadata.Description,
 		Hashes:      &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: record.WasmSHA256}},
 		Licenses:    &cyclonedx.Licenses{{Expression: filter.Metadata.License}},
@@ -71,33 +71,40 @@ func library(path, version string) cyclonedx.Component {
 }
 
 // AttachSBOMs attaches each filter's bill of materials to its version in every
-// shape that is published. It refuses to describe a module by the record of
-// another one.
-func AttachSBOMs(ctx context.Context, r *Registry, filters []Filter, release Release) ([]Node, error) {
+// shape that is published: see AttachSBOM.
+func (r *Registry) AttachSBOMs(ctx context.Context, release build.Release) ([]Node, error) {
 	var nodes []Node
-	for _, filter := range filters {
-		attachment, err := SBOM(filter, release)
+	for _, filter := range release.Filters {
+		subjects, err := r.Subjects(ctx, filter.Module.Name, release.Version)
+		if err != nil {
+			return nil, fmt.Errorf("attach the SBOM: %w", err)
+		}
+		attached, err := AttachSBOM(ctx, subjects, filter, release)
 		if err != nil {
 			return nil, err
 		}
-		for _, shape := range Shapes {
-			ref := Reference{Repository: r.name(filter.Module.Name), Tag: shape.tag(release.Version)}
-			found, err := r.find(ctx, ref)
-			if shape != Artifact && finding.Absent(err) {
-				continue
-			}
-			if err != nil {
-				return nil, fmt.Errorf("attach the SBOM to %s: %w", ref, err)
-			}
-			if sum := found.manifest.Annotations[AnnotationWasmSHA256]; sum == "" || sum != filter.Module.WasmSHA256 {
-				return nil, fmt.Errorf("attach the SBOM to %s: its wasm sha256 is %s, and the built module's is %s; build the version that is published", ref, sum, filter.Module.WasmSHA256)
-			}
-			node, err := Attach(ctx, r, ref, attachment)
-			if err != nil {
-				return nil, err
-			}
-			nodes = append(nodes, *node)
+		nodes = append(nodes, attached...)
+	}
+	return nodes, nil
+}
+
+// AttachSBOM attaches a filter's bill of materials to its manifests. It refuses to
+// describe a module by the record of another one.
+func AttachSBOM(ctx context.Context, subjects []*Subject, filter build.Built, release build.Release) ([]Node, error) {
+	attachment, err := SBOM(filter, release)
+	if err != nil {
+		return nil, err
+	}
+	var nodes []Node
+	for _, s := range subjects {
+		if sum := s.Annotations[AnnotationWasmSHA256]; sum == "" || sum != filter.Module.WasmSHA256 {
+			return nil, fmt.Errorf("attach the SBOM to %s: its wasm sha256 is %s, and the built module's is %s; build the version that is published", s.Reference, sum, filter.Module.WasmSHA256)
 		}
+		attached, err := s.Attach(ctx, attachment)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, attached...)
 	}
 	return nodes, nil
 }

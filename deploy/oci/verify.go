@@ -11,12 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Verification is what a registry holds under a reference.
@@ -60,8 +61,21 @@ func (v *Verification) Err() error {
 // annotations, the module's inspection, and what is attached. It asks each
 // consumer's rule. An error means that it could not be read; what is wrong with it
 // is in the result's Problems.
-func Verify(ctx context.Context, r *Registry, ref Reference) (*Verification, error) {
-	v, err := r.verify(ctx, ref)
+func (r *Registry) Verify(ctx context.Context, ref Reference) (*Verification, error) {
+	v, found, err := r.verify(ctx, ref, nothing)
+	if err == nil {
+		v.Referrers, err = r.tree(ctx, found.repo, found.desc)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verify %s: %w", ref, err)
+	}
+	return v, nil
+}
+
+// Check is Verify without what is attached. What this Registry pushed is not read a
+// second time, but for the manifest: Push has read it back.
+func (r *Registry) Check(ctx context.Context, ref Reference) (*Verification, error) {
+	v, _, err := r.verify(ctx, ref, r.readBack)
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: %w", ref, err)
 	}
@@ -70,31 +84,28 @@ func Verify(ctx context.Context, r *Registry, ref Reference) (*Verification, err
 
 // VerifyVersion verifies a filter's version in every shape that is published; the
 // artifact has to be.
-func VerifyVersion(ctx context.Context, r *Registry, filter, version string) ([]*Verification, error) {
-	if _, err := versions.Parse(version); err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
+func (r *Registry) VerifyVersion(ctx context.Context, filter string, v version.Version) ([]*Verification, error) {
 	var all []*Verification
 	for _, shape := range Shapes {
-		v, err := Verify(ctx, r, Reference{Repository: r.name(filter), Tag: shape.tag(version)})
+		found, err := r.Verify(ctx, Reference{Repository: r.name(filter), Tag: shape.tag(v.String())})
 		if shape != Artifact && finding.Absent(err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if named := v.Annotations[AnnotationFilter]; named != "" && named != filter {
-			v.problem("annotation %s is %q, and it is published as %s", AnnotationFilter, named, filter)
+		if named := found.Annotations[AnnotationFilter]; named != "" && named != filter {
+			found.problem("annotation %s is %q, and it is published as %s", AnnotationFilter, named, filter)
 		}
-		all = append(all, v)
+		all = append(all, found)
 	}
 	return all, nil
 }
 
-func (r *Registry) verify(ctx context.Context, ref Reference) (*Verification, error) {
-	found, err := r.find(ctx, ref)
+func (r *Registry) verify(ctx context.Context, ref Reference, known func(digest.Digest) (wasmFacts, bool)) (*Verification, *found, error) {
+	found, err := r.findUnless(ctx, ref, known)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v := &Verification{
 		Reference:      ref.String(),
@@ -103,20 +114,21 @@ func (r *Registry) verify(ctx context.Context, ref Reference) (*Verification, er
 		Annotations:    found.manifest.Annotations,
 	}
 	if v.Consumers, err = Judge(found.desc.MediaType, found.content); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v.checkConsumers()
 	v.checkAnnotations(ref)
 	if v.Shape != "" {
 		v.checkConfig(found.manifest)
-		if err := r.checkBlobs(ctx, found, v); err != nil {
-			return nil, err
+		if facts, ok := known(found.desc.Digest); ok {
+			v.WasmSHA256, v.WasmSize, v.ABI, v.EnvoyMin = facts.sha256, facts.size, facts.abi, facts.envoyMin
+		} else if err := r.checkBlobs(ctx, found, v); err != nil {
+			return nil, nil, err
 		}
 	} else {
 		v.problem("it has the form of none of the shapes, so its module was not read")
 	}
-	v.Referrers, err = r.tree(ctx, found.repo, found.desc)
-	return v, err
+	return v, found, nil
 }
 
 func (v *Verification) problem(format string, args ...any) {
@@ -145,7 +157,7 @@ func (v *Verification) checkAnnotations(ref Reference) {
 	if !ok {
 		return
 	}
-	if version := v.Annotations[ocispec.AnnotationVersion]; kind.version != nil && version != kind.version.Original() {
+	if version := v.Annotations[ocispec.AnnotationVersion]; !kind.version.IsZero() && version != kind.version.String() {
 		v.problem("annotation %s is %q, and its tag is %s", ocispec.AnnotationVersion, version, ref.Tag)
 	}
 	if v.Shape != "" && kind.shape != v.Shape {
@@ -169,9 +181,9 @@ func (v *Verification) checkConfig(m manifest) {
 func (r *Registry) checkBlobs(ctx context.Context, found *found, v *Verification) error {
 	m := found.manifest
 	wasm := m.wasmLayer()
-	for _, blob := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
-		if blob.Digest == wasm.Digest {
-			continue
+	for i, blob := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
+		if blob.Digest == wasm.Digest || i > 0 && blob.Digest == m.Config.Digest && blob.Size == m.Config.Size {
+			continue // the config may be a layer as well
 		}
 		if err := r.copyBlob(ctx, found.repo, blob, discard); err != nil {
 			if !damaged(err) {

@@ -12,6 +12,7 @@ import (
 
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 func TestVerify(t *testing.T) {
@@ -19,10 +20,10 @@ func TestVerify(t *testing.T) {
 	places(t, func(t *testing.T, r *Registry) {
 		filter := testFilter(t, "headers", "hello")
 		push(t, r, "1.4.0", filter)
-		if _, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.4.0")); err != nil {
+		if _, err := r.AttachSBOMs(t.Context(), testRelease("1.4.0", filter)); err != nil {
 			t.Fatal(err)
 		}
-		all, err := VerifyVersion(t.Context(), r, "headers", "1.4.0")
+		all, err := r.VerifyVersion(t.Context(), "headers", version.MustParse("1.4.0"))
 		if err != nil || len(all) != len(Shapes) {
 			t.Fatalf("%d shapes, error %v", len(all), err)
 		}
@@ -116,7 +117,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 			c.edit(&m, &image.Blobs)
 			publish(t, r, image.Blobs, m, c.tag)
 			ref := Reference{Repository: r.name("headers"), Tag: c.tag}
-			v, err := Verify(t.Context(), r, ref)
+			v, err := r.Verify(t.Context(), ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +145,7 @@ func TestVerifyAnotherFilter(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, r, image.Blobs, m, "1.0.0")
-	all, err := VerifyVersion(t.Context(), r, "headers", "1.0.0")
+	all, err := r.VerifyVersion(t.Context(), "headers", version.MustParse("1.0.0"))
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v, %v", all, err)
 	}
@@ -156,7 +157,7 @@ func TestVerifyAnotherFilter(t *testing.T) {
 	publish(t, r, nil, m, "1.1.0")
 	filter := testFilter(t, "headers", "hello")
 	filter.Module.WasmSHA256 = ""
-	if _, err := AttachSBOMs(t.Context(), r, []Filter{filter}, testRelease("1.1.0")); err == nil || !strings.Contains(err.Error(), "attach the SBOM to") {
+	if _, err := r.AttachSBOMs(t.Context(), testRelease("1.1.0", filter)); err == nil || !strings.Contains(err.Error(), "attach the SBOM to") {
 		t.Errorf("a bill of no module: %v", err)
 	}
 }
@@ -169,7 +170,7 @@ func publish(t *testing.T, r *Registry, blobs []Blob, m ocispec.Manifest, tag st
 		t.Fatal(err)
 	}
 	for _, blob := range blobs {
-		if err := r.sendBlob(t.Context(), repo, blob, ""); err != nil {
+		if err := r.sendBlob(t.Context(), repo, blob); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,14 +199,14 @@ func TestVerifyIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	ref := Reference{Repository: r.name("headers"), Tag: "1.0.0"}
-	v, err := Verify(t.Context(), r, ref)
+	v, err := r.Verify(t.Context(), ref)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if v.Err() == nil || !strings.Contains(v.Err().Error(), "it is an index") {
 		t.Errorf("problems %q", v.Problems)
 	}
-	if _, err := Pull(t.Context(), r, ref, t.TempDir()+"/x.wasm"); err == nil || !strings.Contains(err.Error(), "no wasm module") {
+	if _, err := r.Pull(t.Context(), ref, t.TempDir()+"/x.wasm"); err == nil || !strings.Contains(err.Error(), "no wasm module") {
 		t.Errorf("pull: %v", err)
 	}
 }

@@ -21,34 +21,48 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 	if err := r.loadState(); err != nil {
 		return "", false, err
 	}
-	r.modules, err = build.Load(r.Dist, r.filterNames())
-	if err == nil && reflect.DeepEqual(sumsOf(r.modules), r.state.Modules) {
-		return "with " + compiler(r.modules[0].Compiler), true, errors.Join(r.checkCompiler(), r.checkSources(ctx))
+	modules, err := build.Load(r.Dist, catalog.NamesOf(r.sources))
+	if confirmed = err == nil && reflect.DeepEqual(sumsOf(modules), r.state.Modules); !confirmed {
+		modules, err = r.Maker.Build(ctx, build.Options{
+			Filters:       r.sources,
+			Dist:          r.Dist,
+			Compiler:      r.Compiler,
+			GoToolchain:   r.GoToolchain,
+			TinyGoVersion: r.TinyGoVersion,
+			Out:           out,
+		})
+		if err != nil {
+			return "", false, err
+		}
 	}
-	r.modules, err = r.Build(ctx, build.Options{
-		Filters:       r.filters,
-		Dist:          r.Dist,
-		Compiler:      r.Compiler,
-		GoToolchain:   r.GoToolchain,
-		TinyGoVersion: r.TinyGoVersion,
-		Out:           out,
-	})
-	if err != nil {
+	if err := errors.Join(r.checkCompiler(modules), r.checkSources(ctx, modules)); err != nil {
 		return "", false, err
 	}
-	if err := errors.Join(r.checkCompiler(), r.checkSources(ctx)); err != nil {
-		return "", false, err
+	r.release = build.Release{
+		Version: r.Version, Revision: r.git.Commit, Source: r.git.Source, Created: r.git.Time, EnvoyTested: r.EnvoyTested,
 	}
-	if sums := sumsOf(r.modules); !reflect.DeepEqual(sums, r.state.Modules) {
+	r.release.Add(r.sources, modules)
+	note = "with " + compiler(r.toolchain())
+	if confirmed {
+		return note, true, nil
+	}
+	if sums := sumsOf(modules); !reflect.DeepEqual(sums, r.state.Modules) {
 		r.state = &state{Asked: r.state.Asked, Modules: sums}
 	}
-	return "with " + compiler(r.modules[0].Compiler), false, r.saveState()
+	return note, false, r.saveState()
 }
+
+func (r *run) wouldBuild() []string {
+	return []string{"build " + strings.Join(catalog.NamesOf(r.sources), ", ")}
+}
+
+// toolchain is what all modules are built with.
+func (r *run) toolchain() build.Toolchain { return r.release.Filters[0].Module.Compiler }
 
 // checkCompiler refuses modules by a TinyGo that happens to be installed: nobody else
 // could build the same from the commit.
-func (r *run) checkCompiler() error {
-	for _, m := range r.modules {
+func (r *run) checkCompiler(modules []build.Module) error {
+	for _, m := range modules {
 		if !m.Compiler.Pinned() && m.Compiler.Version != r.TinyGoVersion {
 			return fmt.Errorf("%s was built with TinyGo %s, which is %w %s, and nobody asked for it by its version", m.Name, m.Compiler.Version, ErrNotPinned, tinygo.Version)
 		}
@@ -58,16 +72,11 @@ func (r *run) checkCompiler() error {
 
 // checkSources makes sure that the modules are made of the sources, and these of the
 // commit: git's status leaves out what is ignored, and the compiler does not.
-func (r *run) checkSources(ctx context.Context) error {
-	files, err := build.CheckSources(ctx, r.filters, r.modules)
-	if err != nil {
+func (r *run) checkSources(ctx context.Context, modules []build.Module) (err error) {
+	if r.files, err = build.FilesOf(ctx, r.sources, modules); err != nil {
 		return err
 	}
-	for _, f := range r.filters {
-		files = append(files, filepath.Join(f.Dir, catalog.MetadataFile))
-	}
-	r.files = files
-	now, err := gitinfo.Read(ctx, "", files...)
+	now, err := gitinfo.Read(ctx, "", r.files...)
 	if err != nil {
 		return err
 	}
@@ -114,13 +123,17 @@ func (r *run) rebuild(ctx context.Context, out io.Writer) (note string, confirme
 		return "", false, err
 	}
 	for i, second := range modules {
-		if first := r.modules[i]; !reflect.DeepEqual(first.Record, second.Record) {
+		if first := r.release.Filters[i].Module; !reflect.DeepEqual(first.Record, second.Record) {
 			return "", false, fmt.Errorf("%s: two builds of commit %s differ: the first has wasm sha256 %s with %s, the second %s with %s; %s",
 				first.Name, r.git.Commit, first.WasmSHA256, compiler(first.Compiler), second.WasmSHA256, compiler(second.Compiler), whyDifferent(first, second))
 		}
 	}
 	r.state.Rebuilt = true
 	return same, false, r.saveState()
+}
+
+func (r *run) wouldRebuild() []string {
+	return r.unless(r.state.Rebuilt, "build them again from the commit, in another folder with empty caches, and compare")
 }
 
 // buildIn checks the commit out in a folder and builds it there.
@@ -141,8 +154,8 @@ func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.M
 	if _, err := gitinfo.Git(ctx, gitinfo.GitOptions{Dir: top, Env: index}, "checkout-index", "--all", "--prefix="+checkout+"/"); err != nil {
 		return nil, err
 	}
-	filters := make([]catalog.Filter, len(r.filters))
-	for i, f := range r.filters {
+	filters := make([]catalog.Filter, len(r.sources))
+	for i, f := range r.sources {
 		folder, err := inCheckout(top, f.Dir)
 		if err != nil {
 			return nil, err
@@ -150,10 +163,10 @@ func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.M
 		filters[i] = f
 		filters[i].Dir = filepath.Join(checkout, folder)
 	}
-	return r.Build(ctx, build.Options{
+	return r.Maker.Build(ctx, build.Options{
 		Filters:       filters,
 		Dist:          filepath.Join(dir, "dist"),
-		Compiler:      r.modules[0].Compiler.Name,
+		Compiler:      r.toolchain().Name,
 		GoToolchain:   r.GoToolchain,
 		TinyGoVersion: r.TinyGoVersion,
 		Cache:         filepath.Join(dir, "cache"),

@@ -6,49 +6,21 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"slices"
-	"strings"
-
-	"github.com/Masterminds/semver/v3"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 )
 
 // What is wrong with what a release is asked for.
 var (
 	// ErrNoTag says that what is to be released has no git tag.
 	ErrNoTag = errors.New("no git tag")
-	// ErrOtherFilters says that a git tag is one filter's, and Options.Filters are not.
-	ErrOtherFilters = errors.New("others are asked for")
 	// ErrNotPinned says that a module was built with another TinyGo than a release is, and
 	// than Options.TinyGoVersion.
 	ErrNotPinned = errors.New("not the pinned")
 	// ErrShapes says that Options.Shapes lack oci.Artifact.
 	ErrShapes = errors.New("not among those that are pushed, and manifests refer to it")
 )
-
-// parseVersion reads what a release is asked for: a version, or its git tag, which
-// may be that of one filter.
-func parseVersion(text string, filters []string) (version *semver.Version, tag string, names []string, err error) {
-	if version, err = versions.Parse(text); err == nil {
-		return version, versions.Tag("", text), filters, nil
-	}
-	if !strings.HasPrefix(text, "v") && !strings.Contains(text, "/") {
-		return nil, "", nil, err
-	}
-	filter, version, err := versions.ParseTag(text)
-	switch {
-	case err != nil:
-		return nil, "", nil, err
-	case filter == "":
-		return version, text, filters, nil
-	case len(filters) > 0 && !slices.Equal(filters, []string{filter}):
-		return nil, "", nil, fmt.Errorf("tag %s releases %s, and %w: %s", text, filter, ErrOtherFilters, strings.Join(filters, ", "))
-	}
-	return version, text, []string{filter}, nil
-}
 
 // check finds everything that can be found wrong before any work is done.
 func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
@@ -62,22 +34,23 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 		}
 		return "", false, fmt.Errorf("files differ from commit %s, and a release is made of a commit; commit, stash or ignore them:\n%s", r.git.Commit, files)
 	}
-	if r.filters, err = catalog.Load(catalog.LoadOptions{Names: r.names}); err != nil {
+	if r.sources, err = catalog.Load(catalog.LoadOptions{Names: r.Filters}); err != nil {
 		return "", false, err
 	}
-	tagged, err := taggedCommit(ctx, r.tag)
+	tag := r.Version.Tag()
+	tagged, err := taggedCommit(ctx, tag)
 	if err != nil {
 		return "", false, err
 	}
 	switch {
-	case tagged == "" && !r.Rehearsal:
-		return "", false, fmt.Errorf("there is %[1]w %[2]s; make it with \"git tag %[2]s\" and push it with \"git push origin %[2]s\"", ErrNoTag, r.tag)
+	case tagged == "" && !r.rehearsal():
+		return "", false, fmt.Errorf("there is %[1]w %[2]s; make it with \"git tag %[2]s\" and push it with \"git push origin %[2]s\"", ErrNoTag, tag)
 	case tagged == "":
 		return fmt.Sprintf("commit %s is clean; a rehearsal needs no tag", r.git.Commit), false, nil
 	case tagged != r.git.Commit:
-		return "", false, fmt.Errorf("git tag %s is at commit %s, and the checkout at %s; run \"git checkout %s\", or choose a new version", r.tag, tagged, r.git.Commit, r.tag)
+		return "", false, fmt.Errorf("git tag %s is at commit %s, and the checkout at %s; run \"git checkout %s\", or choose a new version", tag, tagged, r.git.Commit, tag)
 	}
-	return fmt.Sprintf("commit %s is clean and has the tag %s", r.git.Commit, r.tag), false, nil
+	return fmt.Sprintf("commit %s is clean and has the tag %s", r.git.Commit, tag), false, nil
 }
 
 // taggedCommit is the commit that a git tag stands for; empty if there is no such

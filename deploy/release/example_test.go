@@ -3,16 +3,16 @@ package release_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Release takes filters all the way, and goes on where an earlier run was
-// interrupted. What tests and plays them is the caller's.
+// interrupted.
 func ExampleRelease() {
 	record, err := release.Release(context.Background(), options())
 	if err != nil {
@@ -39,19 +39,8 @@ func ExampleReadRecord() {
 
 func options() release.Options {
 	return release.Options{
-		Version: "1.4.0",
-		Stores: func(context.Context, io.Writer) (*release.Stores, error) {
-			registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
-			return &release.Stores{Registry: registry}, err
-		},
-		Test: func(_ context.Context, dist string, out io.Writer) error {
-			fmt.Fprintln(out, "test the modules in", dist)
-			return nil
-		},
-		E2E: func(_ context.Context, dist string, _ []string, out io.Writer) (release.Played, error) {
-			fmt.Fprintln(out, "play the modules in", dist)
-			return release.Played{}, nil
-		},
-		Out: os.Stdout,
+		Version:  version.MustParse("1.4.0"),
+		Registry: &oci.RegistryOptions{Address: "ghcr.io/acme/filters"},
+		Out:      os.Stdout,
 	}
 }

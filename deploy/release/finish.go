@@ -17,14 +17,14 @@ import (
 
 // newRecord is the record of what is published so far, without Times.
 func (r *run) newRecord() Record {
-	compiler := r.modules[0].Compiler
+	compiler := r.toolchain()
 	compiler.BuildTags = nil // they follow from its version and flags
 	record := Record{
 		Schema:        SchemaURL,
 		RecordVersion: RecordVersion,
-		Version:       r.version.Original(),
-		Tag:           r.tag,
-		Rehearsal:     r.Rehearsal,
+		Version:       r.Version.String(),
+		Tag:           r.Version.Tag(),
+		Rehearsal:     r.rehearsal(),
 		Commit:        r.git.Commit,
 		Committed:     r.git.Time,
 		Source:        r.git.Source,
@@ -32,14 +32,14 @@ func (r *run) newRecord() Record {
 		EnvoyVersions: r.state.Played.EnvoyVersions,
 		Tools:         tools(),
 	}
-	for i, m := range r.modules {
-		f := Filter{Name: m.Name, WasmSHA256: m.WasmSHA256, WasmSize: m.Size}
+	for i, m := range r.release.Modules() {
+		f := FilterRecord{Name: m.Name, WasmSHA256: m.WasmSHA256, WasmSize: m.Size}
 		if len(r.objects) > 0 {
 			f.URL = r.recorded(r.objects[i].URL)
 		}
 		for _, p := range r.published {
 			if p.Filter == m.Name {
-				f.Manifests = append(f.Manifests, Manifest{Shape: p.Shape, Repository: r.repository(p), Tag: p.Tag, ManifestDigest: p.ManifestDigest})
+				f.Manifests = append(f.Manifests, ManifestRecord{Shape: p.Shape, Repository: r.recorded(p.Repository), Tag: p.Tag, ManifestDigest: p.ManifestDigest})
 			}
 		}
 		if previous, ok := r.previous[m.Name]; ok {
@@ -100,6 +100,10 @@ func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bo
 	return fmt.Sprintf("%s, %s", path, notes), confirmed, nil
 }
 
+func (r *run) wouldRecord() []string {
+	return []string{fmt.Sprintf("write %s/%s and %s/%s", r.Dist, RecordFile, r.Dist, NotesFile)}
+}
+
 // summarize prints what was released. A terminal that is too narrow for whole digests
 // shows their beginning; the record has all of it.
 func (r *run) summarize() error {
@@ -109,10 +113,10 @@ func (r *run) summarize() error {
 		table = r.table(func(digest string) string { return digest[:min(len(digest), len("sha256:")+short)] + "…" })
 	}
 	what := "Released"
-	if r.Rehearsal {
+	if r.rehearsal() {
 		what = "Rehearsed"
 	}
-	_, err := fmt.Fprintf(r.Out, "\n%s%s %s in %s.\n", table, what, r.version, time.Since(r.started).Round(time.Second/10))
+	_, err := fmt.Fprintf(r.Out, "\n%s%s %s in %s.\n", table, what, r.Version, time.Since(r.started).Round(time.Second/10))
 	return err
 }
 

@@ -6,16 +6,17 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
 // FuzzWorkFolder: whatever is in release.json and state.json, it is refused, or reads
 // the same when it is written again.
 func FuzzWorkFolder(f *testing.F) {
-	r := &run{Options: Options{Dist: f.TempDir(), Compiler: "tinygo"}, filters: []catalog.Filter{{Name: "headers"}}}
+	r := &run{Options: Options{Dist: f.TempDir(), Compiler: "tinygo"}, sources: []catalog.Filter{{Name: "headers"}}}
 	if err := os.MkdirAll(r.work(""), 0o755); err != nil {
 		f.Fatal(err)
 	}
-	r.state = &state{Asked: r.asked(), Modules: map[string]string{"headers": "00"}, Tested: true, Played: &Played{}}
+	r.state = &state{Asked: r.asked(), Modules: map[string]string{"headers": "00"}, Tested: true, Played: &gotest.Played{}}
 	if err := r.saveState(); err != nil {
 		f.Fatal(err)
 	}
@@ -23,7 +24,7 @@ func FuzzWorkFolder(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	record, err := Record{RecordVersion: RecordVersion, Version: "1.4.0", Filters: []Filter{{Name: "headers", Manifests: []Manifest{{Tag: "1.4.0"}}, Previous: &Previous{}}}, Times: &Times{Steps: []StepTime{{}}}}.encode()
+	record, err := Record{RecordVersion: RecordVersion, Version: "1.4.0", Filters: []FilterRecord{{Name: "headers", Manifests: []ManifestRecord{{Tag: "1.4.0"}}, Previous: &Previous{}}}, Times: &Times{Steps: []StepTime{{}}}}.encode()
 	if err != nil {
 		f.Fatal(err)
 	}

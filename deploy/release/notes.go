@@ -42,7 +42,7 @@ func (r Record) inRegistry() bool { return len(r.Filters) > 0 && len(r.Filters[0
 func (r Record) inStorage() bool  { return len(r.Filters) > 0 && r.Filters[0].URL != "" }
 
 // change is a filter's size compared with the version before, for people.
-func (f Filter) change() string {
+func (f FilterRecord) change() string {
 	if f.Previous == nil {
 		return "new"
 	}

@@ -4,59 +4,56 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Options say what is released, from what, and where it goes.
 type Options struct {
-	// Version is the version, such as "1.4.0", or the git tag of the release:
-	// "v1.4.0" for all filters, "headers/v1.4.0" for one. Required.
-	Version string
-	// Filters narrows the release to these filters. Default: all, or the tag's.
+	// Version is the version, as version.Read gives it. Required.
+	Version version.Version
+	// Filters narrows the release to these filters, as version.Read gives them.
+	// Default: all.
 	Filters []string
-	// Rehearsal says that Stores are there for nobody else: the git tag need not
-	// exist.
-	Rehearsal bool
 	// Dist is the folder for modules, manifests and the record. Default: "dist".
 	Dist string
 	// Compiler, GoToolchain and TinyGoVersion say what the filters are built with: see
 	// build.Options. A TinyGo that is not the pinned one has to be named.
 	Compiler, GoToolchain, TinyGoVersion string
-	// EnvoyVersions are the versions that E2E was told to use. They only decide
+	// EnvoyVersions are the versions that e2e was told to use. They only decide
 	// whether an interrupted release has to play it again.
 	EnvoyVersions []string
-	// EnvoyTested is written to the manifests: see oci.Release.
+	// EnvoyTested is written to the manifests: see build.Release.
 	EnvoyTested string
+	// Tests says how tests and e2e run. Its Dist, Out and Err are the release's.
+	Tests gotest.Options
 	// Shapes are the forms of manifests. Artifact has to be among them, because
 	// that is the one which the rendered manifests refer to. Default: Artifact.
 	Shapes []oci.Shape
+	// Registry and Storage are where it is published: in a registry, a storage or
+	// both. Their Out is the release's. Default: it is a rehearsal, in the embedded
+	// ones in Dist, which are there for nobody else; then the git tag need not exist.
+	Registry *oci.RegistryOptions
+	Storage  *storage.Options
+	// TransferTimeout is how long each step may take that reads from or writes to
+	// these. Default: as long as it takes. ErrTransferTimeout is the error.
+	TransferTimeout time.Duration
+	// Signer signs what is in a registry. Default: nobody does, and whatever somebody
+	// signed before is looked for.
+	Signer *attest.Signer
+	// Policy says whose signatures count. Default: nobody's; in a rehearsal, those of
+	// its own key.
+	Policy attest.Policy
 	// HTTPBinImage is for rendering: see manifest.RenderOptions.
 	HTTPBinImage string
-
-	// Build builds the filters. Default: build.Build.
-	Build func(ctx context.Context, opts build.Options) ([]build.Module, error)
-	// Stores opens the places to publish in. Required.
-	Stores func(ctx context.Context, out io.Writer) (*Stores, error)
-	// Transfer gives a deadline to each step that reads from or writes to Stores.
-	// Default: they have none.
-	Transfer func(context.Context) (context.Context, context.CancelFunc)
-	// Test runs the tests of the repository, with the modules of all its filters in a
-	// folder as they are. Required.
-	Test func(ctx context.Context, dist string, out io.Writer) error
-	// E2E plays the modules of some filters in a folder, as they are, in real
-	// Envoys. Required.
-	E2E func(ctx context.Context, dist string, filters []string, out io.Writer) (Played, error)
-	// Attest attaches to what was published what proves where it comes from: bills
-	// of materials, provenance, signatures. It runs after everything is published
-	// and before anything but an exact version leads there. The record lacks Times.
-	// When a release is run again, so is Attest, and has to confirm what is there.
-	// Default: nothing is attached.
-	Attest func(ctx context.Context, record Record, stores *Stores, out io.Writer) error
-	// Verify verifies from the outside what Attest attached. Default: nothing.
-	Verify func(ctx context.Context, record Record, stores *Stores, out io.Writer) error
+	// Maker builds and tries modules. Default: Real.
+	Maker Maker
 
 	// Until is the name of a step after which to stop: see Steps. Default: the
 	// release is finished.
@@ -65,54 +62,36 @@ type Options struct {
 	Out io.Writer
 }
 
-// Stores are where a release is published: in a registry, a storage or both.
-type Stores struct {
-	// Registry takes the filters as OCI artifacts. Default: it is not published
-	// in a registry.
-	Registry *oci.Registry
-	// Storage takes the filters as files. Default: it is not published in a
-	// storage.
-	Storage *storage.Storage
-	// RegistryName and StorageURL are what record and manifests call the two.
-	// Default: Registry's address and Storage's public URL. The embedded ones have
-	// another address each time that they are opened.
-	RegistryName, StorageURL string
-	// Close ends what was started. Default: nothing was.
-	Close func() error
+// Maker builds modules, tests the repository with them, and plays them in Envoys. It is
+// there for the faults of compilers and tests: tests of what a release does about these
+// have another one than Real.
+type Maker interface {
+	Build(context.Context, build.Options) ([]build.Module, error)
+	Test(context.Context, gotest.Options) error
+	E2E(context.Context, gotest.Options) (gotest.Played, error)
 }
 
-// Played is what E2E did.
-type Played struct {
-	// Modules are the wasm sha256 of the modules that ran, by the filter's name.
-	Modules map[string]string `json:"modules"`
-	// EnvoyVersions are the versions of Envoy that they ran in.
-	EnvoyVersions []string `json:"envoyVersions"`
-	// Checks is how many checks were made; all passed.
-	Checks int `json:"checks"`
+// Real is the Maker of packages build and gotest.
+type Real struct{}
+
+var _ Maker = Real{}
+
+// Build is build.Build.
+func (Real) Build(ctx context.Context, opts build.Options) ([]build.Module, error) {
+	return build.Build(ctx, opts)
 }
 
-// The names of the steps.
-const (
-	StepCheck   = "check"
-	StepBuild   = "build"
-	StepRebuild = "rebuild"
-	StepLook    = "look"
-	StepTest    = "test"
-	StepE2E     = "e2e"
-	StepPush    = "push"
-	StepUpload  = "upload"
-	StepAttest  = "attest"
-	StepRender  = "render"
-	StepVerify  = "verify"
-	StepTags    = "tags"
-	StepRecord  = "record"
+// Test is gotest.Test.
+func (Real) Test(ctx context.Context, opts gotest.Options) error { return gotest.Test(ctx, opts) }
+
+// E2E is gotest.E2E.
+func (Real) E2E(ctx context.Context, opts gotest.Options) (gotest.Played, error) {
+	return gotest.E2E(ctx, opts)
+}
+
+var (
+	// ErrRunning says that another release runs in the same folder.
+	ErrRunning = errors.New("another release runs in this folder; wait until it has ended")
+	// ErrTransferTimeout says that a step took longer than Options.TransferTimeout.
+	ErrTransferTimeout = errors.New("it took longer than transfers may take")
 )
-
-// Steps are the names of all steps, in their order.
-var Steps = []string{
-	StepCheck, StepBuild, StepRebuild, StepLook, StepTest, StepE2E,
-	StepPush, StepUpload, StepAttest, StepRender, StepVerify, StepTags, StepRecord,
-}
-
-// ErrRunning says that another release runs in the same folder.
-var ErrRunning = errors.New("another release runs in this folder; wait until it has ended")

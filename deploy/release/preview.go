@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Preview prints to opts.Out what Release would do, and changes nothing: it checks
@@ -20,7 +22,7 @@ func Preview(ctx context.Context, opts Options) error {
 	}
 	err = r.preview(ctx)
 	if err = errors.Join(err, r.closeStores()); err != nil {
-		return fmt.Errorf("release %s would fail: %w", r.version, err)
+		return fmt.Errorf("release %s would fail: %w", r.Version, err)
 	}
 	return nil
 }
@@ -33,28 +35,16 @@ func (r *run) preview(ctx context.Context) error {
 	if err := r.loadState(); err != nil {
 		return err
 	}
-	say := map[string][]string{
-		StepCheck:   {note},
-		StepBuild:   {"build " + strings.Join(r.filterNames(), ", ")},
-		StepRebuild: {r.unless(r.state.Rebuilt, "build them again from the commit, in another folder with empty caches, and compare")},
-		StepLook:    {"refuse if anything else is published under this version"},
-		StepTest:    {r.unless(r.state.Tested, "run all tests")},
-		StepE2E:     {r.unless(r.state.Played != nil, "play the scenarios in real Envoys with exactly these bytes")},
-		StepAttest:  {"attach what proves where they come from"},
-		StepRender:  {"write manifests to " + r.Dist + "/manifests"},
-		StepVerify:  {"read everything back from the outside"},
-		StepRecord:  {fmt.Sprintf("write %s/%s and %s/%s", r.Dist, RecordFile, r.Dist, NotesFile)},
-	}
-	if r.Rehearsal {
-		say[StepPush] = []string{fmt.Sprintf("push to the embedded registry in %s/registry", r.Dist)}
-		say[StepUpload] = []string{fmt.Sprintf("upload to the embedded storage in %s/storage", r.Dist)}
-		say[StepTags] = []string{"let the moving tags there point to it, where it is the newest"}
-	} else if err := r.previewStores(ctx, say); err != nil {
+	if err := r.previewStores(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.Out, "release %s would:\n", r.version)
+	fmt.Fprintf(r.Out, "release %s would:\n", r.Version)
 	for _, s := range r.plan() {
-		for i, line := range say[s.name] {
+		lines := []string{note}
+		if s.would != nil {
+			lines = s.would(r)
+		}
+		for i, line := range lines {
 			name := s.name
 			if i > 0 {
 				name = ""
@@ -70,64 +60,88 @@ func (r *run) preview(ctx context.Context) error {
 }
 
 // unless says what is done, if an earlier run has not done it.
-func (r *run) unless(confirmed bool, text string) string {
+func (r *run) unless(confirmed bool, text string) []string {
 	if confirmed {
-		return "nothing, if the bytes are those that an earlier run had: it did this"
+		text = "nothing, if the bytes are those that an earlier run had: it did this"
 	}
-	return text
+	return []string{text}
 }
 
-// previewStores says what is published where.
-func (r *run) previewStores(ctx context.Context, say map[string][]string) error {
-	ctx, cancel := r.Transfer(ctx)
+// previewStores looks what is published, but in a rehearsal: opening its stores would
+// make them.
+func (r *run) previewStores(ctx context.Context) error {
+	if r.rehearsal() {
+		return nil
+	}
+	ctx, cancel := r.transfer(ctx)
 	defer cancel()
-	if err := r.open(ctx, r.Out); err != nil {
+	if err := r.open(ctx, r.Out); err != nil || r.stores.registry == nil {
 		return err
 	}
-	for _, f := range r.filters {
-		if r.stores.Registry != nil {
-			if err := r.previewRegistry(ctx, f.Name, say); err != nil {
-				return err
-			}
-		}
-		if r.stores.Storage != nil {
-			say[StepUpload] = append(say[StepUpload], "upload "+r.stores.Storage.PublicURL(storage.ModuleKey(f.Name, r.version.Original())))
+	r.versions = make(map[string][]version.Version)
+	for _, f := range r.sources {
+		var err error
+		if r.versions[f.Name], err = r.stores.registry.Versions(ctx, f.Name); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) previewRegistry(ctx context.Context, filter string, say map[string][]string) error {
-	published, err := oci.Versions(ctx, r.stores.Registry, filter)
-	if err != nil {
-		return err
+func (r *run) wouldPush() (lines []string) {
+	if r.rehearsal() {
+		return []string{fmt.Sprintf("push to the embedded registry in %s/registry", r.Dist)}
 	}
-	repository := r.stores.Registry.Address() + "/" + filter
-	line := fmt.Sprintf("push %s:%s as %s", repository, r.version, joined(r.Shapes))
-	ahead := make(map[string]string) // by moving tag
-	for _, v := range published {
-		if v.Equal(r.version) {
+	if r.stores.registry == nil {
+		return nil
+	}
+	for _, f := range r.sources {
+		line := fmt.Sprintf("push %s/%s:%s as %s", r.stores.registry.Address(), f.Name, r.Version, joined(r.Shapes))
+		if slices.ContainsFunc(r.versions[f.Name], r.Version.Equal) {
 			line += ", or confirm it: it is published"
 		}
-		for _, tag := range oci.MovingTags(v) {
-			if v.GreaterThan(r.version) && ahead[tag] == "" {
-				ahead[tag] = v.Original()
-			}
-		}
+		lines = append(lines, line)
 	}
-	say[StepPush] = append(say[StepPush], line)
-	var moves []string
-	for _, tag := range oci.MovingTags(r.version) {
-		if v := ahead[tag]; v != "" {
-			moves = append(moves, fmt.Sprintf("%s stays at %s", tag, v))
-		} else {
+	return lines
+}
+
+func (r *run) wouldUpload() (lines []string) {
+	if r.rehearsal() {
+		return []string{fmt.Sprintf("upload to the embedded storage in %s/storage", r.Dist)}
+	}
+	if r.stores.storage == nil {
+		return nil
+	}
+	for _, f := range r.sources {
+		lines = append(lines, "upload "+r.stores.storage.PublicURL(storage.ModuleKey(f.Name, r.Version.String())))
+	}
+	return lines
+}
+
+func (r *run) wouldMoveTags() (lines []string) {
+	if r.rehearsal() {
+		return []string{"let the moving tags there point to it, where it is the newest"}
+	}
+	if r.stores.registry == nil {
+		return nil
+	}
+	for _, f := range r.sources {
+		var moves []string
+		for _, tag := range r.Version.Ranges() {
+			// The newest comes first.
+			ahead := slices.IndexFunc(r.versions[f.Name], func(v version.Version) bool {
+				return v.Compare(r.Version) > 0 && slices.Contains(v.Ranges(), tag)
+			})
+			if ahead >= 0 {
+				tag = fmt.Sprintf("%s stays at %s", tag, r.versions[f.Name][ahead])
+			}
 			moves = append(moves, tag)
 		}
+		if len(moves) > 0 {
+			lines = append(lines, fmt.Sprintf("%s: %s", f.Name, strings.Join(moves, ", ")))
+		}
 	}
-	if len(moves) > 0 {
-		say[StepTags] = append(say[StepTags], fmt.Sprintf("%s: %s", filter, strings.Join(moves, ", ")))
-	}
-	return nil
+	return lines
 }
 
 func joined(shapes []oci.Shape) string {

@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
@@ -28,6 +28,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // inProject is set in a child of the tests, which works in a project: what a
@@ -134,19 +135,20 @@ type job struct {
 	// TinyGo is what the modules say that they were built with; empty for the pinned one.
 	// Consent is the one that may be another.
 	TinyGo, Consent string
-	Dir             string // the project's
-	Version         string
-	Filters         []string
-	Until           string
-	Preview         bool
-	Registry        string // an address; empty for the embedded stores in dist
-	Storage         string // a folder that the project's storage is in; empty for none or the embedded one
-	Public          string // its public address
-	KillAt          string // kill the process after a line with this prefix was printed
-	KillHTTP        int    // kill it at this request, counted from 1
-	Broken          string // what fails: "test", "e2e"; "build" makes other bytes each time, "checkout" and "dist" are changed by tests, and a "tag" by others
-	Different       string // content for the modules besides that of their sources
-	Forget          bool   // let e2e run other modules than those that are released
+
+	Dir       string // the project's
+	Version   string
+	Filters   []string
+	Until     string
+	Preview   bool
+	Registry  string // an address; empty for the embedded stores in dist
+	Storage   string // a folder that the project's storage is in; empty for none or the embedded one
+	Public    string // its public address
+	KillAt    string // kill the process after a line with this prefix was printed
+	KillHTTP  int    // kill it at this request, counted from 1
+	Broken    string // what fails: "test", "e2e"; "build" makes other bytes each time, "checkout" and "dist" are changed by tests, and a "tag" by others in Registry
+	Different string // content for the modules besides that of their sources
+	Forget    bool   // let e2e run other modules than those that are released
 }
 
 // start starts a child.
@@ -229,7 +231,10 @@ func work(description string) int {
 		if j.Preview {
 			run = release.Preview
 		}
-		err = run(context.Background(), j.options())
+		var opts release.Options
+		if opts, err = j.options(); err == nil {
+			err = run(context.Background(), opts)
+		}
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -238,39 +243,71 @@ func work(description string) int {
 	return 0
 }
 
-func (j job) options() release.Options {
-	return release.Options{
-		Version: j.Version,
-		Filters: j.Filters,
-
+func (j job) options() (opts release.Options, err error) {
+	opts = release.Options{
 		TinyGoVersion: j.Consent,
 
-		Rehearsal: j.Registry == "" && j.Storage == "",
-		Shapes:    []oci.Shape{oci.Artifact, oci.Compat},
-		Build:     j.build,
-		Stores:    j.stores,
-		Test: func(ctx context.Context, dist string, out io.Writer) error {
-			fmt.Fprintln(out, "a line of a test")
-			switch j.Broken {
-			case "test":
-				return errors.New("a test failed")
-			case "checkout":
-				return os.WriteFile("filter/headers/main.go", nil, 0o600)
-			case "dist":
-				j.Different = "by the way"
-				filters, err := catalog.Load(catalog.LoadOptions{})
-				if err == nil {
-					_, err = j.build(ctx, build.Options{Filters: filters, Dist: dist})
-				}
-				return err
-			}
-			return nil
-		},
-		E2E:    j.e2e,
-		Attest: j.attest,
+		Shapes: []oci.Shape{oci.Artifact, oci.Compat},
+		Maker:  faultyMaker{j},
 		Until:  j.Until,
-		Out:    &killer{prefix: j.KillAt, out: os.Stdout},
+		Out:    &killer{prefix: j.KillAt, out: &meddler{job: j, out: os.Stdout}},
 	}
+	if opts.Version, opts.Filters, err = version.Read(j.Version, j.Filters); err != nil {
+		return opts, err
+	}
+	policy := retry.Policy{Tries: 3, Delay: time.Millisecond}
+	if j.Registry != "" {
+		opts.Registry = &oci.RegistryOptions{Address: j.Registry, Retry: policy}
+	}
+	if j.Storage != "" {
+		opts.Storage = &storage.Options{URL: "file://" + j.Storage, PublicURL: j.Public, Retry: policy}
+	}
+	return opts, nil
+}
+
+// faultyMaker makes small modules at once, in the place of minutes of a compiler, and
+// fails as the job says.
+type faultyMaker struct{ job job }
+
+func (m faultyMaker) Build(ctx context.Context, opts build.Options) ([]build.Module, error) {
+	return m.job.build(ctx, opts)
+}
+
+func (m faultyMaker) Test(ctx context.Context, opts gotest.Options) error {
+	fmt.Fprintln(opts.Out, "a line of a test")
+	switch m.job.Broken {
+	case "test":
+		return errors.New("a test failed")
+	case "checkout":
+		return os.WriteFile("filter/headers/main.go", nil, 0o600)
+	case "dist":
+		m.job.Different = "by the way"
+		filters, err := catalog.Load(catalog.LoadOptions{})
+		if err == nil {
+			_, err = m.job.build(ctx, build.Options{Filters: filters, Dist: opts.Dist})
+		}
+		return err
+	}
+	return nil
+}
+
+func (m faultyMaker) E2E(ctx context.Context, opts gotest.Options) (gotest.Played, error) {
+	return m.job.e2e(ctx, opts.Dist, opts.Filters, opts.Out)
+}
+
+// meddler overwrites a tag in the registry when the release says that it attests.
+type meddler struct {
+	job job
+	out io.Writer
+}
+
+func (m *meddler) Write(p []byte) (int, error) {
+	if m.job.Broken == "tag" && strings.HasPrefix(string(p), release.StepAttest+" ...") {
+		if err := replaceTag(context.Background(), m.job.Registry, "headers", m.job.Version); err != nil {
+			return 0, err
+		}
+	}
+	return m.out.Write(p)
 }
 
 // build makes modules whose bytes are decided by the sources, in the place of
@@ -342,8 +379,8 @@ func names(modules []build.Module) []string {
 }
 
 // e2e says what it found in dist, as the real one does.
-func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) (played release.Played, err error) {
-	played = release.Played{Modules: map[string]string{}, EnvoyVersions: []string{"1.36.4", "1.40.0"}, Checks: 7}
+func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) (played gotest.Played, err error) {
+	played = gotest.Played{Modules: map[string]string{}, EnvoyVersions: []string{"1.36.4", "1.40.0"}, Checks: 7}
 	for _, filter := range filters {
 		wasm, err := os.ReadFile(filepath.Join(dist, filter+".wasm"))
 		if err != nil {
@@ -360,30 +397,10 @@ func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) 
 	return played, err
 }
 
-// attest attaches something to each manifest, by its digest.
-func (j job) attest(ctx context.Context, record release.Record, stores *release.Stores, _ io.Writer) error {
-	if stores.Registry == nil {
-		return nil
-	}
-	for _, f := range record.Filters {
-		for _, m := range f.Manifests {
-			ref := oci.Reference{Repository: stores.Registry.Address() + "/" + f.Name, Digest: m.ManifestDigest}
-			if j.Broken == "tag" && m.Tag == record.Version {
-				if err := replaceTag(ctx, stores.Registry.Address(), f.Name, m.Tag); err != nil {
-					return err
-				}
-			}
-			if _, err := oci.Attach(ctx, stores.Registry, ref, oci.Attachment{ArtifactType: oci.TypeTestReport, Name: "report.json", Content: []byte("{}")}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // replaceTag lets a tag point to a manifest that says the same in other bytes.
 func replaceTag(ctx context.Context, registry, filter, tag string) error {
-	address := fmt.Sprintf("http://%s/v2/%s/manifests/%s", registry, filter, tag)
+	host, path, _ := strings.Cut(registry, "/")
+	address := fmt.Sprintf("http://%s/v2/%s/%s/manifests/%s", host, path, filter, tag)
 	response, err := http.Get(address)
 	if err != nil {
 		return err
@@ -402,32 +419,4 @@ func replaceTag(ctx context.Context, registry, filter, tag string) error {
 		return err
 	}
 	return response.Body.Close()
-}
-
-func (j job) stores(ctx context.Context, out io.Writer) (*release.Stores, error) {
-	policy := retry.Policy{Tries: 3, Delay: time.Millisecond}
-	if j.Registry != "" || j.Storage != "" {
-		stores := &release.Stores{}
-		var err error
-		if j.Registry != "" {
-			stores.Registry, err = oci.Open(oci.RegistryOptions{Address: j.Registry, Retry: policy})
-		}
-		if j.Storage != "" && err == nil {
-			stores.Storage, err = storage.Open(storage.Options{URL: "file://" + j.Storage, PublicURL: j.Public, Retry: policy})
-		}
-		return stores, err
-	}
-	server, err := embedded.Start(ctx, embedded.Options{Dir: "dist/registry", Out: out})
-	if err != nil {
-		return nil, err
-	}
-	stores := &release.Stores{RegistryName: "127.0.0.1:5000", StorageURL: "http://127.0.0.1:5001"}
-	if stores.Registry, err = oci.Open(oci.RegistryOptions{Address: server.Addr(), Retry: policy}); err != nil {
-		return nil, errors.Join(err, server.Close())
-	}
-	if stores.Storage, err = storage.Open(storage.Options{Dir: "dist/storage", Retry: policy}); err != nil {
-		return nil, errors.Join(err, server.Close())
-	}
-	stores.Close = func() error { return errors.Join(stores.Storage.Close(), server.Close()) }
-	return stores, nil
 }

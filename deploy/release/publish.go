@@ -5,44 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
-
-	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// pushOptions are those of looking and of pushing.
-func (r *run) pushOptions() (oci.PushOptions, error) {
-	opts := oci.PushOptions{
-		Release: oci.Release{
-			Version:     r.version.Original(),
-			Revision:    r.git.Commit,
-			Source:      r.git.Source,
-			Created:     r.git.Time,
-			EnvoyTested: r.EnvoyTested,
-		},
-		Shapes:   r.Shapes,
-		HoldTags: true,
-		InOrder:  true,
-	}
-	for i, f := range r.filters {
-		opts.Filters = append(opts.Filters, oci.Filter{Module: r.modules[i], Metadata: f.Metadata})
-	}
-	all, err := catalog.Load(catalog.LoadOptions{})
-	for _, f := range all {
-		opts.Siblings = append(opts.Siblings, f.Name)
-	}
-	return opts, err
-}
-
 // look finds out what is published already, so that a version that is taken costs
-// no tests, and what was published before.
+// no tests. It builds the images, which are those that are pushed.
 func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	if err := r.open(ctx, out); err != nil {
 		return "", false, err
@@ -50,12 +25,11 @@ func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed b
 	// The embedded registry is one process' at a time, and tests take minutes.
 	defer func() { err = errors.Join(err, r.closeStores()) }()
 	there, wanted := 0, 0
-	if r.stores.Registry != nil {
-		opts, err := r.pushOptions()
-		if err != nil {
+	if r.stores.registry != nil {
+		if r.images, err = oci.NewImages(r.release, r.Shapes...); err != nil {
 			return "", false, err
 		}
-		looked, err := oci.Look(ctx, r.stores.Registry, opts)
+		looked, err := r.stores.registry.Look(ctx, r.images)
 		if err != nil {
 			return "", false, r.taken(err)
 		}
@@ -66,29 +40,28 @@ func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed b
 			}
 		}
 	}
-	if r.stores.Storage != nil {
+	if r.stores.storage != nil {
 		stored, err := r.lookInStorage(ctx)
 		if err != nil {
 			return "", false, r.taken(err)
 		}
-		wanted += len(r.modules)
+		wanted += len(r.release.Filters)
 		there += stored
 	}
-	history := r.history(ctx, out)
 	switch there {
 	case 0:
-		return "nothing is published under this version" + history, false, nil
+		return "nothing is published under this version", false, nil
 	case wanted:
-		return "all of this version is published" + history, false, nil
+		return "all of this version is published", false, nil
 	}
-	return fmt.Sprintf("%d of %d objects of this version are published; the rest follows%s", there, wanted, history), false, nil
+	return fmt.Sprintf("%d of %d objects of this version are published; the rest follows", there, wanted), false, nil
 }
 
 // lookInStorage counts the modules that are in the storage already. What readers may
 // not see is for the upload to find: a bucket may answer 403 for what is not there.
 func (r *run) lookInStorage(ctx context.Context) (there int, err error) {
-	for _, m := range r.modules {
-		objects, err := storage.Verify(ctx, r.stores.Storage, storage.VerifyOptions{Version: r.version.Original(), Filters: []string{m.Name}})
+	for _, m := range r.release.Modules() {
+		objects, err := storage.Verify(ctx, r.stores.storage, storage.VerifyOptions{Version: r.Version, Filters: []string{m.Name}})
 		if refusal := new(storage.Refusal); errors.Is(err, storage.ErrNotFound) || errors.As(err, &refusal) {
 			continue
 		}
@@ -105,10 +78,144 @@ func (r *run) lookInStorage(ctx context.Context) (there int, err error) {
 
 // taken says what to do about a version that is taken.
 func (r *run) taken(err error) error {
-	if conflict := new(immutable.Conflict); r.Rehearsal && errors.As(err, &conflict) {
+	if conflict := new(immutable.Conflict); r.rehearsal() && errors.As(err, &conflict) {
 		return fmt.Errorf("%w; or remove %s and %s, which hold rehearsals only, to rehearse it anew", err, r.Dist+"/registry", r.Dist+"/storage")
 	}
 	return err
+}
+
+// push publishes in the registry, with the exact version's tags only.
+func (r *run) push(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	if err := r.open(ctx, out); err != nil {
+		return "", false, err
+	}
+	if r.stores.registry == nil {
+		return "no registry is configured", false, nil
+	}
+	if r.published, err = r.stores.registry.Push(ctx, r.images, oci.PushOptions{HoldTags: true, InOrder: true}); err != nil {
+		return "", false, r.taken(err)
+	}
+	confirmed = true
+	for _, p := range r.published {
+		confirmed = confirmed && p.Unchanged
+	}
+	return fmt.Sprintf("%s in %s", count(len(r.published), "manifest"), r.recorded(r.stores.registry.Address())), confirmed, nil
+}
+
+// upload publishes in the storage.
+func (r *run) upload(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
+	if r.stores.storage == nil {
+		return "no storage is configured", false, nil
+	}
+	opts := storage.UploadOptions{Version: r.Version, Modules: r.release.Modules(), OCIReferences: make(map[string]string)}
+	for _, p := range r.published {
+		if p.Shape == oci.Artifact {
+			opts.OCIReferences[p.Filter] = r.recorded(p.Repository) + "@" + p.ManifestDigest
+		}
+	}
+	if r.objects, err = storage.Upload(ctx, r.stores.storage, opts); err != nil {
+		return "", false, r.taken(err)
+	}
+	confirmed = true
+	for _, o := range r.objects {
+		confirmed = confirmed && o.Unchanged
+	}
+	at := strings.TrimSuffix(r.recorded(r.stores.storage.PublicURL("")), "/")
+	return fmt.Sprintf("%s at %s", count(len(r.objects), "module"), at), confirmed, nil
+}
+
+// render writes manifests for what is read back from the outside.
+func (r *run) render(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	if r.facts, err = facts.Read(ctx, facts.Options{
+		Filters:  r.release.Names(),
+		Version:  r.Version,
+		Registry: r.stores.registry,
+		Storage:  r.stores.storage,
+	}); err != nil {
+		return "", false, err
+	}
+	opts := manifest.RenderOptions{Dir: filepath.Join(r.Dist, "manifests"), HTTPBinImage: r.HTTPBinImage, Out: out}
+	for i, f := range r.sources {
+		if f.Metadata.Apply == nil {
+			fmt.Fprintf(out, "%s: no manifests, because its filter.yaml has no section apply\n", f.Name)
+			continue
+		}
+		source := r.facts[i]
+		source.Repository = r.recorded(source.Repository)
+		source.URL = r.recorded(source.URL)
+		opts.Filters = append(opts.Filters, f)
+		opts.Releases = append(opts.Releases, source)
+	}
+	if len(opts.Filters) == 0 {
+		return "no filter has a section apply", false, nil
+	}
+	return "in " + opts.Dir, false, manifest.Render(ctx, opts)
+}
+
+func (r *run) wouldRender() []string {
+	return []string{"write manifests to " + r.Dist + "/manifests"}
+}
+
+// verify compares everything that is read from the outside with the record.
+func (r *run) verify(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	var problems []error
+	for i, f := range r.newRecord().Filters {
+		// It was verified when it was read, with all that the manifest refers to.
+		if sum := r.facts[i].WasmSHA256; sum != f.WasmSHA256 {
+			problems = append(problems, fmt.Errorf("%s: what is published has wasm sha256 %s, and should have %s", f.Name, sum, f.WasmSHA256))
+		}
+		for _, m := range f.Manifests {
+			problems = append(problems, r.verifyManifest(ctx, f, m, r.facts[i].ManifestDigest))
+		}
+	}
+	if r.stores.registry != nil {
+		problems = append(problems, r.verifyAttached(ctx, out))
+	}
+	return "registry and storage give what the record says", false, errors.Join(problems...)
+}
+
+// verifyManifest compares a manifest with the record. That of an artifact was read when
+// manifests were rendered.
+func (r *run) verifyManifest(ctx context.Context, f FilterRecord, m ManifestRecord, artifact string) error {
+	digest := artifact
+	if m.Shape != oci.Artifact {
+		found, err := r.stores.registry.Check(ctx, oci.Reference{Repository: r.stores.registry.Address() + "/" + f.Name, Tag: m.Tag})
+		if err != nil {
+			return err
+		}
+		if err := found.Err(); err != nil {
+			return err
+		}
+		if digest = found.ManifestDigest; found.WasmSHA256 != f.WasmSHA256 {
+			return fmt.Errorf("%s has wasm sha256 %s, and should have %s", found.Reference, found.WasmSHA256, f.WasmSHA256)
+		}
+	}
+	if digest != m.ManifestDigest {
+		return fmt.Errorf("%s:%s has manifest digest %q, and should have %s", m.Repository, m.Tag, digest, m.ManifestDigest)
+	}
+	return nil
+}
+
+// moveTags lets the moving tags point to the release, where it is the newest, and looks
+// which version comes before it.
+func (r *run) moveTags(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	if r.stores.registry == nil {
+		return "no registry is configured" + r.history(ctx, out), false, nil
+	}
+	if r.published, err = r.stores.registry.Move(ctx, r.published); err != nil {
+		return "", false, err
+	}
+	history := r.history(ctx, out)
+	var moved []string
+	for _, p := range r.published {
+		for _, tag := range p.Moved {
+			moved = append(moved, p.Filter+":"+tag)
+		}
+	}
+	if len(moved) == 0 {
+		return "all are where they should be" + history, true, nil
+	}
+	return strings.Join(moved, " ") + history, false, nil
 }
 
 // history looks up the version before this one of each filter, and says which are
@@ -116,7 +223,7 @@ func (r *run) taken(err error) error {
 func (r *run) history(ctx context.Context, out io.Writer) (note string) {
 	r.previous = make(map[string]Previous)
 	var ahead []string
-	for _, f := range r.filters {
+	for _, f := range r.release.Filters {
 		before, newest, err := r.before(ctx, f.Name)
 		if err != nil {
 			// It is for the size table only. A bucket may answer 403 for a list
@@ -127,8 +234,8 @@ func (r *run) history(ctx context.Context, out io.Writer) (note string) {
 		if before != nil {
 			r.previous[f.Name] = *before
 		}
-		if newest != nil && newest.GreaterThan(r.version) {
-			ahead = append(ahead, f.Name+" "+newest.Original())
+		if newest.Compare(r.Version) > 0 {
+			ahead = append(ahead, f.Name+" "+newest.String())
 		}
 	}
 	if len(ahead) > 0 {
@@ -139,203 +246,53 @@ func (r *run) history(ctx context.Context, out io.Writer) (note string) {
 
 // before returns a filter's highest version below this one, and its highest of
 // all. Pre-releases count only for a pre-release.
-func (r *run) before(ctx context.Context, filter string) (before *Previous, newest *semver.Version, err error) {
+func (r *run) before(ctx context.Context, filter string) (before *Previous, newest version.Version, err error) {
 	sizes := make(map[string]int64)
-	var all []*semver.Version // the newest first
-	if r.stores.Registry != nil {
-		if all, err = oci.Versions(ctx, r.stores.Registry, filter); err != nil {
-			return nil, nil, err
-		}
+	var all []version.Version // the newest first
+	if r.stores.registry != nil {
+		all, err = r.listed(ctx, filter)
 	} else {
-		entries, err := storage.Versions(ctx, r.stores.Storage, filter)
-		if err != nil {
-			return nil, nil, err
-		}
+		var entries []storage.IndexEntry
+		entries, err = storage.Versions(ctx, r.stores.storage, filter)
 		for _, e := range entries {
-			all = append(all, semver.MustParse(e.Version)) // it was checked
-			sizes[e.Version] = e.Size
+			v, parseErr := version.Parse(e.Version)
+			err = errors.Join(err, parseErr)
+			all, sizes[e.Version] = append(all, v), e.Size
 		}
 	}
+	if err != nil {
+		return nil, newest, err
+	}
 	for _, v := range all {
-		if v.Prerelease() != "" && r.version.Prerelease() == "" {
+		if v.Prerelease() && !r.Version.Prerelease() {
 			continue
 		}
-		if newest == nil {
+		if newest.IsZero() {
 			newest = v
 		}
-		if !v.LessThan(r.version) {
+		if v.Compare(r.Version) >= 0 {
 			continue
 		}
-		size, known := sizes[v.Original()]
+		size, known := sizes[v.String()]
 		if !known {
-			if size, err = oci.WasmSize(ctx, r.stores.Registry, filter, v.Original()); err != nil {
+			if size, err = r.stores.registry.WasmSize(ctx, filter, v); err != nil {
 				return nil, newest, err
 			}
 		}
-		return &Previous{Version: v.Original(), WasmSize: size}, newest, nil
+		return &Previous{Version: v.String(), WasmSize: size}, newest, nil
 	}
 	return nil, newest, nil
 }
 
-// push publishes in the registry, with the exact version's tags only.
-func (r *run) push(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
-	if err := r.open(ctx, out); err != nil {
-		return "", false, err
-	}
-	if r.stores.Registry == nil {
-		return "no registry is configured", false, nil
-	}
-	opts, err := r.pushOptions()
-	if err != nil {
-		return "", false, err
-	}
-	if r.published, err = oci.Push(ctx, r.stores.Registry, opts); err != nil {
-		return "", false, r.taken(err)
-	}
-	confirmed = true
+// listed are a filter's versions in the registry, as they were listed when its tags
+// moved, or as they are listed now.
+func (r *run) listed(ctx context.Context, filter string) ([]version.Version, error) {
 	for _, p := range r.published {
-		confirmed = confirmed && p.Unchanged
-	}
-	return fmt.Sprintf("%s in %s", count(len(r.published), "manifest"), r.registryName()), confirmed, nil
-}
-
-// upload publishes in the storage.
-func (r *run) upload(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
-	if r.stores.Storage == nil {
-		return "no storage is configured", false, nil
-	}
-	opts := storage.UploadOptions{Version: r.version.Original(), Modules: r.modules, OCIReferences: make(map[string]string)}
-	for _, p := range r.published {
-		if p.Shape == oci.Artifact {
-			opts.OCIReferences[p.Filter] = r.repository(p) + "@" + p.ManifestDigest
+		if p.Filter == filter && p.Shape == oci.Artifact && p.Versions != nil {
+			return p.Versions, nil
 		}
 	}
-	if r.objects, err = storage.Upload(ctx, r.stores.Storage, opts); err != nil {
-		return "", false, r.taken(err)
-	}
-	confirmed = true
-	for _, o := range r.objects {
-		confirmed = confirmed && o.Unchanged
-	}
-	return fmt.Sprintf("%s at %s", count(len(r.objects), "module"), r.storageURL()), confirmed, nil
-}
-
-// attest attaches to what is published what proves where it comes from.
-func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
-	return "attached to what was published", false, r.Attest(ctx, r.newRecord(), r.stores, out)
-}
-
-// render writes manifests for what is read back from the outside.
-func (r *run) render(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
-	if r.releases, err = facts.Read(ctx, facts.Options{
-		Filters:  r.filterNames(),
-		Version:  r.version.Original(),
-		Registry: r.stores.Registry,
-		Storage:  r.stores.Storage,
-	}); err != nil {
-		return "", false, err
-	}
-	opts := manifest.RenderOptions{Dir: r.Dist + "/manifests", HTTPBinImage: r.HTTPBinImage, Out: out}
-	for i, f := range r.filters {
-		if f.Metadata.Apply == nil {
-			fmt.Fprintf(out, "%s: no manifests, because its filter.yaml has no section apply\n", f.Name)
-			continue
-		}
-		release := r.releases[i]
-		release.Repository = r.recorded(release.Repository)
-		release.URL = r.recorded(release.URL)
-		opts.Filters = append(opts.Filters, f)
-		opts.Releases = append(opts.Releases, release)
-	}
-	if len(opts.Filters) == 0 {
-		return "no filter has a section apply", false, nil
-	}
-	return "in " + opts.Dir, false, manifest.Render(ctx, opts)
-}
-
-// verify reads everything from the outside, and compares it with the record.
-func (r *run) verify(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
-	record := r.newRecord()
-	var problems []error
-	for i, f := range record.Filters {
-		// Both were verified when they were read, with all that refers to them.
-		if r.releases[i].WasmSHA256 != f.WasmSHA256 {
-			problems = append(problems, fmt.Errorf("%s: what is published has wasm sha256 %s, and should have %s", f.Name, r.releases[i].WasmSHA256, f.WasmSHA256))
-		}
-		if r.stores.Registry != nil {
-			problems = append(problems, r.verifyManifests(ctx, f))
-		}
-	}
-	if r.Verify != nil {
-		problems = append(problems, r.Verify(ctx, record, r.stores, out))
-	}
-	return "registry and storage give what the record says", false, errors.Join(problems...)
-}
-
-// verifyManifests compares a filter's manifests in all shapes with the record.
-func (r *run) verifyManifests(ctx context.Context, f Filter) error {
-	found, err := oci.VerifyVersion(ctx, r.stores.Registry, f.Name, r.version.Original())
-	if err != nil {
-		return err
-	}
-	var problems []error
-	digests := make(map[oci.Shape]string)
-	for _, v := range found {
-		digests[v.Shape] = v.ManifestDigest
-		problems = append(problems, v.Err())
-		if v.WasmSHA256 != f.WasmSHA256 {
-			problems = append(problems, fmt.Errorf("%s has wasm sha256 %s, and should have %s", v.Reference, v.WasmSHA256, f.WasmSHA256))
-		}
-	}
-	for _, m := range f.Manifests {
-		if digests[m.Shape] != m.ManifestDigest {
-			problems = append(problems, fmt.Errorf("%s:%s has manifest digest %q, and should have %s", m.Repository, m.Tag, digests[m.Shape], m.ManifestDigest))
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// moveTags lets the moving tags point to the release, where it is the newest.
-func (r *run) moveTags(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
-	if r.stores.Registry == nil {
-		return "no registry is configured", false, nil
-	}
-	if r.published, err = oci.Move(ctx, r.stores.Registry, r.published); err != nil {
-		return "", false, err
-	}
-	var moved []string
-	for _, p := range r.published {
-		for _, tag := range p.Moved {
-			moved = append(moved, p.Filter+":"+tag)
-		}
-	}
-	if len(moved) == 0 {
-		return "all are where they should be", true, nil
-	}
-	return strings.Join(moved, " "), false, nil
-}
-
-// recorded is an address in a store as the record names it.
-func (r *run) recorded(address string) string {
-	if s := r.stores; s.Registry != nil && s.RegistryName != "" {
-		if rest, ok := strings.CutPrefix(address, s.Registry.Address()); ok {
-			return s.RegistryName + rest
-		}
-	}
-	if s := r.stores; s.Storage != nil && s.StorageURL != "" {
-		if rest, ok := strings.CutPrefix(address, s.Storage.PublicURL("")); ok {
-			return s.StorageURL + "/" + rest
-		}
-	}
-	return address
-}
-
-func (r *run) repository(p oci.Published) string { return r.recorded(p.Repository) }
-
-func (r *run) registryName() string { return r.recorded(r.stores.Registry.Address()) }
-
-func (r *run) storageURL() string {
-	return strings.TrimSuffix(r.recorded(r.stores.Storage.PublicURL("")), "/")
+	return r.stores.registry.Versions(ctx, filter)
 }
 
 func count(n int, noun string) string {

@@ -59,13 +59,13 @@ type Record struct {
 	// Tools are the programs and libraries that made the release, by name.
 	Tools []Tool `json:"tools"`
 	// Filters are the filters that were released, by name.
-	Filters []Filter `json:"filters"`
+	Filters []FilterRecord `json:"filters"`
 	// Times say how long it took; nil until the release is done.
 	Times *Times `json:"times,omitempty"`
 }
 
-// Filter is one filter of a release.
-type Filter struct {
+// FilterRecord is one filter of a release.
+type FilterRecord struct {
 	// Name is the filter's name.
 	Name string `json:"name"`
 	// WasmSHA256 is the sha256 of the module, in hex. It is not a manifest digest.
@@ -76,13 +76,13 @@ type Filter struct {
 	URL string `json:"url,omitempty"`
 	// Manifests are the manifests in the registry, one for each shape; none if it
 	// is in no registry.
-	Manifests []Manifest `json:"manifests,omitempty"`
+	Manifests []ManifestRecord `json:"manifests,omitempty"`
 	// Previous is the version before this one; nil for the first.
 	Previous *Previous `json:"previous,omitempty"`
 }
 
-// Manifest is a filter's manifest in one shape.
-type Manifest struct {
+// ManifestRecord is a filter's manifest in one shape.
+type ManifestRecord struct {
 	// Shape is the manifest's form.
 	Shape oci.Shape `json:"shape"`
 	// Repository is the repository's full name, and Tag the version's tag in it.

@@ -126,13 +126,13 @@ func TestNotes(t *testing.T) {
 		Commit:        strings.Repeat("a", 40),
 		Compiler:      build.Toolchain{Name: "go", Version: "1.26.8", GoVersion: "go1.26.8"},
 		EnvoyVersions: []string{"1.36.4", "1.40.0"},
-		Filters: []release.Filter{
+		Filters: []release.FilterRecord{
 			{Name: "authtoken", WasmSHA256: strings.Repeat("b", 64), WasmSize: 900, URL: "https://f.example/a.wasm", Previous: &release.Previous{Version: "1.3.0", WasmSize: 1000}},
 			{Name: "headers", WasmSHA256: strings.Repeat("c", 64), WasmSize: 1000, URL: "https://f.example/h.wasm", Previous: &release.Previous{Version: "1.2.0", WasmSize: 1000}},
 			{Name: "requestlog", WasmSHA256: strings.Repeat("d", 64), WasmSize: 1000, URL: "https://f.example/r.wasm"},
 		},
 	}
-	record.Filters[0].Manifests = []release.Manifest{{Shape: oci.Artifact, Repository: "ghcr.io/acme/authtoken", Tag: "1.4.0", ManifestDigest: "sha256:" + strings.Repeat("e", 64)}}
+	record.Filters[0].Manifests = []release.ManifestRecord{{Shape: oci.Artifact, Repository: "ghcr.io/acme/authtoken", Tag: "1.4.0", ManifestDigest: "sha256:" + strings.Repeat("e", 64)}}
 	notes := record.Notes()
 	for _, want := range []string{
 		"with go1.26.8, twice", "Tested in Envoy 1.36.4, 1.40.0.",

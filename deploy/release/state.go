@@ -12,6 +12,8 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 )
 
@@ -32,7 +34,7 @@ type state struct {
 	// Tested says that the tests passed.
 	Tested bool `json:"tested"`
 	// Played is what e2e played; nil if it has not passed.
-	Played *Played `json:"played,omitempty"`
+	Played *gotest.Played `json:"played,omitempty"`
 }
 
 // asked is what decides modules and tests.
@@ -47,7 +49,7 @@ type asked struct {
 
 func (r *run) asked() asked {
 	return asked{
-		Commit: r.git.Commit, Filters: r.filterNames(), Compiler: r.Compiler, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion,
+		Commit: r.git.Commit, Filters: catalog.NamesOf(r.sources), Compiler: r.Compiler, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion,
 		// Not nil, or what was read back would differ.
 		EnvoyVersions: append([]string{}, r.EnvoyVersions...),
 	}
@@ -92,7 +94,7 @@ func (r *run) unchanged(ctx context.Context) error {
 	if now.Dirty || now.Commit != r.git.Commit {
 		return fmt.Errorf("the checkout was changed while the release ran: it is at %s, and began at %s; run it again", now.Revision(), r.git.Commit)
 	}
-	modules, err := build.Load(r.Dist, r.filterNames())
+	modules, err := build.Load(r.Dist, catalog.NamesOf(r.sources))
 	if err != nil {
 		return err
 	}
@@ -108,12 +110,4 @@ func sumsOf(modules []build.Module) map[string]string {
 		sums[m.Name] = m.WasmSHA256
 	}
 	return sums
-}
-
-func (r *run) filterNames() []string {
-	names := make([]string, len(r.filters))
-	for i, f := range r.filters {
-		names[i] = f.Name
-	}
-	return names
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
 // test runs the tests, unless they passed with this commit and these modules.
@@ -22,7 +23,7 @@ func (r *run) test(ctx context.Context, _ io.Writer) (note string, confirmed boo
 		if err := r.buildRest(ctx, log); err != nil {
 			return err
 		}
-		return r.Test(ctx, r.Dist, log)
+		return r.Maker.Test(ctx, r.tests(log))
 	}); err != nil {
 		return "", false, err
 	}
@@ -33,23 +34,34 @@ func (r *run) test(ctx context.Context, _ io.Writer) (note string, confirmed boo
 	return "the tests passed", false, r.saveState()
 }
 
+func (r *run) wouldTest() []string { return r.unless(r.state.Tested, "run all tests") }
+
+// tests says how tests run: in an environment that names the filters of the release.
+func (r *run) tests(log io.Writer) gotest.Options {
+	opts := r.Tests
+	opts.Dist, opts.Out, opts.Err = r.Dist, log, log
+	return opts
+}
+
 // buildRest builds the filters that are not released: the repository's tests are
 // about all of them.
 func (r *run) buildRest(ctx context.Context, out io.Writer) error {
 	all, err := catalog.Load(catalog.LoadOptions{})
-	if err != nil || len(all) == len(r.filters) {
+	if err != nil || len(all) == len(r.sources) {
 		return err
 	}
-	_, err = r.Build(ctx, build.Options{Filters: all, Dist: r.Dist, Compiler: r.modules[0].Compiler.Name, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion, Out: out})
+	_, err = r.Maker.Build(ctx, build.Options{Filters: all, Dist: r.Dist, Compiler: r.toolchain().Name, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion, Out: out})
 	return err
 }
 
 // e2e plays the modules in real Envoys, unless it did these.
 func (r *run) e2e(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
 	if r.state.Played == nil {
-		var played Played
+		var played gotest.Played
 		if err := r.logged(StepE2E, func(log io.Writer) (err error) {
-			played, err = r.E2E(ctx, r.Dist, r.filterNames(), log)
+			opts := r.tests(log)
+			opts.Filters = r.release.Names()
+			played, err = r.Maker.E2E(ctx, opts)
 			return err
 		}); err != nil {
 			return "", false, err
@@ -68,8 +80,12 @@ func (r *run) e2e(ctx context.Context, _ io.Writer) (note string, confirmed bool
 	return fmt.Sprintf("%d checks passed in Envoy %s, with exactly these bytes", r.state.Played.Checks, strings.Join(r.state.Played.EnvoyVersions, ", ")), confirmed, err
 }
 
+func (r *run) wouldE2E() []string {
+	return r.unless(r.state.Played != nil, "play the scenarios in real Envoys with exactly these bytes")
+}
+
 // checkPlayed compares what ran, by its own word, with what is released.
-func (r *run) checkPlayed(played Played) error {
+func (r *run) checkPlayed(played gotest.Played) error {
 	switch {
 	case !reflect.DeepEqual(played.Modules, r.state.Modules):
 		return fmt.Errorf("it ran other modules than those that are released: their wasm sha256 are %v, not %v", played.Modules, r.state.Modules)

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // place makes what the examples work with: the embedded storage, and a module as
@@ -59,7 +60,7 @@ func ExampleUpload() {
 	s, module, done := place()
 	defer done()
 	for range 2 {
-		objects, err := storage.Upload(ctx, s, storage.UploadOptions{Version: "1.4.0", Modules: []build.Module{module}})
+		objects, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version.MustParse("1.4.0"), Modules: []build.Module{module}})
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -76,10 +77,10 @@ func ExampleVerify() {
 	ctx := context.Background()
 	s, module, done := place()
 	defer done()
-	if _, err := storage.Upload(ctx, s, storage.UploadOptions{Version: "1.4.0", Modules: []build.Module{module}}); err != nil {
+	if _, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version.MustParse("1.4.0"), Modules: []build.Module{module}}); err != nil {
 		log.Fatal(err)
 	}
-	objects, err := storage.Verify(ctx, s, storage.VerifyOptions{Version: "1.4.0"})
+	objects, err := storage.Verify(ctx, s, storage.VerifyOptions{Version: version.MustParse("1.4.0")})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func ExampleOpenPublic() {
 	ctx := context.Background()
 	s, module, done := place()
 	defer done()
-	if _, err := storage.Upload(ctx, s, storage.UploadOptions{Version: "1.4.0", Modules: []build.Module{module}}); err != nil {
+	if _, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version.MustParse("1.4.0"), Modules: []build.Module{module}}); err != nil {
 		log.Fatal(err)
 	}
 	public, err := storage.OpenPublic(s.PublicURL(""), storage.Options{})
@@ -113,8 +114,8 @@ func ExampleVersions() {
 	ctx := context.Background()
 	s, module, done := place()
 	defer done()
-	for _, version := range []string{"1.4.0", "1.10.0"} {
-		if _, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version, Modules: []build.Module{module}}); err != nil {
+	for _, text := range []string{"1.4.0", "1.10.0"} {
+		if _, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version.MustParse(text), Modules: []build.Module{module}}); err != nil {
 			log.Fatal(err)
 		}
 	}

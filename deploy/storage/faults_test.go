@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // refusing answers every request that changes something with a status, and says that
@@ -230,7 +231,7 @@ func TestFaultyPublicURL(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Verify(withTimeout(t), readers, VerifyOptions{Version: "1.0.0", Filters: []string{"headers"}}); err == nil {
+			if _, err := Verify(withTimeout(t), readers, VerifyOptions{Version: version.MustParse("1.0.0"), Filters: []string{"headers"}}); err == nil {
 				t.Error("Verify finds no fault")
 			}
 		})
@@ -262,7 +263,7 @@ func TestRedirectIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		objects, err := Verify(t.Context(), readers, VerifyOptions{Version: "1.0.0"})
+		objects, err := Verify(t.Context(), readers, VerifyOptions{Version: version.MustParse("1.0.0")})
 		if err != nil || objects[0].Redirect != want {
 			t.Errorf("%s: %+v, %v; want the redirect %q", address, objects, err, want)
 		}

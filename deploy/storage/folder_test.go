@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 func TestEmbedded(t *testing.T) {
@@ -57,11 +58,11 @@ func TestEmbedded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = later.Close() }()
-	verified, err := Verify(t.Context(), later, VerifyOptions{Version: "1.0.0"})
+	verified, err := Verify(t.Context(), later, VerifyOptions{Version: version.MustParse("1.0.0")})
 	if err != nil || len(verified) != 2 || verified[0].WasmSHA256 != headers.WasmSHA256 || verified[0].WasmSize != 1000 {
 		t.Errorf("%+v, %v", verified, err)
 	}
-	_, err = Verify(t.Context(), later, VerifyOptions{Version: "1.0.0", Filters: []string{"nosuch"}})
+	_, err = Verify(t.Context(), later, VerifyOptions{Version: version.MustParse("1.0.0"), Filters: []string{"nosuch"}})
 	wantError(t, err, "verify 1.0.0 at http://127.0.0.1:", "nosuch.wasm.sha256", "there is no such object (404); it was not published here, or was deleted")
 	if !errors.Is(err, ErrNotFound) {
 		t.Error("it is not ErrNotFound")
@@ -85,7 +86,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 			if err := os.WriteFile(path.Join(dir, key), []byte(content), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Verify(t.Context(), s, VerifyOptions{Version: "1.0.0"})
+			_, err := Verify(t.Context(), s, VerifyOptions{Version: version.MustParse("1.0.0")})
 			if key == "headers/1.0.0/headers.wasm.sha256" {
 				key = "headers/1.0.0/headers.wasm" // the two differ; nobody knows which is right
 			}

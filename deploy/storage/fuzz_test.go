@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // hostileServer answers as it likes.
@@ -52,7 +54,7 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 		for _, filters := range [][]string{nil, {"headers"}} {
-			objects, err := Verify(t.Context(), s, VerifyOptions{Version: "1.0.0", Filters: filters})
+			objects, err := Verify(t.Context(), s, VerifyOptions{Version: version.MustParse("1.0.0"), Filters: filters})
 			oneLine(err)
 			digest := sha256.Sum256(module)
 			sum := hex.EncodeToString(digest[:])

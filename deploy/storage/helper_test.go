@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // fast retries at once.
@@ -29,8 +30,8 @@ func module(t *testing.T, name string, letter byte, size int) build.Module {
 	return build.Module{Path: path, Record: build.Record{Name: name, WasmSHA256: checksum.Bytes(data), Size: int64(size)}}
 }
 
-func release(version string, modules ...build.Module) UploadOptions {
-	return UploadOptions{Version: version, Modules: modules}
+func release(text string, modules ...build.Module) UploadOptions {
+	return UploadOptions{Version: version.MustParse(text), Modules: modules}
 }
 
 // embedded opens an embedded storage in a new folder.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // IndexVersion is the version of index.json's form. It changes when a reader of the
@@ -66,7 +66,7 @@ func ParseIndex(data []byte, filter string) (*Index, error) {
 		return nil, finding.Mismatch(fmt.Errorf("it is the index of %q in form %d, not of %q in form %d; move it away to have a new one written", shorten(index.Name), index.IndexVersion, filter, IndexVersion))
 	}
 	for _, entry := range index.Versions {
-		if _, err := versions.Parse(entry.Version); err != nil {
+		if _, err := version.Parse(entry.Version); err != nil {
 			return nil, finding.Mismatch(err)
 		}
 		if !isSHA256(entry.WasmSHA256) {

@@ -1,11 +1,12 @@
 package storage
 
 import (
+	"errors"
 	"mime"
 	"path"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // ModuleKey is where a module is, as seen from the storage's address.
@@ -35,9 +36,9 @@ const (
 
 // checkNames keeps keys inside the storage's address: what filters and versions
 // are made of needs no escaping in a URL and cannot climb out of a folder.
-func checkNames(version string, filters []string) error {
-	if _, err := versions.Parse(version); err != nil {
-		return err
+func checkNames(v version.Version, filters []string) error {
+	if v.IsZero() {
+		return errors.New("no version was given")
 	}
 	for _, filter := range filters {
 		if err := catalog.CheckName(filter); err != nil {

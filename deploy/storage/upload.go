@@ -14,12 +14,13 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // UploadOptions says what is stored.
 type UploadOptions struct {
 	// Version is the version of all modules, for example "1.4.0".
-	Version string
+	Version version.Version
 	// Modules are what is stored.
 	Modules []build.Module
 	// OCIReferences are the same modules in a registry, pinned by their manifest
@@ -98,7 +99,7 @@ func Upload(ctx context.Context, s *Storage, opts UploadOptions) ([]Object, erro
 	}
 	objects, err := run(ctx)
 	if err != nil {
-		return nil, s.clean.err(fmt.Errorf("upload %s to %s: %w", opts.Version, s.location, err))
+		return nil, s.clean.err(fmt.Errorf("upload %s to %s: %w", opts.Version.String(), s.location, err))
 	}
 	return objects, nil
 }
@@ -125,8 +126,8 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 	for i, m := range u.Modules {
 		jobs[i] = &job{upload: u, Module: m, object: Object{
 			Filter:     m.Name,
-			Version:    u.Version,
-			URL:        u.PublicURL(ModuleKey(m.Name, u.Version)),
+			Version:    u.Version.String(),
+			URL:        u.PublicURL(ModuleKey(m.Name, u.Version.String())),
 			WasmSHA256: m.WasmSHA256,
 			WasmSize:   m.Size,
 		}}
@@ -135,7 +136,7 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 	if err := concurrent.Each(parallel, byName, func(_ int, j *job) error { return j.look(ctx) }); err != nil {
 		return nil, err
 	}
-	if err := u.amend(ctx, SumsKey(u.Version), u.addSums, lookOnly); err != nil {
+	if err := u.amend(ctx, SumsKey(u.Version.String()), u.addSums, lookOnly); err != nil {
 		return nil, err
 	}
 	for _, j := range byName {
@@ -143,7 +144,7 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 			return nil, fmt.Errorf("%s: %w", j.Name, err)
 		}
 	}
-	if err := u.amend(ctx, SumsKey(u.Version), u.addSums, write); err != nil {
+	if err := u.amend(ctx, SumsKey(u.Version.String()), u.addSums, write); err != nil {
 		return nil, err
 	}
 	for _, j := range byName {
@@ -155,7 +156,7 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 	for i, j := range jobs {
 		objects[i] = j.object
 	}
-	return objects, u.verify(ctx, u.Version, objects, true)
+	return objects, u.verify(ctx, u.Version.String(), objects, true)
 }
 
 // look finds out what is there, and fails if something else is published under the
@@ -185,7 +186,7 @@ func (j *job) lookForCut(ctx context.Context, conflict error) error {
 	var state State
 	var beginning bool
 	err = j.do(ctx, func() error {
-		body, tag, err := j.bucket.Get(ctx, ModuleKey(j.Name, j.Version))
+		body, tag, err := j.bucket.Get(ctx, ModuleKey(j.Name, j.Version.String()))
 		if err != nil {
 			return err
 		}
@@ -242,9 +243,11 @@ func (j *job) storeModule(ctx context.Context, file *os.File) error {
 			return err
 		}
 	}
-	name := j.location.object(ModuleKey(j.Name, j.Version))
+	name := j.location.object(ModuleKey(j.Name, j.Version.String()))
 	j.report.Printf("%s is the beginning of the module: an upload was cut there, and is done again", name)
-	err := j.do(ctx, func() error { return j.bucket.Replace(ctx, ModuleKey(j.Name, j.Version), *j.cut, j.content(file)) })
+	err := j.do(ctx, func() error {
+		return j.bucket.Replace(ctx, ModuleKey(j.Name, j.Version.String()), *j.cut, j.content(file))
+	})
 	if err != nil && !errors.Is(err, ErrPrecondition) {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
@@ -285,7 +288,7 @@ func (j *job) content(file *os.File) Content {
 // moduleSlot is the name of a module, and the bytes that it is to have for ever. The
 // file may be nil for a slot that is only checked.
 func (j *job) moduleSlot(file *os.File) immutable.Slot {
-	key := ModuleKey(j.Name, j.Version)
+	key := ModuleKey(j.Name, j.Version.String())
 	return j.slot(key, j.WasmSHA256, j.content(file), func(ctx context.Context) (string, error) {
 		return bucketSHA256(ctx, j.bucket, key)
 	})
@@ -293,7 +296,7 @@ func (j *job) moduleSlot(file *os.File) immutable.Slot {
 
 // sumSlot is the name of a module's checksum.
 func (j *job) sumSlot() immutable.Slot {
-	key := SumKey(j.Name, j.Version)
+	key := SumKey(j.Name, j.Version.String())
 	content := bytesContent(sumFile(j.Name, j.WasmSHA256), textMediaType, cacheForever)
 	return j.slot(key, j.WasmSHA256, content, func(ctx context.Context) (string, error) {
 		data, _, err := readSmall(ctx, j.bucket, key)
@@ -358,16 +361,16 @@ func (u *upload) slot(key, ours string, content Content, current func(context.Co
 func (u *upload) addSums(old []byte) ([]byte, error) {
 	lines := make([]sumLine, len(u.Modules))
 	for i, m := range u.Modules {
-		lines[i] = sumLine{m.WasmSHA256, ModuleKey(m.Name, u.Version)}
+		lines[i] = sumLine{m.WasmSHA256, ModuleKey(m.Name, u.Version.String())}
 	}
-	return addSums(old, lines, u.location.object(SumsKey(u.Version)))
+	return addSums(old, lines, u.location.object(SumsKey(u.Version.String())))
 }
 
 // addEntry changes the filter's index.
 func (j *job) addEntry(old []byte) ([]byte, error) {
 	return addEntry(old, j.Name, IndexEntry{
-		Version:      j.Version,
-		Path:         strings.TrimPrefix(ModuleKey(j.Name, j.Version), j.Name+"/"),
+		Version:      j.Version.String(),
+		Path:         strings.TrimPrefix(ModuleKey(j.Name, j.Version.String()), j.Name+"/"),
 		WasmSHA256:   j.WasmSHA256,
 		Size:         j.Size,
 		Published:    time.Now().UTC().Truncate(time.Second),

@@ -15,12 +15,13 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // VerifyOptions says what is verified.
 type VerifyOptions struct {
 	// Version is the version, for example "1.4.0".
-	Version string
+	Version version.Version
 	// Filters are the names of the filters. Default: those in the version's
 	// SHA256SUMS.
 	Filters []string
@@ -33,21 +34,21 @@ type VerifyOptions struct {
 // The error names everything that is missing (ErrNotFound) or wrong.
 func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, error) {
 	fail := func(err error) ([]Object, error) {
-		return nil, s.clean.err(fmt.Errorf("verify %s at %s: %w", opts.Version, s.public, err))
+		return nil, s.clean.err(fmt.Errorf("verify %s at %s: %w", opts.Version.String(), s.public, err))
 	}
 	if err := checkNames(opts.Version, opts.Filters); err != nil {
 		return fail(err)
 	}
 	filters := slices.Clone(opts.Filters)
 	if len(filters) == 0 {
-		lines, err := s.publicSums(ctx, opts.Version, false)
+		lines, err := s.publicSums(ctx, opts.Version.String(), false)
 		if err != nil {
 			return fail(err)
 		}
 		for _, line := range lines {
 			filter, _, _ := strings.Cut(line.name, "/")
-			if checkNames(opts.Version, []string{filter}) != nil || line.name != ModuleKey(filter, opts.Version) {
-				return fail(finding.Mismatch(fmt.Errorf("%s: it names %q, which is no module of this version", s.PublicURL(SumsKey(opts.Version)), shorten(line.name))))
+			if checkNames(opts.Version, []string{filter}) != nil || line.name != ModuleKey(filter, opts.Version.String()) {
+				return fail(finding.Mismatch(fmt.Errorf("%s: it names %q, which is no module of this version", s.PublicURL(SumsKey(opts.Version.String())), shorten(line.name))))
 			}
 			filters = append(filters, filter)
 		}
@@ -57,12 +58,12 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 	for i, filter := range filters {
 		objects[i] = Object{
 			Filter:    filter,
-			Version:   opts.Version,
-			URL:       s.PublicURL(ModuleKey(filter, opts.Version)),
+			Version:   opts.Version.String(),
+			URL:       s.PublicURL(ModuleKey(filter, opts.Version.String())),
 			Unchanged: true,
 		}
 	}
-	if err := s.verify(ctx, opts.Version, objects, false); err != nil {
+	if err := s.verify(ctx, opts.Version.String(), objects, false); err != nil {
 		return fail(err)
 	}
 	return objects, nil

@@ -8,11 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/config"
-	"github.com/slipway-wasm/slipway/deploy/oci"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
 
 // Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance.
@@ -28,94 +26,41 @@ func Attest(ctx context.Context, version string, json *bool) error {
 
 // rehearsalKey is the public half of the key that signed in the embedded registry.
 // Nobody has the other half.
-var rehearsalKey = filepath.Join(dist, "rehearsal.pub")
+var rehearsalKey = filepath.Join(dist, rel.RehearsalKey)
 
 // attestVersion attaches bills of materials, and signs what is published of a version: see
 // attest.Sign. What it signs has to be what is in dist/.
-func attestVersion(ctx context.Context, c config.Config, version string, out Output) error {
+func attestVersion(ctx context.Context, c config.Config, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	if _, ok := configuredSigner(c); !ok {
-		return fmt.Errorf("attest %s: %w", version, attest.ErrNoSigner)
+	signer, ok := configuredSigner(c)
+	if !ok {
+		return fmt.Errorf("attest %s: %w", text, attest.ErrNoSigner)
+	}
+	release, err := readRelease(ctx, c, text)
+	if err != nil {
+		return fmt.Errorf("attest %s: %w", text, err)
+	}
+	builder, err := attest.FindBuilder(ctx)
+	if err != nil {
+		return fmt.Errorf("attest %s: %w", text, err)
 	}
 	r, done, err := openRegistry(ctx, c, "", out)
 	if err != nil {
 		return err
 	}
-	attached, err := attestIn(ctx, c, version, r)
+	signed, err := attest.Sign(ctx, attest.SignOptions{
+		Registry: r, Release: *release, Builder: builder, Signer: signer, Policy: policy(c), KeyFile: rehearsalKey,
+	})
 	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
-	return out.print(attached, func(w io.Writer) error {
-		for _, a := range attached {
+	return out.print(signed.Attached, func(w io.Writer) error {
+		for _, a := range signed.Attached {
 			fmt.Fprintln(w, a)
 		}
 		return nil
 	})
-}
-
-// attestIn attaches bills of materials to what a registry has of a version, and
-// signs it. Where nobody can sign, the error is attest.ErrNoSigner, and the bills are
-// attached.
-func attestIn(ctx context.Context, c config.Config, version string, r *oci.Registry) ([]attest.Attached, error) {
-	fail := func(err error) ([]attest.Attached, error) {
-		return nil, fmt.Errorf("attest %s: %w", version, err)
-	}
-	built, err := readBuilt(ctx, c)
-	if err != nil {
-		return fail(err)
-	}
-	release, err := built.release(ctx, version)
-	if err != nil {
-		return fail(err)
-	}
-	if _, err := oci.AttachSBOMs(ctx, r, built.filters, release); err != nil {
-		return nil, err
-	}
-	signer, ok := configuredSigner(c)
-	if !ok {
-		return fail(attest.ErrNoSigner)
-	}
-	builder, err := attest.FindBuilder(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	opts := attest.SignOptions{Registry: r, Release: release, Builder: builder, Signer: signer, Policy: policy(c)}
-	for i, filter := range built.filters {
-		opts.Filters = append(opts.Filters, attest.Filter{Filter: filter, Dir: built.sources[i].Dir})
-	}
-	return sign(ctx, opts)
-}
-
-// sign signs, and in a rehearsal keeps the public key for Verify.
-func sign(ctx context.Context, opts attest.SignOptions) ([]attest.Attached, error) {
-	if !opts.Signer.Rehearsal {
-		signed, err := attest.Sign(ctx, opts)
-		return signed.Attached, err
-	}
-	// A key that is gone cannot sign what is missing beside what it signed: all of
-	// it counts, or all is signed anew.
-	if !opts.Policy.IsZero() {
-		var names []string
-		for _, f := range opts.Filters {
-			names = append(names, f.Module.Name)
-		}
-		checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: opts.Registry, Filters: names, Version: opts.Release.Version, Policy: opts.Policy})
-		if err == nil {
-			err = attest.Undecided(checks)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if attest.Failed(checks) != nil {
-			opts.Policy = attest.Policy{}
-		}
-	}
-	signed, err := attest.Sign(ctx, opts)
-	if err == nil && opts.Policy.IsZero() {
-		err = renameio.WriteFile(rehearsalKey, []byte(signed.PublicKey), 0o644, renameio.IgnoreUmask())
-	}
-	return signed.Attached, err
 }
 
 // configuredSigner is who signs as configured; false if nobody does.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Github makes the GitHub release of a git tag, with gh.
@@ -56,7 +56,7 @@ func draftOnGitHub(ctx context.Context, tag string, out Output) error {
 }
 
 func gitHubDraft(ctx context.Context, tag string, out Output) error {
-	filter, version, err := versions.ParseTag(tag)
+	v, err := version.ParseTag(tag)
 	if err != nil {
 		return err
 	}
@@ -95,10 +95,10 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 		return gh(ctx, out, append([]string{"release", "upload", tag, "--clobber"}, files...)...)
 	}
 	args := []string{"release", "create", tag, "--draft", "--verify-tag", "--title=" + tag, notes}
-	if version.Prerelease() != "" {
+	if v.Prerelease() {
 		args = append(args, "--prerelease")
 	}
-	if filter != "" {
+	if v.Filter() != "" {
 		// The newest release of the repository is one of all filters.
 		args = append(args, "--latest=false")
 	}

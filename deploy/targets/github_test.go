@@ -53,7 +53,7 @@ func writeRecord(t *testing.T, change func(*rel.Record)) {
 	for _, name := range []string{"authtoken", "headers"} {
 		sum := sha256.Sum256([]byte(name))
 		write(t, filepath.Join(dist, name+".wasm"), name)
-		record.Filters = append(record.Filters, rel.Filter{Name: name, WasmSHA256: hex.EncodeToString(sum[:])})
+		record.Filters = append(record.Filters, rel.FilterRecord{Name: name, WasmSHA256: hex.EncodeToString(sum[:])})
 	}
 	change(&record)
 	data, err := json.Marshal(record)

@@ -124,7 +124,7 @@ func (i *inspection) read(ctx context.Context, c config.Config, what string, out
 		return nil, errors.New("no such file; give a file, a URL, or a reference with a tag or digest, such as headers:1.4.0")
 	}
 	err = withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
-		i.Registry, err = oci.ReadModule(ctx, r, ref)
+		i.Registry, err = r.ReadModule(ctx, ref)
 		return err
 	})
 	if err != nil {

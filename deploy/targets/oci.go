@@ -16,9 +16,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
-	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Push publishes the built filters in REGISTRY under a version, such as 1.4.0.
@@ -116,14 +116,10 @@ const LowestEnvoyTested = "1.36.4"
 const dist = "dist"
 
 // push publishes the built filters under a version.
-func push(ctx context.Context, c config.Config, version string, out Output) error {
+func push(ctx context.Context, c config.Config, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	built, err := readBuilt(ctx, c)
-	if err != nil {
-		return fmt.Errorf("push: %w", err)
-	}
-	all, err := catalog.Load(catalog.LoadOptions{})
+	release, err := readRelease(ctx, c, text)
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
@@ -131,7 +127,7 @@ func push(ctx context.Context, c config.Config, version string, out Output) erro
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
-	release, err := built.release(ctx, version)
+	images, err := oci.NewImages(*release, shapes...)
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
@@ -139,7 +135,7 @@ func push(ctx context.Context, c config.Config, version string, out Output) erro
 	if err != nil {
 		return err
 	}
-	published, err := oci.Push(ctx, r, oci.PushOptions{Filters: built.filters, Siblings: names(all), Release: release, Shapes: shapes})
+	published, err := r.Push(ctx, images, oci.PushOptions{})
 	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
@@ -161,7 +157,7 @@ func pull(ctx context.Context, c config.Config, reference, file string, out Outp
 		out.Out = out.Err
 	}
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
-		pulled, err := oci.Pull(ctx, r, ref, file)
+		pulled, err := r.Pull(ctx, ref, file)
 		if err != nil {
 			return err
 		}
@@ -183,7 +179,7 @@ func isFile(w io.Writer, path string) bool {
 // listVersions prints the published versions.
 func listVersions(ctx context.Context, c config.Config, out Output) error {
 	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
-		list, err := oci.List(ctx, r, filters)
+		list, err := r.List(ctx, filters)
 		if err != nil {
 			return err
 		}
@@ -194,17 +190,13 @@ func listVersions(ctx context.Context, c config.Config, out Output) error {
 // attachSBOMs attaches a bill of materials to each filter's version, in every shape that
 // is published. It is made from the records in dist/, which have to be those of
 // what is published.
-func attachSBOMs(ctx context.Context, c config.Config, version string, out Output) error {
-	built, err := readBuilt(ctx, c)
-	if err != nil {
-		return fmt.Errorf("sbom: %w", err)
-	}
-	release, err := built.release(ctx, version)
+func attachSBOMs(ctx context.Context, c config.Config, text string, out Output) error {
+	release, err := readRelease(ctx, c, text)
 	if err != nil {
 		return fmt.Errorf("sbom: %w", err)
 	}
 	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, _ []string) error {
-		nodes, err := oci.AttachSBOMs(ctx, r, built.filters, release)
+		nodes, err := r.AttachSBOMs(ctx, *release)
 		if err != nil {
 			return err
 		}
@@ -228,7 +220,7 @@ func attachFile(ctx context.Context, c config.Config, reference, kind, file stri
 		kind = known
 	}
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
-		node, err := oci.Attach(ctx, r, ref, oci.Attachment{
+		node, err := r.Attach(ctx, ref, oci.Attachment{
 			ArtifactType: kind,
 			MediaType:    mediaType(kind, content),
 			Name:         filepath.Base(file),
@@ -260,7 +252,7 @@ func mediaType(kind string, content []byte) string {
 // listReferrers prints what is attached to what a reference stands for.
 func listReferrers(ctx context.Context, c config.Config, reference string, out Output) error {
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
-		nodes, err := oci.Discover(ctx, r, ref)
+		nodes, err := r.Discover(ctx, ref)
 		if err != nil {
 			return err
 		}
@@ -274,7 +266,7 @@ func listReferrers(ctx context.Context, c config.Config, reference string, out O
 // machines reach it is read-only, unless it is to be writable.
 func serveRegistry(ctx context.Context, address string, writable bool, out Output) error {
 	if address == "" {
-		address = embeddedRegistry
+		address = rel.EmbeddedRegistry
 	}
 	server, err := embedded.Start(ctx, embedded.Options{Addr: address, Writable: writable, Out: out.Err})
 	if err != nil {
@@ -298,15 +290,15 @@ func line(value fmt.Stringer) func(io.Writer) error {
 	}
 }
 
-// errDeadline ends what takes longer than the user allows.
-var errDeadline = errors.New("it took longer than TRANSFER_TIMEOUT allows; set that higher, or look what is slow")
-
 func withDeadline(ctx context.Context, c config.Config) (context.Context, context.CancelFunc) {
-	timeout := c.TransferTimeout
-	if timeout == 0 {
-		timeout = 30 * time.Minute
+	return context.WithTimeoutCause(ctx, transferTimeout(c), rel.ErrTransferTimeout)
+}
+
+func transferTimeout(c config.Config) time.Duration {
+	if c.TransferTimeout == 0 {
+		return 30 * time.Minute
 	}
-	return context.WithTimeoutCause(ctx, timeout, errDeadline)
+	return c.TransferTimeout
 }
 
 // withRegistry runs work on the configured registry, with the names of the filters.
@@ -321,7 +313,7 @@ func withRegistry(ctx context.Context, c config.Config, out Output, work func(co
 	if err != nil {
 		return err
 	}
-	return errors.Join(work(ctx, r, names(filters)), done())
+	return errors.Join(work(ctx, r, catalog.NamesOf(filters)), done())
 }
 
 // withReference runs work on the registry that a reference is in.
@@ -345,9 +337,15 @@ func openRegistry(ctx context.Context, c config.Config, reference string, out Ou
 	return openRegistryWith(ctx, c, reference, oci.RegistryOptions{Out: out.Err})
 }
 
+// registryOptions are those of the configured registry.
+func registryOptions(c config.Config) *oci.RegistryOptions {
+	return &oci.RegistryOptions{Address: c.Registry, PlainHTTP: c.RegistryPlainHTTP, Username: c.RegistryUsername, Password: c.RegistryPassword}
+}
+
 func openRegistryWith(ctx context.Context, c config.Config, reference string, opts oci.RegistryOptions) (r *oci.Registry, done func() error, err error) {
-	opts.Address, opts.PlainHTTP = c.Registry, c.RegistryPlainHTTP
-	opts.Username, opts.Password = c.RegistryUsername, c.RegistryPassword
+	configured := registryOptions(c)
+	opts.Address, opts.PlainHTTP = configured.Address, configured.PlainHTTP
+	opts.Username, opts.Password = configured.Username, configured.Password
 	done = func() error { return nil }
 	switch slash := strings.LastIndex(reference, "/"); {
 	case slash >= 0:
@@ -377,50 +375,13 @@ func host(address string) string {
 	return host
 }
 
-// built is what was built of the configured filters, and is still what their sources are.
-type built struct {
-	filters []oci.Filter
-	sources []catalog.Filter
-	// files are those that decide what is published, and that only a commit vouches for.
-	files []string
-}
-
-// readBuilt reads what was built. It refuses what was built from other sources than are
-// there now, because everything that is said of a module is said of these.
-func readBuilt(ctx context.Context, c config.Config) (*built, error) {
-	sources, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+// readRelease reads what was built of the configured filters: a version of this checkout.
+func readRelease(ctx context.Context, c config.Config, text string) (*build.Release, error) {
+	v, err := version.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	modules, err := build.Load(dist, names(sources))
-	if err != nil {
-		return nil, err
-	}
-	b := &built{sources: sources}
-	if b.files, err = build.CheckSources(ctx, sources, modules); err != nil {
-		return nil, err
-	}
-	for i, source := range sources {
-		b.filters = append(b.filters, oci.Filter{Module: modules[i], Metadata: source.Metadata})
-		b.files = append(b.files, filepath.Join(source.Dir, catalog.MetadataFile))
-	}
-	return b, nil
-}
-
-func (b *built) modules() []build.Module {
-	modules := make([]build.Module, len(b.filters))
-	for i, f := range b.filters {
-		modules[i] = f.Module
-	}
-	return modules
-}
-
-func names(filters []catalog.Filter) []string {
-	names := make([]string, len(filters))
-	for i, f := range filters {
-		names[i] = f.Name
-	}
-	return names
+	return build.ReadRelease(ctx, build.ReleaseOptions{Version: v, Filters: c.Filters, Dist: dist, EnvoyTested: LowestEnvoyTested})
 }
 
 func shapes(c config.Config) ([]oci.Shape, error) {
@@ -433,22 +394,4 @@ func shapes(c config.Config) ([]oci.Shape, error) {
 		shapes = append(shapes, shape)
 	}
 	return shapes, nil
-}
-
-// release is the release of a version from this checkout.
-func (b *built) release(ctx context.Context, version string) (oci.Release, error) {
-	if _, err := versions.Parse(version); err != nil {
-		return oci.Release{}, err
-	}
-	info, err := gitinfo.Read(ctx, "", b.files...)
-	if err != nil {
-		return oci.Release{}, err
-	}
-	return oci.Release{
-		Version:     version,
-		Revision:    info.Revision(),
-		Source:      info.Source,
-		Created:     info.Time,
-		EnvoyTested: LowestEnvoyTested,
-	}, nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
@@ -193,38 +194,31 @@ func TestPullToStandardOutput(t *testing.T) {
 	}
 }
 
-func TestTargetsWithALayout(t *testing.T) {
-	project(t)
-	ctx, c := t.Context(), config.Config{Registry: "oci-layout:" + filepath.Join(t.TempDir(), "layouts"), Filters: []string{"headers"}}
-	published := runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
-	if len(published) != 1 {
-		t.Fatalf("%+v", published)
-	}
-	for _, reference := range []string{"headers:1.4.0", c.Registry + "/headers:1", published[0].Reference()} {
-		run(t, func(o Output) error { return verifyPublished(ctx, c, reference, o) })
-	}
-}
-
 func TestTargetsRefuse(t *testing.T) {
 	project(t)
 	const secret = "s3cret-t0ken"
 	ctx := t.Context()
-	layout := config.Config{Registry: "oci-layout:" + filepath.Join(t.TempDir(), "layouts"), RegistryUsername: "me", RegistryPassword: secret}
+	server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	configured := config.Config{Registry: server.Addr() + "/acme", RegistryUsername: "me", RegistryPassword: secret}
 	with := func(change func(*config.Config)) config.Config {
-		c := layout
+		c := configured
 		change(&c)
 		return c
 	}
 	changed := func(o Output) error {
 		write(t, "dist/headers.wasm", "\x00asm\x01\x00\x00\x00")
-		return push(ctx, layout, "1.0.0", o)
+		return push(ctx, configured, "1.0.0", o)
 	}
 	for _, c := range []struct {
 		name   string
 		target func(Output) error
 		want   string
 	}{
-		{"version", func(o Output) error { return push(ctx, layout, "v1.0.0", o) }, "write it without the v"},
+		{"version", func(o Output) error { return push(ctx, configured, "v1.0.0", o) }, "write it without the v"},
 		{"shape", func(o Output) error {
 			return push(ctx, with(func(c *config.Config) { c.Shapes = []string{"round"} }), "1.0.0", o)
 		}, `SHAPES: shape "round"`},
@@ -240,9 +234,9 @@ func TestTargetsRefuse(t *testing.T) {
 		{"deadline", func(o Output) error {
 			return listVersions(ctx, with(func(c *config.Config) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
 		}, "TRANSFER_TIMEOUT"},
-		{"what to verify", func(o Output) error { return verifyPublished(ctx, layout, "headers", o) }, "or a reference, such as headers:1.4.0"},
-		{"not published", func(o Output) error { return verifyPublished(ctx, layout, "9.9.9", o) }, "not found"},
-		{"no such file", func(o Output) error { return attachFile(ctx, layout, "headers:1.0.0", "sbom", "missing", o) }, "missing"},
+		{"what to verify", func(o Output) error { return verifyPublished(ctx, configured, "headers", o) }, "or a reference, such as headers:1.4.0"},
+		{"not published", func(o Output) error { return verifyPublished(ctx, configured, "9.9.9", o) }, "not found"},
+		{"no such file", func(o Output) error { return attachFile(ctx, configured, "headers:1.0.0", "sbom", "missing", o) }, "missing"},
 		{"changed module", changed, `; run "go tool mage build"`},
 	} {
 		var out, log bytes.Buffer
@@ -257,7 +251,7 @@ func TestTargetsRefuse(t *testing.T) {
 	if err := os.RemoveAll("dist"); err != nil {
 		t.Fatal(err)
 	}
-	if err := push(ctx, layout, "1.0.0", Output{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}); !errors.Is(err, build.ErrNotBuilt) {
+	if err := push(ctx, configured, "1.0.0", Output{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}); !errors.Is(err, build.ErrNotBuilt) {
 		t.Errorf("no dist: %v", err)
 	}
 }
@@ -312,11 +306,11 @@ func TestPlainHTTPStaysHome(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = oci.ReadModule(t.Context(), r, ref)
+		_, err = r.ReadModule(t.Context(), ref)
 		return err
 	}
 	const reference = "other.example:5000/acme/headers:1.4.0"
-	for _, registry := range []string{"", "own.example:5000/acme", "other.example/acme", "oci-layout:x"} {
+	for _, registry := range []string{"", "own.example:5000/acme", "other.example/acme"} {
 		c := config.Config{Registry: registry, RegistryPlainHTTP: true, RegistryUsername: "me", RegistryPassword: "own-s3cret"}
 		err := advice.Add(ask(c, reference))
 		if len(requests)+len(passwords) > 0 {

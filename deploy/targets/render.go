@@ -9,11 +9,12 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Render writes manifests for what was published under a version to dist/manifests, or prints what would change (-diff=FOLDER or -diff=cluster).
@@ -31,26 +32,22 @@ func Render(ctx context.Context, version string, diff *string) error {
 	})
 }
 
-// The embedded registry and storage listen on another port each time. Manifests name
-// these instead, so that rendering twice gives the same bytes: where ServeRegistry and
-// serveStorage serve them.
-const (
-	embeddedRegistry = "127.0.0.1:5000"
-	embeddedStorage  = "http://127.0.0.1:5001"
-)
-
 // renderManifests writes the manifests of the filters as they were published under a
 // version, or prints what would change in a folder or, for "cluster", in the
 // cluster. What is configured is what manifests pull from: a registry, a storage or
 // both; without any configuration, the embedded ones.
-func renderManifests(ctx context.Context, c config.Config, version, compare string, out Output) error {
+func renderManifests(ctx context.Context, c config.Config, text, compare string, out Output) error {
+	v, err := version.Parse(text)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
 		return err
 	}
-	releases, err := readPublished(ctx, c, version, names(filters), oci.RegistryOptions{Out: out.Err}, out)
+	releases, err := readPublished(ctx, c, v, catalog.NamesOf(filters), oci.RegistryOptions{Out: out.Err}, out)
 	if err != nil {
 		return err
 	}
@@ -65,40 +62,39 @@ func renderManifests(ctx context.Context, c config.Config, version, compare stri
 
 // Published reads what is published of a version, or of that of a git tag, as proxies
 // do: without credentials.
-func Published(ctx context.Context, c config.Config, what string, out Output) ([]manifest.Release, error) {
+func Published(ctx context.Context, c config.Config, what string, out Output) ([]manifest.Source, error) {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	c, version, ok := versionOrTag(c, what)
-	if !ok {
-		_, err := versions.Parse(what)
-		return nil, advice.Add(err)
-	}
-	if c.Registry == "" && c.StorageURL == "" && c.StoragePublicURL == "" {
-		return nil, advice.Add(fmt.Errorf("read what is published of %s: no proxy can pull from the embedded stores; set REGISTRY or STORAGE_PUBLIC_URL", version))
-	}
-	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
+	v, names, err := version.Read(what, c.Filters)
 	if err != nil {
 		return nil, advice.Add(err)
 	}
-	releases, err := readPublished(ctx, c, version, names(filters), oci.RegistryOptions{Out: out.Err, Anonymous: true}, out)
+	if c.Registry == "" && c.StorageURL == "" && c.StoragePublicURL == "" {
+		return nil, advice.Add(fmt.Errorf("read what is published of %s: no proxy can pull from the embedded stores; set REGISTRY or STORAGE_PUBLIC_URL", v))
+	}
+	filters, err := catalog.Load(catalog.LoadOptions{Names: names})
+	if err != nil {
+		return nil, advice.Add(err)
+	}
+	releases, err := readPublished(ctx, c, v, catalog.NamesOf(filters), oci.RegistryOptions{Out: out.Err, Anonymous: true}, out)
 	return releases, advice.Add(err)
 }
 
 // readPublished reads what there is of a version.
-func readPublished(ctx context.Context, c config.Config, version string, filters []string, opts oci.RegistryOptions, out Output) (releases []manifest.Release, err error) {
+func readPublished(ctx context.Context, c config.Config, v version.Version, filters []string, opts oci.RegistryOptions, out Output) (releases []manifest.Source, err error) {
 	from, err := openPublished(ctx, c, opts, out)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
-	releases, err = facts.Read(ctx, facts.Options{Filters: filters, Version: version, Registry: from.registry, Storage: from.storage})
+	releases, err = facts.Read(ctx, facts.Options{Filters: filters, Version: v, Registry: from.registry, Storage: from.storage})
 	if err != nil {
 		return nil, err
 	}
 	if from.embedded {
 		for i := range releases {
-			releases[i].Repository = moved(releases[i].Repository, from.registry.Address(), embeddedRegistry)
-			releases[i].URL = moved(releases[i].URL, strings.TrimSuffix(from.storage.PublicURL(""), "/"), embeddedStorage)
+			releases[i].Repository = moved(releases[i].Repository, from.registry.Address(), rel.EmbeddedRegistry)
+			releases[i].URL = moved(releases[i].URL, strings.TrimSuffix(from.storage.PublicURL(""), "/"), rel.EmbeddedStorage)
 		}
 	}
 	return releases, nil

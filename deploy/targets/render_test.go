@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // What is configured is what manifests name; the embedded stores, whose ports are
@@ -34,10 +35,14 @@ func TestPublished(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		published, err := oci.Push(t.Context(), r, oci.PushOptions{
-			Filters: []oci.Filter{{Module: module, Metadata: catalog.Metadata{Title: "T", Description: "D.", License: "MIT"}}},
-			Release: oci.Release{Version: "1.4.0", Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0)},
+		images, err := oci.NewImages(build.Release{
+			Version: version.MustParse("1.4.0"), Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0),
+			Filters: []build.Built{{Filter: catalog.Filter{Metadata: catalog.Metadata{Title: "T", Description: "D.", License: "MIT"}}, Module: module}},
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		published, err := r.Push(t.Context(), images, oci.PushOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +60,7 @@ func TestPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	if _, err := storage.Upload(t.Context(), s, storage.UploadOptions{Version: "1.4.0", Modules: []build.Module{module}}); err != nil {
+	if _, err := storage.Upload(t.Context(), s, storage.UploadOptions{Version: version.MustParse("1.4.0"), Modules: []build.Module{module}}); err != nil {
 		t.Fatal(err)
 	}
 	public := config.Config{StoragePublicURL: strings.TrimSuffix(s.PublicURL(""), "/")}
@@ -63,29 +68,29 @@ func TestPublished(t *testing.T) {
 	sum := module.WasmSHA256
 	for name, test := range map[string]struct {
 		config config.Config
-		want   manifest.Release
+		want   manifest.Source
 	}{
-		"nothing": {config.Config{}, manifest.Release{
+		"nothing": {config.Config{}, manifest.Source{
 			Repository: "127.0.0.1:5000/headers", ManifestDigest: digest,
 			URL: "http://127.0.0.1:5001/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
-		"registry": {configured, manifest.Release{
+		"registry": {configured, manifest.Source{
 			Repository: configured.Registry + "/headers", ManifestDigest: digest, WasmSHA256: sum,
 		}},
-		"storage": {public, manifest.Release{
+		"storage": {public, manifest.Source{
 			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
-		"both": {config.Config{Registry: configured.Registry, StoragePublicURL: public.StoragePublicURL}, manifest.Release{
+		"both": {config.Config{Registry: configured.Registry, StoragePublicURL: public.StoragePublicURL}, manifest.Source{
 			Repository: configured.Registry + "/headers", ManifestDigest: digest,
 			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
 	} {
 		test.want.Filter, test.want.Version = "headers", "1.4.0"
-		got, err := readPublished(t.Context(), test.config, "1.4.0", []string{"headers"}, oci.RegistryOptions{}, Output{})
+		got, err := readPublished(t.Context(), test.config, version.MustParse("1.4.0"), []string{"headers"}, oci.RegistryOptions{}, Output{})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if diff := cmp.Diff([]manifest.Release{test.want}, got); diff != "" {
+		if diff := cmp.Diff([]manifest.Source{test.want}, got); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)
 		}
 	}

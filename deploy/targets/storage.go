@@ -13,12 +13,12 @@ import (
 	"oras.land/oras-go/v2/errdef"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
-	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
@@ -50,23 +50,22 @@ func Storage(ctx context.Context, address *string) error {
 
 // upload stores the built filters under a version, where proxies fetch them by URL
 // and sha256.
-func upload(ctx context.Context, c config.Config, version string, out Output) error {
+func upload(ctx context.Context, c config.Config, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	built, err := readBuilt(ctx, c)
+	release, err := readRelease(ctx, c, text)
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
-	modules := built.modules()
-	if err := checkModules(ctx, built.sources, modules); err != nil {
+	if err := checkModules(ctx, release); err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
 	s, err := openStorage(c, out)
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)
 	}
-	references := ociReferences(ctx, c, version, modules, out)
-	objects, err := storage.Upload(ctx, s, storage.UploadOptions{Version: version, Modules: modules, OCIReferences: references})
+	references := ociReferences(ctx, c, release, out)
+	objects, err := storage.Upload(ctx, s, storage.UploadOptions{Version: release.Version, Modules: release.Modules(), OCIReferences: references})
 	if err = errors.Join(err, s.Close()); err != nil {
 		return err
 	}
@@ -82,21 +81,20 @@ func upload(ctx context.Context, c config.Config, version string, out Output) er
 }
 
 // checkModules refuses modules that would take down the proxies that fetch them.
-func checkModules(ctx context.Context, filters []catalog.Filter, modules []build.Module) error {
-	return concurrent.Each(runtime.GOMAXPROCS(0), modules, func(i int, m build.Module) error {
-		return m.Check(ctx, filters[i].Metadata)
+func checkModules(ctx context.Context, release *build.Release) error {
+	return concurrent.Each(runtime.GOMAXPROCS(0), release.Filters, func(_ int, f build.Built) error {
+		_, err := f.Module.Check(ctx, f.Metadata)
+		return err
 	})
 }
 
 // ociReferences are the same modules where they are in the registry, pinned by
 // their manifest digests. They are for index.json only, where one can be added
 // later: what cannot be read is left out, and said.
-func ociReferences(ctx context.Context, c config.Config, version string, modules []build.Module, out Output) map[string]string {
+func ociReferences(ctx context.Context, c config.Config, release *build.Release, out Output) map[string]string {
 	_, err := os.Stat(filepath.Join(dist, "registry"))
-	switch {
-	case c.Registry == "" && (c.StorageURL != "" || err != nil), // nobody else sees the embedded one
-		strings.HasPrefix(c.Registry, oci.LayoutScheme):
-		return nil
+	if c.Registry == "" && (c.StorageURL != "" || err != nil) {
+		return nil // nobody else sees the embedded one
 	}
 	references := make(map[string]string)
 	unknown := func(err error) map[string]string {
@@ -107,8 +105,8 @@ func ociReferences(ctx context.Context, c config.Config, version string, modules
 	if err != nil {
 		return unknown(err)
 	}
-	for _, m := range modules {
-		manifests, readErr := oci.Manifests(ctx, r, m.Name, version)
+	for _, m := range release.Modules() {
+		manifests, readErr := r.Subjects(ctx, m.Name, release.Version)
 		if errors.Is(readErr, errdef.ErrNotFound) {
 			continue
 		}
@@ -120,7 +118,7 @@ func ociReferences(ctx context.Context, c config.Config, version string, modules
 		if artifact := manifests[0]; artifact.Annotations[oci.AnnotationWasmSHA256] == m.WasmSHA256 {
 			reference := artifact.ByDigest().String()
 			if c.Registry == "" {
-				reference = moved(reference, r.Address(), embeddedRegistry)
+				reference = moved(reference, r.Address(), rel.EmbeddedRegistry)
 			}
 			references[m.Name] = reference
 		}
@@ -134,22 +132,29 @@ func ociReferences(ctx context.Context, c config.Config, version string, modules
 // openStorage opens the configured storage; without one, the embedded storage in
 // dist/storage, which is served until it is closed.
 func openStorage(c config.Config, out Output) (*storage.Storage, error) {
-	return storage.Open(storage.Options{
+	opts := storageOptions(c)
+	opts.Out = out.Err
+	return storage.Open(*opts)
+}
+
+// storageOptions are those of the configured storage, and of the embedded one without
+// any.
+func storageOptions(c config.Config) *storage.Options {
+	return &storage.Options{
 		URL:       c.StorageURL,
 		Dir:       filepath.Join(dist, "storage"),
 		PublicURL: c.StoragePublicURL,
 		Username:  c.StorageUsername,
 		Password:  c.StoragePassword,
 		Token:     c.StorageToken,
-		Out:       out.Err,
-	})
+	}
 }
 
 // serveStorage serves the embedded storage, read-only, until ctx ends. The address
 // is a host and port; empty means 127.0.0.1:5001, which rendered manifests name.
 func serveStorage(ctx context.Context, address string, out Output) error {
 	if address == "" {
-		address = strings.TrimPrefix(embeddedStorage, "http://")
+		address = strings.TrimPrefix(rel.EmbeddedStorage, "http://")
 	}
 	server, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(dist, "storage"), Addr: address})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // TestUploadRefuses a module that no Envoy starts, before anything is stored.
@@ -109,7 +110,7 @@ func TestUploadNamesManifests(t *testing.T) {
 	var log strings.Builder
 	ctx, cancel := withDeadline(ctx, public)
 	defer cancel()
-	references := ociReferences(ctx, public, "1.3.0", []build.Module{{Record: build.Record{Name: "headers"}}}, Output{Err: &log})
+	references := ociReferences(ctx, public, &build.Release{Version: version.MustParse("1.3.0"), Filters: []build.Built{{Module: build.Module{Record: build.Record{Name: "headers"}}}}}, Output{Err: &log})
 	if len(references) > 0 || !strings.Contains(log.String(), "index.json names no manifest") {
 		t.Errorf("of a registry that does not answer: %v, %s", references, log.String())
 	}

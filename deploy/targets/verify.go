@@ -15,11 +15,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/config"
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Verify reads a reference, or a version with its sums, signatures, provenances and SBOMs, back without credentials and says what is ok, missing or wrong.
@@ -42,15 +42,18 @@ func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
 // dist/. A version is read without credentials, but for those that
 // REGISTRY_USERNAME and REGISTRY_PASSWORD name.
 func verifyPublished(ctx context.Context, c config.Config, what string, out Output) error {
-	if c, version, ok := versionOrTag(c, what); ok {
-		return verifyVersion(ctx, c, version, out)
-	}
-	if !strings.ContainsAny(what, ":/") {
-		_, err := versions.Parse(what)
+	v, names, err := version.Read(what, c.Filters)
+	switch {
+	case err == nil:
+		c.Filters = names
+		return verifyVersion(ctx, c, v, out)
+	case !errors.Is(err, version.ErrOther):
+		return fmt.Errorf("verify: %w", err)
+	case !strings.ContainsAny(what, ":/"):
 		return fmt.Errorf("verify: %w; or a reference, such as headers:1.4.0", err)
 	}
 	return withReference(ctx, c, what, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
-		v, err := oci.Verify(ctx, r, ref)
+		v, err := r.Verify(ctx, ref)
 		if err != nil {
 			return err
 		}
@@ -59,27 +62,12 @@ func verifyPublished(ctx context.Context, c config.Config, what string, out Outp
 	})
 }
 
-// versionOrTag reads a version, or the git tag of one, which may narrow the filters.
-func versionOrTag(c config.Config, text string) (narrowed config.Config, version string, ok bool) {
-	if _, err := versions.Parse(text); err == nil {
-		return c, text, true
-	}
-	filter, parsed, err := versions.ParseTag(text)
-	if err != nil {
-		return c, "", false
-	}
-	if filter != "" {
-		c.Filters = []string{filter}
-	}
-	return c, parsed.Original(), true
-}
-
-func verifyVersion(ctx context.Context, c config.Config, version string, out Output) error {
+func verifyVersion(ctx context.Context, c config.Config, v version.Version, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	found, err := findVersion(ctx, c, version, out)
+	found, err := findVersion(ctx, c, v, out)
 	if err != nil {
-		return fmt.Errorf("verify %s: %w", version, err)
+		return fmt.Errorf("verify %s: %w", v, err)
 	}
 	err = out.print(found, func(w io.Writer) error {
 		for _, v := range found.Manifests {
@@ -92,7 +80,7 @@ func verifyVersion(ctx context.Context, c config.Config, version string, out Out
 
 // findVersion looks at a version where it is configured to be: in the registry, the
 // storage or both; without any configuration, in the embedded ones.
-func findVersion(ctx context.Context, c config.Config, version string, out Output) (found *verify.Release, err error) {
+func findVersion(ctx context.Context, c config.Config, v version.Version, out Output) (found *verify.Report, err error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
 		return nil, err
@@ -103,7 +91,7 @@ func findVersion(ctx context.Context, c config.Config, version string, out Outpu
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
 	opts := verify.Options{
-		Filters: names(filters), Version: version, Policy: policy(c),
+		Filters: catalog.NamesOf(filters), Version: v, Policy: policy(c),
 		Registry: from.registry, Storage: from.storage,
 		// Nobody has to upload in order to push.
 		StorageOptional: c.StorageURL == "" && c.StoragePublicURL == "",
@@ -111,7 +99,7 @@ func findVersion(ctx context.Context, c config.Config, version string, out Outpu
 	if found, err = verify.Version(ctx, opts); err != nil {
 		return nil, err
 	}
-	if check := checkRecord(filepath.Join(dist, rel.RecordFile), version, opts.Filters, found); check != nil {
+	if check := checkRecord(filepath.Join(dist, rel.RecordFile), v.String(), opts.Filters, found); check != nil {
 		found.Checks = append(found.Checks, *check)
 	}
 	return found, nil
@@ -119,7 +107,7 @@ func findVersion(ctx context.Context, c config.Config, version string, out Outpu
 
 // checkRecord compares a release's record with what was found. It is nil if there
 // is none of this version.
-func checkRecord(path, version string, filters []string, found *verify.Release) *attest.Check {
+func checkRecord(path, version string, filters []string, found *verify.Report) *attest.Check {
 	check := &attest.Check{Subject: path, What: "record", State: attest.OK}
 	record, err := rel.ReadRecord(path)
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && record.Version != version) {
@@ -141,7 +129,7 @@ func checkRecord(path, version string, filters []string, found *verify.Release) 
 }
 
 // recordProblems names what the record says otherwise than what was found.
-func recordProblems(record *rel.Record, filters []string, found *verify.Release) []string {
+func recordProblems(record *rel.Record, filters []string, found *verify.Report) []string {
 	var problems []string
 	differs := func(subject, what, recorded, published string) {
 		// Two facts that are missing are not the same fact.

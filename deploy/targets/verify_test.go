@@ -37,9 +37,9 @@ func TestVerifyRecord(t *testing.T) {
 		t.Helper()
 		record := rel.Record{Schema: rel.SchemaURL, RecordVersion: rel.RecordVersion, Version: "1.4.0", Tag: "v1.4.0", Rehearsal: true, Commit: info.Commit}
 		for i, p := range pushed {
-			record.Filters = append(record.Filters, rel.Filter{
+			record.Filters = append(record.Filters, rel.FilterRecord{
 				Name: p.Filter, WasmSHA256: p.WasmSHA256, WasmSize: stored[i].WasmSize, URL: stored[i].URL,
-				Manifests: []rel.Manifest{{Shape: oci.Artifact, Repository: p.Repository, Tag: p.Tag, ManifestDigest: p.ManifestDigest}},
+				Manifests: []rel.ManifestRecord{{Shape: oci.Artifact, Repository: p.Repository, Tag: p.Tag, ManifestDigest: p.ManifestDigest}},
 			})
 		}
 		change(&record)
@@ -53,7 +53,7 @@ func TestVerifyRecord(t *testing.T) {
 	}
 	write(t, func(*rel.Record) {})
 	for _, version := range []string{"1.4.0", "v1.4.0", "headers/v1.4.0"} {
-		found := runJSON[verify.Release](t, func(o Output) error { return verifyPublished(ctx, c, version, o) })
+		found := runJSON[verify.Report](t, func(o Output) error { return verifyPublished(ctx, c, version, o) })
 		if last := found.Checks[len(found.Checks)-1]; last.What != "record" || last.State != "ok" {
 			t.Errorf("%s: %+v", version, found.Checks)
 		}
@@ -70,7 +70,7 @@ func TestVerifyRecord(t *testing.T) {
 		"no sum":          {func(r *rel.Record) { r.Filters[0].WasmSHA256 = "" }, "the wasm sha256 of authtoken"},
 		"a filter less":   {func(r *rel.Record) { r.Filters = r.Filters[:1] }, "it does not name headers"},
 		"a shape more": {func(r *rel.Record) {
-			r.Filters[0].Manifests = append(r.Filters[0].Manifests, rel.Manifest{Shape: oci.Compat, Tag: "compat-1.4.0"})
+			r.Filters[0].Manifests = append(r.Filters[0].Manifests, rel.ManifestRecord{Shape: oci.Compat, Tag: "compat-1.4.0"})
 		}, "compat-1.4.0 of authtoken, which is not published"},
 		"another place": {func(r *rel.Record) { r.Rehearsal = false; r.Filters[0].URL = "https://evil.example/authtoken.wasm" }, "the URL of authtoken"},
 	} {
@@ -123,14 +123,14 @@ func TestVerifyRecord(t *testing.T) {
 	}
 	for revision, want := range map[string]string{info.Commit: "", info.Commit + "-dirty": "the commit of x:1.4.0", "": "the commit of x:1.4.0"} {
 		v := &oci.Verification{Reference: "x:1.4.0", Shape: oci.Artifact, Annotations: map[string]string{oci.AnnotationFilter: "headers", ocispec.AnnotationRevision: revision}}
-		got := strings.Join(recordProblems(record, nil, &verify.Release{Manifests: []*oci.Verification{v}}), "; ")
+		got := strings.Join(recordProblems(record, nil, &verify.Report{Manifests: []*oci.Verification{v}}), "; ")
 		if strings.Contains(got, "the commit of") != (want != "") || !strings.Contains(got, want) {
 			t.Errorf("published with revision %q: %s", revision, got)
 		}
 	}
 	record.Commit = ""
 	v := &oci.Verification{Reference: "x:1.4.0", Shape: oci.Artifact, Annotations: map[string]string{oci.AnnotationFilter: "headers"}}
-	if got := recordProblems(record, nil, &verify.Release{Manifests: []*oci.Verification{v}}); !strings.Contains(strings.Join(got, "; "), "the commit of") {
+	if got := recordProblems(record, nil, &verify.Report{Manifests: []*oci.Verification{v}}); !strings.Contains(strings.Join(got, "; "), "the commit of") {
 		t.Errorf("neither names a commit: %q", got)
 	}
 	write(t, func(r *rel.Record) { r.Version = "1.3.0" })

@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Version verifies a release in a registry and a storage at once.
@@ -24,7 +25,7 @@ func ExampleVersion() {
 	defer public.Close()
 	found, err := verify.Version(context.Background(), verify.Options{
 		Filters:  []string{"headers"},
-		Version:  "1.4.0",
+		Version:  version.MustParse("1.4.0"),
 		Registry: registry,
 		Storage:  public,
 		Policy:   attest.Policy{Key: "cosign.pub"},

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Options say which release is verified, and where.
@@ -23,7 +24,7 @@ type Options struct {
 	// Filters are the filters' names, and Version the version of all of them.
 	// Required.
 	Filters []string
-	Version string
+	Version version.Version
 	// Registry and Storage are looked in. Required: one of the two.
 	Registry *oci.Registry
 	Storage  *storage.Storage
@@ -33,8 +34,8 @@ type Options struct {
 	Policy attest.Policy
 }
 
-// Release is what was found.
-type Release struct {
+// Report is what was found.
+type Report struct {
 	// Checks say of each part whether it is there and right.
 	Checks []attest.Check `json:"checks"`
 	// Manifests are the manifests that could be read, with what is in them.
@@ -46,45 +47,45 @@ type Release struct {
 // Version verifies a version. What is missing or wrong, and what could not be looked
 // at, is in the result's Checks; the error is for options that lack something, and for a
 // context that was canceled.
-func Version(ctx context.Context, opts Options) (*Release, error) {
+func Version(ctx context.Context, opts Options) (*Report, error) {
 	if opts.Registry == nil && opts.Storage == nil {
 		return nil, errors.New("verify: neither a registry nor a storage was given")
 	}
-	release := new(Release)
+	report := new(Report)
 	var signed []string // filters whose manifests could be read
 	for _, filter := range opts.Filters {
-		read, err := release.manifests(ctx, opts, filter)
+		read, err := report.manifests(ctx, opts, filter)
 		if err != nil {
 			return nil, err
 		}
 		if read {
 			signed = append(signed, filter)
 		}
-		if err := release.module(ctx, opts, filter); err != nil {
+		if err := report.module(ctx, opts, filter); err != nil {
 			return nil, err
 		}
 	}
 	if len(signed) == 0 {
-		return release, nil
+		return report, nil
 	}
 	signatures, err := attest.Verify(ctx, attest.VerifyOptions{Registry: opts.Registry, Filters: signed, Version: opts.Version, Policy: opts.Policy})
-	release.Checks = append(release.Checks, signatures...)
-	return release, err
+	report.Checks = append(report.Checks, signatures...)
+	return report, err
 }
 
 // manifests checks what the registry has of a filter, and reports whether it has
 // any.
-func (r *Release) manifests(ctx context.Context, opts Options, filter string) (bool, error) {
+func (r *Report) manifests(ctx context.Context, opts Options, filter string) (bool, error) {
 	if opts.Registry == nil {
 		return false, nil
 	}
-	found, err := oci.VerifyVersion(ctx, opts.Registry, filter, opts.Version)
+	found, err := opts.Registry.VerifyVersion(ctx, filter, opts.Version)
 	if err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return false, err
 		}
 		r.Checks = append(r.Checks, attest.Check{
-			Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version, What: "manifest", State: attest.StateOf(err), Detail: err.Error(), Err: err,
+			Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version.String(), What: "manifest", State: attest.StateOf(err), Detail: err.Error(), Err: err,
 		})
 		return false, nil
 	}
@@ -100,11 +101,11 @@ func (r *Release) manifests(ctx context.Context, opts Options, filter string) (b
 }
 
 // module checks what the storage has of a filter.
-func (r *Release) module(ctx context.Context, opts Options, filter string) error {
+func (r *Report) module(ctx context.Context, opts Options, filter string) error {
 	if opts.Storage == nil {
 		return nil
 	}
-	c := attest.Check{Subject: opts.Storage.PublicURL(storage.ModuleKey(filter, opts.Version)), What: "sum", Optional: opts.StorageOptional}
+	c := attest.Check{Subject: opts.Storage.PublicURL(storage.ModuleKey(filter, opts.Version.String())), What: "sum", Optional: opts.StorageOptional}
 	objects, err := storage.Verify(ctx, opts.Storage, storage.VerifyOptions{Version: opts.Version, Filters: []string{filter}})
 	switch c.State = attest.StateOf(err); {
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -127,7 +128,7 @@ func (r *Release) module(ctx context.Context, opts Options, filter string) error
 
 // otherModule is the wasm sha256 that a filter has in the registry if it is not
 // this one.
-func (r *Release) otherModule(filter, wasmSHA256 string) string {
+func (r *Report) otherModule(filter, wasmSHA256 string) string {
 	for _, v := range r.Manifests {
 		if v.Annotations[oci.AnnotationFilter] == filter && v.WasmSHA256 != "" && v.WasmSHA256 != wasmSHA256 {
 			return v.WasmSHA256

@@ -27,13 +27,16 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-const version = "1.4.0"
+const text = "1.4.0"
+
+var released = version.MustParse(text)
 
 // place is a signed release of one filter, in folders that a test can tamper with.
 type place struct {
-	filter   attest.Filter
+	filter   build.Built
 	address  string
 	dir      string // the registry's folder
 	registry *oci.Registry
@@ -47,12 +50,12 @@ func publish(t *testing.T) *place {
 	t.Helper()
 	p := &place{filter: attesttest.Filter(t, "headers", "hello"), dir: t.TempDir(), stored: t.TempDir()}
 	p.address = start(t, p.dir)
-	p.registry = attesttest.Push(t, p.address, version, nil, p.filter)
+	p.registry = attesttest.Push(t, p.address, text, nil, p.filter)
 	s, err := storage.Open(storage.Options{Dir: p.stored})
 	check(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	p.storage = s
-	_, err = storage.Upload(t.Context(), s, storage.UploadOptions{Version: version, Modules: []build.Module{p.filter.Module}})
+	_, err = storage.Upload(t.Context(), s, storage.UploadOptions{Version: released, Modules: []build.Module{p.filter.Module}})
 	check(t, err)
 	signed, err := attest.Sign(t.Context(), p.signOptions(t))
 	check(t, err)
@@ -73,8 +76,7 @@ func (p *place) signOptions(t *testing.T) attest.SignOptions {
 	t.Helper()
 	return attest.SignOptions{
 		Registry: p.registry,
-		Filters:  []attest.Filter{p.filter},
-		Release:  attesttest.Release(version),
+		Release:  attesttest.Release(text, p.filter),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Rehearsal: true},
 	}
@@ -83,7 +85,7 @@ func (p *place) signOptions(t *testing.T) attest.SignOptions {
 func (p *place) verify(t *testing.T) []attest.Check {
 	t.Helper()
 	found, err := verify.Version(t.Context(), verify.Options{
-		Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage, Policy: p.policy,
+		Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage, Policy: p.policy,
 	})
 	check(t, err)
 	return found.Checks
@@ -91,15 +93,15 @@ func (p *place) verify(t *testing.T) []attest.Check {
 
 func (p *place) manifest(t *testing.T) oci.Manifest {
 	t.Helper()
-	all, err := oci.Manifests(t.Context(), p.registry, "headers", version)
+	all, err := p.registry.Subjects(t.Context(), "headers", released)
 	check(t, err)
-	return all[0]
+	return all[0].Manifest
 }
 
 // bundle returns the content of what is attached under a name.
 func (p *place) bundle(t *testing.T, name string) []byte {
 	t.Helper()
-	all, err := oci.Attached(t.Context(), p.registry, p.manifest(t).ByDigest(), attest.BundleMediaType)
+	all, err := p.registry.Attached(t.Context(), p.manifest(t).ByDigest(), attest.BundleMediaType)
 	check(t, err)
 	i := slices.IndexFunc(all, func(a oci.Attachment) bool { return a.Name == name })
 	if i < 0 {
@@ -111,7 +113,7 @@ func (p *place) bundle(t *testing.T, name string) []byte {
 // attach attaches content as a bundle, whatever it is.
 func (p *place) attach(t *testing.T, name string, content []byte) {
 	t.Helper()
-	_, err := oci.Attach(t.Context(), p.registry, p.manifest(t).ByDigest(), oci.Attachment{ArtifactType: attest.BundleMediaType, Name: name, Content: content})
+	_, err := p.registry.Attach(t.Context(), p.manifest(t).ByDigest(), oci.Attachment{ArtifactType: attest.BundleMediaType, Name: name, Content: content})
 	check(t, err)
 }
 
@@ -120,7 +122,7 @@ func (p *place) replace(t *testing.T, name string, change func(envelope map[stri
 	t.Helper()
 	var bundle map[string]any
 	check(t, json.Unmarshal(p.bundle(t, name), &bundle))
-	nodes, err := oci.Discover(t.Context(), p.registry, p.manifest(t).ByDigest())
+	nodes, err := p.registry.Discover(t.Context(), p.manifest(t).ByDigest())
 	check(t, err)
 	i := slices.IndexFunc(nodes, func(n oci.Node) bool { return slices.Contains(n.Files, name) })
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+p.address+"/v2/acme/headers/manifests/"+nodes[i].ManifestDigest, nil)
@@ -203,7 +205,7 @@ func TestUnsigned(t *testing.T) {
 	p := publish(t)
 	key := p.policy
 	p.policy = attest.Policy{}
-	p.registry = attesttest.Push(t, start(t, t.TempDir()), version, nil, p.filter)
+	p.registry = attesttest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
 	checks := p.verify(t)
 	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom ok" || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
@@ -231,7 +233,7 @@ func TestTampering(t *testing.T) {
 			// As somebody does who may push: the tag leads to another module.
 			func(t *testing.T, p *place) {
 				other := start(t, t.TempDir())
-				p.registry = attesttest.Push(t, other, version, nil, attesttest.Filter(t, "headers", "other"))
+				p.registry = attesttest.Push(t, other, text, nil, attesttest.Filter(t, "headers", "other"))
 			},
 			"manifest ok, sum wrong, signature missing, provenance missing, sbom missing", "in the registry",
 		},
@@ -241,7 +243,7 @@ func TestTampering(t *testing.T) {
 				for _, name := range []string{"signature", "provenance", "sbom"} {
 					bundles[name] = p.bundle(t, name+".sigstore.json")
 				}
-				p.registry = attesttest.Push(t, start(t, t.TempDir()), version, nil, attesttest.Filter(t, "headers", "other"))
+				p.registry = attesttest.Push(t, start(t, t.TempDir()), text, nil, attesttest.Filter(t, "headers", "other"))
 				for name, content := range bundles {
 					p.attach(t, name+".sigstore.json", content)
 				}
@@ -250,19 +252,19 @@ func TestTampering(t *testing.T) {
 		},
 		"the sum file": {
 			func(t *testing.T, p *place) {
-				p.write(t, storage.SumKey("headers", version), strings.Repeat("0", 64)+"  headers.wasm\n")
+				p.write(t, storage.SumKey("headers", text), strings.Repeat("0", 64)+"  headers.wasm\n")
 			},
 			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok", "headers.wasm",
 		},
 		"the module behind the URL": {
 			func(t *testing.T, p *place) {
-				p.write(t, storage.ModuleKey("headers", version), "\x00asm\x01\x00\x00\x00")
+				p.write(t, storage.ModuleKey("headers", text), "\x00asm\x01\x00\x00\x00")
 			},
 			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok", "it serves other bytes",
 		},
 		"no module behind the URL": {
 			func(t *testing.T, p *place) {
-				check(t, os.Remove(filepath.Join(p.stored, filepath.FromSlash(storage.ModuleKey("headers", version)))))
+				check(t, os.Remove(filepath.Join(p.stored, filepath.FromSlash(storage.ModuleKey("headers", text)))))
 			},
 			"manifest ok, sum missing, signature ok, provenance ok, sbom ok", "404",
 		},
@@ -288,14 +290,14 @@ func TestTampering(t *testing.T) {
 		},
 		"the SBOM for scanners": {
 			func(t *testing.T, p *place) {
-				_, err := oci.Attach(t.Context(), p.registry, p.manifest(t).ByDigest(), oci.Attachment{ArtifactType: oci.TypeSBOM, Name: "forged.cdx.json", Content: []byte(`{"components":[]}`)})
+				_, err := p.registry.Attach(t.Context(), p.manifest(t).ByDigest(), oci.Attachment{ArtifactType: oci.TypeSBOM, Name: "forged.cdx.json", Content: []byte(`{"components":[]}`)})
 				check(t, err)
 			},
 			"manifest ok, sum ok, signature ok, provenance ok, sbom wrong", "forged.cdx.json",
 		},
 		"another signer": {
 			func(t *testing.T, p *place) {
-				p.registry = attesttest.Push(t, start(t, t.TempDir()), version, nil, p.filter)
+				p.registry = attesttest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
 				_, err := attest.Sign(t.Context(), p.signOptions(t))
 				check(t, err)
 			},
@@ -456,14 +458,14 @@ func TestUnknownAtDeadline(t *testing.T) {
 		close(over.done)
 		faultproxytest.Hang(w, r, next)
 	}}})
-	found, err := verify.Version(over, verify.Options{Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage, Policy: p.policy})
+	found, err := verify.Version(over, verify.Options{Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage, Policy: p.policy})
 	check(t, err)
 	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown" || attest.Failed(found.Checks) == nil {
 		t.Errorf("%s: %v", got, attest.Failed(found.Checks))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := verify.Version(ctx, verify.Options{Filters: []string{"headers"}, Version: version, Registry: p.registry, Storage: p.storage}); !errors.Is(err, context.Canceled) {
+	if _, err := verify.Version(ctx, verify.Options{Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage}); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 }
@@ -495,7 +497,7 @@ func TestRedirect(t *testing.T) {
 	if got := describe(checks); got != allOK || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
 	}
-	want := p.filter.Module.WasmSHA256 + "; the URL redirects to " + direct.PublicURL(storage.ModuleKey("headers", version)) + ": Istio and Envoy Gateway follow it, plain Envoy does not"
+	want := p.filter.Module.WasmSHA256 + "; the URL redirects to " + direct.PublicURL(storage.ModuleKey("headers", text)) + ": Istio and Envoy Gateway follow it, plain Envoy does not"
 	if checks[1].Detail != want {
 		t.Errorf("%s\nwant %s", checks[1].Detail, want)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // TestPublished runs one filter as it comes from where it was published, in one
@@ -72,9 +73,9 @@ func registrySources(t *testing.T, modules []builtModule) sources {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filters := make([]oci.Filter, len(built))
+	filters := make([]build.Built, len(built))
 	for i := range built {
-		filters[i] = oci.Filter{Module: built[i], Metadata: modules[i].Metadata}
+		filters[i] = build.Built{Filter: modules[i].Filter, Module: built[i]}
 	}
 	server, err := registry.Start(suite.ctx, registry.Options{Dir: t.TempDir()})
 	if err != nil {
@@ -89,18 +90,18 @@ func registrySources(t *testing.T, modules []builtModule) sources {
 	if err != nil {
 		t.Fatal(err)
 	}
-	published, err := oci.Push(suite.ctx, r, oci.PushOptions{
-		Filters: filters,
-		Shapes:  oci.Shapes,
-		Release: oci.Release{Version: "0.0.1", Created: time.Unix(0, 0)},
-	})
+	images, err := oci.NewImages(build.Release{Version: version.MustParse("0.0.1"), Created: time.Unix(0, 0), Filters: filters}, oci.Shapes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := r.Push(suite.ctx, images, oci.PushOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := sources{}
 	for i, p := range published {
 		file := filepath.Join(t.TempDir(), "pulled.wasm")
-		if _, err := oci.Pull(suite.ctx, r, oci.Reference{Repository: p.Repository, Digest: p.ManifestDigest}, file); err != nil {
+		if _, err := r.Pull(suite.ctx, oci.Reference{Repository: p.Repository, Digest: p.ManifestDigest}, file); err != nil {
 			t.Fatal(err)
 		}
 		module := filters[i/len(oci.Shapes)].Module

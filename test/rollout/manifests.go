@@ -13,7 +13,7 @@ import (
 
 // Publish publishes the first release of all filters below a path of the stores, a
 // DNS label that no scenario has for its name, and returns what proxies can read.
-func (r *Rollout) Publish(ctx context.Context, path string) (releases []manifest.Release, err error) {
+func (r *Rollout) Publish(ctx context.Context, path string) (releases []manifest.Source, err error) {
 	stores, err := r.openStores(path)
 	if err != nil {
 		return nil, err
@@ -25,7 +25,7 @@ func (r *Rollout) Publish(ctx context.Context, path string) (releases []manifest
 // RollOut adds a scenario that rolls out a version as it is published, wherever that
 // is. It takes what facts.Read returns: proxies know the filters by the addresses in it.
 // A filter of which no scenario knows what it does is an error.
-func (r *Rollout) RollOut(published []manifest.Release) error {
+func (r *Rollout) RollOut(published []manifest.Source) error {
 	for _, release := range published {
 		if !slices.Contains(names, release.Filter) {
 			return fmt.Errorf("roll out %s %s: no scenario knows what this filter does; narrow FILTERS to some of %s", release.Filter, release.Version, strings.Join(names, ", "))

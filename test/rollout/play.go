@@ -22,7 +22,7 @@ type stage struct {
 	dir      string // for manifests
 	workload Workload
 	stores   *stores
-	releases map[string][]manifest.Release
+	releases map[string][]manifest.Source
 
 	folders  map[string]string // of each filter's manifests, as rendered last
 	rendered int               // how often
@@ -62,7 +62,7 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 	}()
 	s := &stage{
 		dir:      filepath.Join(r.dir, scenario.Name),
-		releases: map[string][]manifest.Release{},
+		releases: map[string][]manifest.Source{},
 		folders:  map[string]string{},
 	}
 	if s.stores, err = r.openStores(scenario.Name); err != nil {

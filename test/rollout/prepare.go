@@ -44,7 +44,7 @@ type Options struct {
 	Storage storage.Options
 	// ProxySees gives what was published the addresses that the mesh's proxies
 	// know it by. Default: the same.
-	ProxySees func(manifest.Release) manifest.Release
+	ProxySees func(manifest.Source) manifest.Source
 	// HTTPBinImage is that of manifest.RenderOptions.
 	HTTPBinImage string
 	// Parallel is how many scenarios are played side by side. Default: 4.
@@ -65,7 +65,7 @@ type Rollout struct {
 	dir     string // for manifests
 	report  report
 
-	published []manifest.Release
+	published []manifest.Source
 }
 
 // Prepare builds both releases of Slipway's own filters. What is up to date below
@@ -84,7 +84,7 @@ func Prepare(ctx context.Context, o Options) (*Rollout, error) {
 		o.StepTimeout = defaultStepTimeout
 	}
 	if o.ProxySees == nil {
-		o.ProxySees = func(r manifest.Release) manifest.Release { return r }
+		o.ProxySees = func(r manifest.Source) manifest.Source { return r }
 	}
 	r := &Rollout{options: o, modules: map[string][]build.Module{}}
 	var err error

@@ -10,10 +10,12 @@ import (
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // stores are a scenario's places in the registry and the storage.
@@ -43,14 +45,14 @@ func (s *stores) close() error { return s.storage.Close() }
 
 // publish pushes and uploads the filters as a version, and returns what can be read
 // back of that, with the addresses that proxies use.
-func (s *stores) publish(ctx context.Context, version string, filters []string) ([]manifest.Release, error) {
-	if err := s.push(ctx, version, version, filters); err != nil {
+func (s *stores) publish(ctx context.Context, text string, filters []string) ([]manifest.Source, error) {
+	if err := s.push(ctx, text, text, filters); err != nil {
 		return nil, err
 	}
-	if err := s.upload(ctx, version, version, filters); err != nil {
+	if err := s.upload(ctx, text, text, filters); err != nil {
 		return nil, err
 	}
-	releases, err := facts.Read(ctx, facts.Options{Filters: filters, Version: version, Registry: s.registry, Storage: s.storage})
+	releases, err := facts.Read(ctx, facts.Options{Filters: filters, Version: version.MustParse(text), Registry: s.registry, Storage: s.storage})
 	if err != nil {
 		return nil, err
 	}
@@ -61,23 +63,24 @@ func (s *stores) publish(ctx context.Context, version string, filters []string) 
 }
 
 // push pushes the filters, as one release built them, as a version.
-func (s *stores) push(ctx context.Context, version, built string, filters []string) error {
-	var push []oci.Filter
+func (s *stores) push(ctx context.Context, text, built string, filters []string) error {
+	release := build.Release{Version: version.MustParse(text), Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0)}
 	for i, f := range s.rollout.filters {
 		if slices.Contains(filters, f.Name) {
-			push = append(push, oci.Filter{Module: s.rollout.modules[built][i], Metadata: f.Metadata})
+			release.Filters = append(release.Filters, build.Built{Filter: f, Module: s.rollout.modules[built][i]})
 		}
 	}
-	_, err := oci.Push(ctx, s.registry, oci.PushOptions{
-		Filters: push,
-		Release: oci.Release{Version: version, Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0)},
-	})
+	images, err := oci.NewImages(release)
+	if err != nil {
+		return err
+	}
+	_, err = s.registry.Push(ctx, images, oci.PushOptions{})
 	return err
 }
 
 // upload is push for the storage.
-func (s *stores) upload(ctx context.Context, version, built string, filters []string) error {
-	upload := storage.UploadOptions{Version: version}
+func (s *stores) upload(ctx context.Context, text, built string, filters []string) error {
+	upload := storage.UploadOptions{Version: version.MustParse(text)}
 	for i, f := range s.rollout.filters {
 		if slices.Contains(filters, f.Name) {
 			upload.Modules = append(upload.Modules, s.rollout.modules[built][i])

@@ -21,7 +21,7 @@ type variant struct {
 	// hello.
 	header string
 	// fault makes the facts wrong. Nil: they are right.
-	fault func(*manifest.Release)
+	fault func(*manifest.Source)
 }
 
 // render writes the filters' manifests as "mage render" does, to folders that are

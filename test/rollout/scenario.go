@@ -35,7 +35,7 @@ type Scenario struct {
 	steps   []step
 	// published are releases that are there already. Without them the scenario
 	// publishes the two of its own.
-	published []manifest.Release
+	published []manifest.Source
 }
 
 // step is one change and what must follow.
@@ -76,7 +76,7 @@ var nowhere = strings.Repeat("0123456789abcdef", 4)
 // one of them that nobody has pushed.
 func fromRegistry() Scenario {
 	missing := func(strategy string) func(context.Context, *stage) error {
-		return apply(variant{release: Second, failStrategy: strategy, fault: func(r *manifest.Release) {
+		return apply(variant{release: Second, failStrategy: strategy, fault: func(r *manifest.Source) {
 			r.Version, r.ManifestDigest = "9.9.9", "sha256:"+nowhere
 		}}, wasmPlugin, one...)
 	}
@@ -118,7 +118,7 @@ func fromRegistry() Scenario {
 // EnvoyFilter needs ECDS, and a sha256 that is another one's.
 func fromStorage() Scenario {
 	wrong := func(strategy string) func(context.Context, *stage) error {
-		return apply(variant{release: First, failStrategy: strategy, fault: func(r *manifest.Release) {
+		return apply(variant{release: First, failStrategy: strategy, fault: func(r *manifest.Source) {
 			r.WasmSHA256 = nowhere
 		}}, envoyFilter, one...)
 	}
@@ -158,7 +158,7 @@ func fromStorage() Scenario {
 
 // otherForms shows that the remaining forms work, too.
 func otherForms() Scenario {
-	wrong := variant{release: First, failStrategy: catalog.FailClose, fault: func(r *manifest.Release) { r.WasmSHA256 = nowhere }}
+	wrong := variant{release: First, failStrategy: catalog.FailClose, fault: func(r *manifest.Source) { r.WasmSHA256 = nowhere }}
 	why := "which does not match: " + nowhere
 	return Scenario{Name: "http", filters: []string{authtoken, requestlog}, steps: []step{
 		{
@@ -234,7 +234,7 @@ func movedTag() Scenario {
 
 // asPublished rolls out what was published elsewhere, by the digest and the sum that
 // everybody is given.
-func asPublished(releases []manifest.Release) Scenario {
+func asPublished(releases []manifest.Source) Scenario {
 	s := Scenario{Name: "published", published: releases}
 	var want sight
 	for _, release := range releases {

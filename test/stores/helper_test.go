@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Uploads run in processes of their own, as they do under Mage: each has its
@@ -157,8 +158,8 @@ func module(t *testing.T, name string, size int, seed uint64) build.Module {
 	return build.Module{Path: path, Record: build.Record{Name: name, WasmSHA256: hex.EncodeToString(sum[:]), Size: int64(size)}}
 }
 
-func release(version string, modules ...build.Module) storage.UploadOptions {
-	return storage.UploadOptions{Version: version, Modules: modules}
+func release(text string, modules ...build.Module) storage.UploadOptions {
+	return storage.UploadOptions{Version: version.MustParse(text), Modules: modules}
 }
 
 // public is the address that readers use, without a slash at its end.

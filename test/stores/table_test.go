@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // twoParts is more than the clouds' SDKs send in one piece.
@@ -137,11 +138,11 @@ func TestStores(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			objects, err := storage.Verify(t.Context(), readers, storage.VerifyOptions{Version: "1.4.0"})
+			objects, err := storage.Verify(t.Context(), readers, storage.VerifyOptions{Version: version.MustParse("1.4.0")})
 			if err != nil || len(objects) != 3 || objects[1].WasmSHA256 != headers.WasmSHA256 || objects[1].WasmSize != twoParts {
 				t.Errorf("%+v, %v", objects, err)
 			}
-			_, err = storage.Verify(t.Context(), readers, storage.VerifyOptions{Version: "1.5.0"})
+			_, err = storage.Verify(t.Context(), readers, storage.VerifyOptions{Version: version.MustParse("1.5.0")})
 			if !errors.Is(err, storage.ErrNotFound) {
 				t.Errorf("a version that does not exist: %v", err)
 			}

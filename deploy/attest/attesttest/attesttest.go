@@ -8,19 +8,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Release is a release of a version, each time the same.
-func Release(version string) oci.Release {
-	return oci.Release{
-		Version:     version,
+func Release(text string, filters ...build.Built) build.Release {
+	return build.Release{
+		Version:     version.MustParse(text),
+		Filters:     filters,
 		Revision:    "0123456789abcdef0123456789abcdef01234567",
 		Source:      "https://github.com/acme/filters",
 		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
@@ -30,7 +31,7 @@ func Release(version string) oci.Release {
 
 // Filter writes a module that Envoy loads and returns it as built. Another content
 // makes another module.
-func Filter(t testing.TB, name, content string) attest.Filter {
+func Filter(t testing.TB, name, content string) build.Built {
 	t.Helper()
 	options := wasmtest.Filter()
 	options.Custom = content
@@ -43,7 +44,7 @@ func Filter(t testing.TB, name, content string) attest.Filter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return attest.Filter{Filter: oci.Filter{
+	return build.Built{
 		Module: build.Module{Path: path, Record: build.Record{
 			RecordVersion: build.RecordVersion,
 			Name:          name,
@@ -56,26 +57,27 @@ func Filter(t testing.TB, name, content string) attest.Filter {
 			},
 			Report: *report,
 		}},
-		Metadata: catalog.Metadata{Title: "The " + name + " filter", Description: "It does what a test needs, with <angle> brackets & more.", License: "Apache-2.0"},
-	}}
+		Filter: catalog.Filter{Name: name, Metadata: catalog.Metadata{Title: "The " + name + " filter", Description: "It does what a test needs, with <angle> brackets & more.", License: "Apache-2.0"}},
+	}
 }
 
 // Push publishes filters in the registry at an address, with their bills of
 // materials.
-func Push(t testing.TB, address, version string, shapes []oci.Shape, filters ...attest.Filter) *oci.Registry {
+func Push(t testing.TB, address, version string, shapes []oci.Shape, filters ...build.Built) *oci.Registry {
 	t.Helper()
 	r, err := oci.Open(oci.RegistryOptions{Address: address + "/acme", Anonymous: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	built := make([]oci.Filter, len(filters))
-	for i, f := range filters {
-		built[i] = f.Filter
+	release := Release(version, filters...)
+	images, err := oci.NewImages(release, shapes...)
+	if err == nil {
+		_, err = r.Push(t.Context(), images, oci.PushOptions{})
 	}
-	if _, err := oci.Push(t.Context(), r, oci.PushOptions{Filters: built, Release: Release(version), Shapes: shapes}); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := oci.AttachSBOMs(t.Context(), r, built, Release(version)); err != nil {
+	if _, err := r.AttachSBOMs(t.Context(), release); err != nil {
 		t.Fatal(err)
 	}
 	return r

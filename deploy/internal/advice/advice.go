@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Row is what to do about a kind of error.
@@ -38,7 +39,6 @@ var table = []Row{
 	{oci.ErrWrongCredentials, "check REGISTRY_USERNAME and REGISTRY_PASSWORD"},
 	{oci.ErrNoTLS, "set REGISTRY to this registry and REGISTRY_PLAIN_HTTP=true if it really has no TLS"},
 	{oci.ErrOtherRegistry, "set REGISTRY to the one that it is in"},
-	{oci.ErrLayout, "set REGISTRY to a registry"},
 	{oci.ErrNoModule, `"go tool mage verify" says what it is`},
 	{retry.ErrDeadline, "run it again later, or set TRANSFER_TIMEOUT higher"},
 	{attest.ErrNoSigner, "set SIGN_KEY to a key"},
@@ -53,7 +53,8 @@ var table = []Row{
 	{storage.ErrElsewhere, "set STORAGE_PUBLIC_URL to the address that does, and let everybody read it"},
 	{storage.ErrPrivate, "or set STORAGE_PUBLIC_URL to an address that answers everybody"},
 	{release.ErrShapes, "add it to SHAPES"},
-	{release.ErrOtherFilters, "unset FILTERS"},
+	{version.ErrOtherFilters, "unset FILTERS"},
+	{release.ErrTransferTimeout, "set TRANSFER_TIMEOUT higher, or look what is slow"},
 	{release.ErrNoTag, "a rehearsal, without REGISTRY and STORAGE_URL, needs no tag"},
 }
 

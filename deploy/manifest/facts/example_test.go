@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // What a release's manifests are made of: the filter.yaml of a checkout and what a
@@ -23,7 +24,7 @@ func ExampleRead() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	releases, err := facts.Read(ctx, facts.Options{Filters: []string{"headers"}, Version: "1.4.0", Registry: registry})
+	releases, err := facts.Read(ctx, facts.Options{Filters: []string{"headers"}, Version: version.MustParse("1.4.0"), Registry: registry})
 	if err != nil {
 		log.Fatal(err)
 	}

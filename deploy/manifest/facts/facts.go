@@ -10,14 +10,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"oras.land/oras-go/v2/errdef"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/versions"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // Options say which release is looked for, and where.
@@ -25,7 +24,7 @@ type Options struct {
 	// Filters are the filters' names. Required.
 	Filters []string
 	// Version is the version of all of them. Required.
-	Version string
+	Version version.Version
 	// Registry and Storage are looked in; what is given has to have every filter.
 	// Required: one of the two.
 	Registry *oci.Registry
@@ -35,16 +34,13 @@ type Options struct {
 // Read fetches and verifies everything that the release has in the registry and in
 // the storage, and returns its facts in the order of the filters. The error names
 // what is missing, damaged, or not the same in both.
-func Read(ctx context.Context, opts Options) ([]manifest.Release, error) {
+func Read(ctx context.Context, opts Options) ([]manifest.Source, error) {
 	if opts.Registry == nil && opts.Storage == nil {
 		return nil, errors.New("read release: neither a registry nor a storage was given")
 	}
-	if _, err := versions.Parse(opts.Version); err != nil {
-		return nil, fmt.Errorf("read release: %w", err)
-	}
-	releases := make([]manifest.Release, len(opts.Filters))
+	releases := make([]manifest.Source, len(opts.Filters))
 	for i, filter := range opts.Filters {
-		releases[i] = manifest.Release{Filter: filter, Version: opts.Version}
+		releases[i] = manifest.Source{Filter: filter, Version: opts.Version.String()}
 		if opts.Registry == nil {
 			continue
 		}
@@ -60,15 +56,12 @@ func Read(ctx context.Context, opts Options) ([]manifest.Release, error) {
 	return releases, nil
 }
 
-func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest.Release) error {
-	if strings.HasPrefix(registry.Address(), oci.LayoutScheme) {
-		return fmt.Errorf("%s is %w", registry.Address(), oci.ErrLayout)
-	}
+func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest.Source) error {
 	ref, err := registry.ParseReference(release.Filter + ":" + release.Version)
 	if err != nil {
 		return err
 	}
-	found, err := oci.Verify(ctx, registry, ref)
+	found, err := registry.Check(ctx, ref)
 	if errors.Is(err, errdef.ErrNotFound) {
 		return fmt.Errorf("%w; push it first", err)
 	}
@@ -84,7 +77,7 @@ func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest
 	return nil
 }
 
-func fromStorage(ctx context.Context, opts Options, releases []manifest.Release) error {
+func fromStorage(ctx context.Context, opts Options, releases []manifest.Source) error {
 	objects, err := storage.Verify(ctx, opts.Storage, storage.VerifyOptions{Version: opts.Version, Filters: opts.Filters})
 	if err != nil {
 		return err

@@ -19,9 +19,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/attest/sigstore/virtual"
+	"github.com/slipway-wasm/slipway/deploy/build"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 const password = "correct-horse-battery-staple"
@@ -93,7 +95,7 @@ func startEmbedded(t *testing.T) string {
 }
 
 // publish pushes a filter and signs it with a key.
-func publish(t *testing.T, address, key string, filter attest.Filter) *oci.Registry {
+func publish(t *testing.T, address, key string, filter build.Built) *oci.Registry {
 	t.Helper()
 	r := attesttest.Push(t, address, "1.4.0", oci.Shapes, filter)
 	signed, err := attest.Sign(t.Context(), options(r, key, filter))
@@ -108,11 +110,10 @@ func publish(t *testing.T, address, key string, filter attest.Filter) *oci.Regis
 	return r
 }
 
-func options(r *oci.Registry, key string, filter attest.Filter) attest.SignOptions {
+func options(r *oci.Registry, key string, filter build.Built) attest.SignOptions {
 	return attest.SignOptions{
 		Registry: r,
-		Filters:  []attest.Filter{filter},
-		Release:  attesttest.Release("1.4.0"),
+		Release:  attesttest.Release("1.4.0", filter),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Key: key},
 	}
@@ -127,7 +128,7 @@ func TestCosignAccepts(t *testing.T) {
 	registries(t, func(t *testing.T, address string) {
 		filter := attesttest.Filter(t, "headers", "hello")
 		r := publish(t, address, private, filter)
-		manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
+		manifests, err := r.Subjects(t.Context(), "headers", version.MustParse("1.4.0"))
 		if err != nil || len(manifests) != len(oci.Shapes) {
 			t.Fatalf("%d manifests, error %v", len(manifests), err)
 		}
@@ -247,7 +248,7 @@ func TestCosignAcceptsKeyless(t *testing.T) {
 			t.Errorf("%s: cosign accepts another identity or repository", name)
 		}
 		policy := attest.Policy{Identity: virtual.Identity, Issuer: virtual.Issuer, Repository: virtual.Repository, TrustedRoot: v.TrustedRoot}
-		checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: "1.4.0", Policy: policy})
+		checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: version.MustParse("1.4.0"), Policy: policy})
 		if err != nil || attest.Failed(checks) != nil {
 			t.Errorf("%s: %v, %v", name, err, attest.Failed(checks))
 		}
@@ -261,11 +262,11 @@ func TestFileByProvenance(t *testing.T) {
 	private, public := newKeys(t)
 	filter := attesttest.Filter(t, "headers", "hello")
 	r := publish(t, startEmbedded(t), private, filter)
-	manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
+	manifests, err := r.Subjects(t.Context(), "headers", version.MustParse("1.4.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	attached, err := oci.Attached(t.Context(), r, manifests[0].ByDigest(), attest.BundleMediaType)
+	attached, err := r.Attached(t.Context(), manifests[0].ByDigest(), attest.BundleMediaType)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +306,7 @@ func TestSlipwayAccepts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for key, want := range map[string]attest.State{public: attest.OK, other: attest.Wrong} {
-			checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: "1.4.0", Policy: attest.Policy{Key: key}})
+			checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: version.MustParse("1.4.0"), Policy: attest.Policy{Key: key}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -334,12 +335,12 @@ func TestSignTwice(t *testing.T) {
 	address := startEmbedded(t)
 	r := publish(t, address, private, filter)
 	count := func() (n int) {
-		manifests, err := oci.Manifests(t.Context(), r, "headers", "1.4.0")
+		manifests, err := r.Subjects(t.Context(), "headers", version.MustParse("1.4.0"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, m := range manifests {
-			attached, err := oci.Attached(t.Context(), r, m.ByDigest(), attest.BundleMediaType)
+			attached, err := r.Attached(t.Context(), m.ByDigest(), attest.BundleMediaType)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -361,7 +362,7 @@ func TestSignTwice(t *testing.T) {
 	if twice := count(); twice != 2*once {
 		t.Errorf("%d bundles of one signer, %d of two", once, twice)
 	}
-	checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: "1.4.0", Policy: attest.Policy{Key: otherPublic}})
+	checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: version.MustParse("1.4.0"), Policy: attest.Policy{Key: otherPublic}})
 	if err != nil || attest.Failed(checks) != nil {
 		t.Errorf("%v, %v", attest.Failed(checks), err)
 	}
@@ -390,11 +391,11 @@ func TestRefusals(t *testing.T) {
 		"no file":  {password, func(o *attest.SignOptions) { o.Signer.Key = "missing.key" }, "no such file"},
 		"no encrypted key": {password, func(o *attest.SignOptions) { o.Signer.Key = plain },
 			"cosign import-key-pair"},
-		"other module": {password, func(o *attest.SignOptions) { o.Filters = []attest.Filter{attesttest.Filter(t, "headers", "other")} },
+		"other module": {password, func(o *attest.SignOptions) { o.Release.Filters = []build.Built{attesttest.Filter(t, "headers", "other")} },
 			"build the version that is published"},
 		"other commit": {password, func(o *attest.SignOptions) { o.Release.Revision = strings.Repeat("0", 40) },
 			"check out the commit that is published"},
-		"version that is not published": {password, func(o *attest.SignOptions) { o.Release.Version = "9.9.9" }, "not found"},
+		"version that is not published": {password, func(o *attest.SignOptions) { o.Release.Version = version.MustParse("9.9.9") }, "not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("COSIGN_PASSWORD", c.password)

@@ -64,10 +64,10 @@ func FuzzJudges(f *testing.F) {
 	})
 }
 
-func judge(t *testing.T, filter catalog.Filter, r manifest.Release) {
+func judge(t *testing.T, filter catalog.Filter, r manifest.Source) {
 	t.Helper()
 	files, _, err := objects.Render(manifest.Request{
-		Filters: []catalog.Filter{filter}, Releases: []manifest.Release{r}, HTTPBinImage: manifest.DefaultHTTPBinImage,
+		Filters: []catalog.Filter{filter}, Releases: []manifest.Source{r}, HTTPBinImage: manifest.DefaultHTTPBinImage,
 	})
 	if err != nil {
 		t.Fatalf("read, but not rendered: %v", err)

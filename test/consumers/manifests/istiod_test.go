@@ -465,8 +465,8 @@ func TestIstiodOrder(t *testing.T) {
 	}
 }
 
-func release(filter string) manifest.Release {
-	return manifest.Release{
+func release(filter string) manifest.Source {
+	return manifest.Source{
 		Filter: filter, Version: "1.4.0",
 		Repository: "ghcr.io/acme/filters/" + filter, ManifestDigest: "sha256:" + strings.Repeat("12345678", 8),
 		URL: "https://filters.example.com/" + filter + ".wasm", WasmSHA256: strings.Repeat("87654321", 8),

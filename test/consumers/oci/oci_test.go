@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 func TestMain(m *testing.M) {
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 
 // builtFilters returns the repository's own filters, from the folder that "go tool
 // mage test" names or built on the spot.
-func builtFilters(t *testing.T) []oci.Filter {
+func builtFilters(t *testing.T) []build.Built {
 	t.Helper()
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join("..", "..", "..", "filter")})
 	if err != nil {
@@ -48,9 +49,9 @@ func builtFilters(t *testing.T) []oci.Filter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	built := make([]oci.Filter, len(filters))
+	built := make([]build.Built, len(filters))
 	for i := range filters {
-		built[i] = oci.Filter{Module: modules[i], Metadata: filters[i].Metadata}
+		built[i] = build.Built{Filter: filters[i], Module: modules[i]}
 	}
 	return built
 }
@@ -100,11 +101,13 @@ func TestIstioPullsWhatIsPushed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	published, err := oci.Push(t.Context(), r, oci.PushOptions{
-		Filters: filters,
-		Shapes:  oci.Shapes,
-		Release: oci.Release{Version: "1.4.0", Revision: strings.Repeat("a", 40), Created: time.Unix(1774747800, 0)},
-	})
+	images, err := oci.NewImages(build.Release{
+		Version: version.MustParse("1.4.0"), Revision: strings.Repeat("a", 40), Created: time.Unix(1774747800, 0), Filters: filters,
+	}, oci.Shapes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := r.Push(t.Context(), images, oci.PushOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +258,7 @@ func compare(t *testing.T, repo string, pushed interface {
 func compatLayer(t *testing.T) []byte {
 	t.Helper()
 	filter := builtFilters(t)[0]
-	image, err := oci.NewImage(oci.Compat, filter, oci.Release{Version: "1.0.0"})
+	image, err := oci.NewImage(oci.Compat, filter, build.Release{Version: version.MustParse("1.0.0")})
 	if err != nil {
 		t.Fatal(err)
 	}

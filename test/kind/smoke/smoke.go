@@ -44,7 +44,7 @@ type Options struct {
 	Kubeconfig, Context string
 	// Published is a version to roll out as it is published: see rollout.RollOut.
 	// Default: none.
-	Published []manifest.Release
+	Published []manifest.Source
 	// Registry is one that this machine and the cluster reach. Default: one is
 	// started in the cluster.
 	Registry Registry
@@ -182,7 +182,7 @@ func (m *mesh) prepare(ctx context.Context, opts Options, registry Registry) (_ 
 		Registry:      oci.RegistryOptions{Address: path.Join(registry.Address, m.namespace)},
 		Storage:       storage.Options{URL: "file://" + filepath.ToSlash(dir), PublicURL: strings.TrimSuffix(files.URL(""), "/")},
 		HTTPBinImage:  opts.HTTPBinImage,
-		ProxySees: func(release manifest.Release) manifest.Release {
+		ProxySees: func(release manifest.Source) manifest.Source {
 			name := strings.TrimPrefix(release.Repository, registry.Address+"/")
 			release.Repository = registry.InCluster + "/" + name
 			release.URL = "http://" + registry.InCluster + "/v2/" + name + "/blobs/sha256:" + release.WasmSHA256

@@ -48,7 +48,7 @@ func load(t testing.TB) []catalog.Filter {
 func request(filters ...catalog.Filter) manifest.Request {
 	r := manifest.Request{Filters: filters, HTTPBinImage: manifest.DefaultHTTPBinImage}
 	for _, f := range filters {
-		r.Releases = append(r.Releases, manifest.Release{
+		r.Releases = append(r.Releases, manifest.Source{
 			Filter:         f.Name,
 			Version:        "1.4.0",
 			Repository:     "ghcr.io/acme/filters/" + f.Name,

@@ -41,7 +41,7 @@ func Render(request manifest.Request) ([]manifest.File, []manifest.Omission, err
 		if err != nil {
 			return nil, nil, err
 		}
-		s := subject{Filter: f, Release: release, apply: *f.Metadata.Apply}
+		s := subject{Filter: f, Source: release, apply: *f.Metadata.Apply}
 		if err := out.filter(s, request.HTTPBinImage); err != nil {
 			return nil, nil, fmt.Errorf("filter %s: %w", f.Name, err)
 		}
@@ -58,7 +58,7 @@ func Render(request manifest.Request) ([]manifest.File, []manifest.Omission, err
 // subject is one filter with what was published of it.
 type subject struct {
 	catalog.Filter
-	manifest.Release
+	manifest.Source
 	apply catalog.Apply
 }
 

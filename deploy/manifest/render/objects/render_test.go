@@ -55,16 +55,16 @@ func TestChangedSums(t *testing.T) {
 	base := request(load(t)...)
 	before := render(t, base)
 	for name, test := range map[string]struct {
-		change  func(*manifest.Release)
+		change  func(*manifest.Source)
 		carries string // in every line that changes
 		files   string // the folders of a filter with files that change
 	}{
 		"manifest digest": {
-			func(r *manifest.Release) { r.ManifestDigest = "sha256:" + strings.Repeat(other, 11)[:64] },
+			func(r *manifest.Source) { r.ManifestDigest = "sha256:" + strings.Repeat(other, 11)[:64] },
 			strings.TrimPrefix(manifestDigest, "sha256:"), "envoyextensionpolicy/* trafficextension/* wasmplugin/*",
 		},
 		"wasm sha256": {
-			func(r *manifest.Release) { r.WasmSHA256 = strings.Repeat(other, 11)[:64] },
+			func(r *manifest.Source) { r.WasmSHA256 = strings.Repeat(other, 11)[:64] },
 			wasmSHA256, "* envoyextensionpolicy-http/* envoyfilter/* trafficextension-http/* wasmplugin-http/*",
 		},
 	} {
@@ -180,17 +180,17 @@ func TestRenderIsStable(t *testing.T) {
 func TestHalfReleases(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		change  func(*manifest.Release)
+		change  func(*manifest.Source)
 		choice  string
 		omitted []string
 	}{
 		"registry only": {
-			func(r *manifest.Release) { r.URL, r.WasmSHA256 = "", "" },
+			func(r *manifest.Source) { r.URL, r.WasmSHA256 = "", "" },
 			"- wasmplugin\n",
 			[]string{"wasmplugin-http", "trafficextension-http", "envoyfilter", "envoyextensionpolicy-http", "envoy.yaml"},
 		},
 		"storage only": {
-			func(r *manifest.Release) { r.Repository, r.ManifestDigest = "", "" },
+			func(r *manifest.Source) { r.Repository, r.ManifestDigest = "", "" },
 			"- wasmplugin-http\n",
 			[]string{"wasmplugin", "trafficextension", "envoyextensionpolicy"},
 		},

@@ -1,0 +1,130 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+)
+
+// RehearsalKey is the file in Options.Dist with the public half of the key that signed
+// in a rehearsal. Nobody has the other half.
+const RehearsalKey = "rehearsal.pub"
+
+// attest attaches to what is published what proves where it comes from: bills of
+// materials and, if somebody signs, signatures and provenances.
+func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	note = "attached to what was published"
+	subjects, err := r.subjects()
+	if err != nil {
+		return "", false, err
+	}
+	if r.Signer == nil {
+		if err := attest.Describe(ctx, subjects, r.release); err != nil {
+			return "", false, err
+		}
+		return note, false, r.describeSigned(ctx, subjects, out)
+	}
+	builder, err := attest.FindBuilder(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	signed, err := attest.Sign(ctx, attest.SignOptions{
+		Registry: r.stores.registry, Subjects: subjects, Release: r.release, Builder: builder,
+		Signer: *r.Signer, Policy: r.policy(), KeyFile: r.keyFile(),
+	})
+	if err != nil {
+		return "", false, err
+	}
+	unchanged := 0
+	for _, a := range signed.Attached {
+		if a.Unchanged {
+			unchanged++
+			continue
+		}
+		fmt.Fprintln(out, a)
+	}
+	if unchanged > 0 {
+		fmt.Fprintf(out, "%d of %d statements were there already\n", unchanged, len(signed.Attached))
+	}
+	return note, false, nil
+}
+
+// subjects are the manifests that were published. What is attached to them is not known
+// yet.
+func (r *run) subjects() ([]*oci.Subject, error) {
+	subjects := make([]*oci.Subject, len(r.published))
+	for i, p := range r.published {
+		var err error
+		if subjects[i], err = r.stores.registry.SubjectOf(p); err != nil {
+			return nil, err
+		}
+	}
+	return subjects, nil
+}
+
+// keyFile is where a rehearsal keeps its public key; empty in a release.
+func (r *run) keyFile() string {
+	if !r.rehearsal() {
+		return ""
+	}
+	return filepath.Join(r.Dist, RehearsalKey)
+}
+
+// policy is whose signatures count.
+func (r *run) policy() attest.Policy {
+	p := r.Policy
+	if p.IsZero() && r.rehearsal() {
+		if _, err := os.Stat(r.keyFile()); err == nil {
+			p.Key = r.keyFile()
+		}
+	}
+	return p
+}
+
+// describeSigned says what is there already where nobody can sign: in a job that comes
+// after the one that signed, all of it is. Whose signatures they are is verifyAttached's
+// to check.
+func (r *run) describeSigned(ctx context.Context, subjects []*oci.Subject, out io.Writer) error {
+	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r.stores.registry, Subjects: subjects, Filters: r.release.Names(), Version: r.Version})
+	if err == nil {
+		err = attest.Undecided(checks)
+	}
+	if err != nil {
+		return err
+	}
+	missing := false
+	for _, check := range checks {
+		switch check.State {
+		case attest.Unchecked:
+			fmt.Fprintf(out, "%s of %s was there already\n", check.What, check.Subject)
+		case attest.Missing:
+			missing = true
+			fmt.Fprintf(out, "no %s of %s: %s\n", check.What, check.Subject, check.Detail)
+		default:
+			fmt.Fprintf(out, "%s of %s: %s\n", check.What, check.Subject, check.Detail)
+		}
+	}
+	if missing {
+		fmt.Fprintln(out, "nothing is signed here:", attest.ErrNoSigner)
+	}
+	return nil
+}
+
+// verifyAttached checks what attest attached: the list of it is read anew.
+func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
+	subjects, err := r.subjects()
+	if err != nil {
+		return err
+	}
+	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r.stores.registry, Subjects: subjects, Filters: r.release.Names(), Version: r.Version, Policy: r.policy()})
+	if err != nil {
+		return err
+	}
+	return errors.Join(attest.WriteChecks(out, checks), attest.Failed(checks))
+}

@@ -1,0 +1,93 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
+)
+
+// What the embedded registry and storage are called in manifests and records. They have
+// another address each time that they are opened, but for the targets that serve them.
+const (
+	EmbeddedRegistry = "127.0.0.1:5000"
+	EmbeddedStorage  = "http://127.0.0.1:5001"
+)
+
+// stores are where a release is published; one of the two is nil where it is not.
+type stores struct {
+	registry *oci.Registry
+	storage  *storage.Storage
+	close    func() error
+}
+
+// rehearsal says that the stores are there for nobody else.
+func (r *run) rehearsal() bool { return r.Registry == nil && r.Storage == nil }
+
+// open opens the stores, unless they are.
+func (r *run) open(ctx context.Context, out io.Writer) (err error) {
+	if r.stores != nil {
+		return nil
+	}
+	s := &stores{close: func() error { return nil }}
+	// What was attached stays where it is, under its digest: another run need not read
+	// it again.
+	registry := oci.RegistryOptions{Cache: r.work("attached")}
+	if r.Registry != nil {
+		cache := registry.Cache
+		registry = *r.Registry
+		registry.Cache = cache
+	}
+	if r.rehearsal() {
+		server, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(r.Dist, "registry"), Out: out})
+		if err != nil {
+			return err
+		}
+		registry.Address, s.close = server.Addr(), server.Close
+	}
+	if registry.Out = out; registry.Address != "" {
+		if s.registry, err = oci.Open(registry); err != nil {
+			return errors.Join(err, s.close())
+		}
+	}
+	places := storage.Options{Dir: filepath.Join(r.Dist, "storage")}
+	if r.Storage != nil {
+		places = *r.Storage
+	}
+	if places.Out = out; r.Storage != nil || r.rehearsal() {
+		if s.storage, err = storage.Open(places); err != nil {
+			return errors.Join(err, s.close())
+		}
+		end := s.close
+		s.close = func() error { return errors.Join(s.storage.Close(), end()) }
+	}
+	r.stores = s
+	return nil
+}
+
+func (r *run) closeStores() error {
+	s := r.stores
+	if r.stores = nil; s == nil {
+		return nil
+	}
+	return s.close()
+}
+
+// recorded is an address in a store as the record names it.
+func (r *run) recorded(address string) string {
+	if !r.rehearsal() {
+		return address
+	}
+	if rest, ok := strings.CutPrefix(address, r.stores.registry.Address()); ok {
+		return EmbeddedRegistry + rest
+	}
+	if rest, ok := strings.CutPrefix(address, r.stores.storage.PublicURL("")); ok {
+		return EmbeddedStorage + "/" + rest
+	}
+	return address
+}

@@ -1,0 +1,92 @@
+package targets
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/gotest"
+	rel "github.com/slipway-wasm/slipway/deploy/release"
+)
+
+// requestLog keeps the requests that pass.
+type requestLog struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *requestLog) before(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.mu.Lock()
+		l.lines = append(l.lines, r.Method+" "+r.URL.RequestURI())
+		l.mu.Unlock()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// take returns the requests since it was last called.
+func (l *requestLog) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := l.lines
+	l.lines = nil
+	return lines
+}
+
+// TestReleaseRequests holds how many requests a release of one filter sends to the
+// registry: signed, with all that is attached, and read back from the outside.
+func TestReleaseRequests(t *testing.T) {
+	keys, err := filepath.Abs("testdata") // a key pair that signs nothing else
+	if err != nil {
+		t.Fatal(err)
+	}
+	builder := secretProject(t)
+	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = registry.Close(), store.Close() })
+	var log requestLog
+	counting := httptest.NewServer(log.before(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registry.Addr()})))
+	t.Cleanup(counting.Close)
+	t.Setenv("COSIGN_PASSWORD", "test")
+	c := config.Config{
+		Registry:         strings.TrimPrefix(counting.URL, "http://") + "/acme",
+		StorageURL:       "file://" + folder,
+		StoragePublicURL: strings.TrimSuffix(store.URL(""), "/"),
+		SignKey:          filepath.Join(keys, "cosign.key"),
+		VerifyKey:        filepath.Join(keys, "cosign.pub"),
+	}
+	for _, test := range []struct {
+		name string
+		most int
+	}{{"at first", 30}, {"nothing changed", 10}} {
+		var out bytes.Buffer
+		options, err := releaseOptions(c, "1.4.0", releaseChoices{Suite: gotest.Options{RefuseSkips: true}}, Output{Out: &out, Err: &out})
+		if err == nil {
+			options.Maker = quickMaker{build: builder}
+			_, err = rel.Release(t.Context(), options)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", test.name, err, out.String())
+		}
+		requests := log.take()
+		if len(requests) > test.most {
+			t.Errorf("%s: %d requests, and at most %d are allowed:\n%s", test.name, len(requests), test.most, strings.Join(requests, "\n"))
+		}
+	}
+}
