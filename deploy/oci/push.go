@@ -333,7 +333,7 @@ func (r *Registry) upload(ctx context.Context, repo *remote.Repository, blob Blo
 		return err
 	}
 	body := r.report.Body(file, blob.Size)
-	verified := &verifiedBody{content.NewVerifyReader(body, blob.Descriptor), body}
+	verified := &verifiedBody{content.NewVerifyReader(body, blob.Descriptor), blob.Size, body}
 	defer func() { _ = verified.Close() }()
 	if blob.Size > maxOneRequest || r.twoSteps.Load() {
 		return repo.Blobs().Push(ctx, blob.Descriptor, verified)
@@ -387,13 +387,17 @@ func (r *Registry) uploadAtOnce(ctx context.Context, repo *remote.Repository, bl
 // does not compare digests gets nothing wrong.
 type verifiedBody struct {
 	*content.VerifyReader
+	left int64 // bytes that were not read yet
 	body io.Closer
 }
 
+// Read verifies before it hands over the last bytes: a registry that got all of them
+// could answer first, and in its own words.
 func (b *verifiedBody) Read(p []byte) (int, error) {
 	n, err := b.VerifyReader.Read(p)
-	if errors.Is(err, io.EOF) && b.Verify() != nil {
-		return n, errChanged
+	b.left -= int64(n)
+	if (b.left == 0 || errors.Is(err, io.EOF)) && b.Verify() != nil {
+		return 0, errChanged
 	}
 	return n, err
 }
