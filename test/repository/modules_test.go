@@ -114,6 +114,21 @@ func TestDrifted(t *testing.T) {
 	}
 }
 
+// TestTidy: each module requires, and has the sums of, what its packages and their tests
+// import. What one module newly imports, those that import it have to know, too.
+func TestTidy(t *testing.T) {
+	t.Parallel()
+	for folder := range readGoMods(t) {
+		t.Run(folder, func(t *testing.T) {
+			t.Parallel()
+			cmd := goCommand(t.Context(), filepath.Join("../..", folder), nil, nil, "mod", "tidy", "-diff")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s is not tidy; run \"go mod tidy\" there: %v\n%s", folder, err, out)
+			}
+		})
+	}
+}
+
 // TestEditor: the command that CONTRIBUTING.md gives to editors makes a workspace of all
 // modules, in which every package is found with all that it imports.
 func TestEditor(t *testing.T) {
