@@ -15,9 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
@@ -41,9 +39,9 @@ type Options struct {
 	Out, Err io.Writer
 }
 
-// own are the packages that a target of their own runs, because they start whole
-// systems; each is a folder as seen from the repository's root.
-var own = []string{"test/e2e", "test/consumers/mesh"}
+// scenarios is the folder of the package with a repository's scenarios, as seen from its
+// root. E2E runs it, and Test does not.
+const scenarios = "test/e2e"
 
 // raced are the modules whose tests run under the race detector: those of our own
 // code. The others are there for a dependency as large as Istio or a cloud's SDK,
@@ -53,10 +51,6 @@ var raced = []string{".", filterModule}
 // filterModule is the module whose tests also run what was compiled. They run a
 // second time without the race detector, under which they leave that out.
 const filterModule = "filter"
-
-// waiting are the modules whose tests mostly wait, for servers, locks and processes:
-// more of them than there are processors may run at once.
-var waiting = []string{"test/stores"}
 
 // Test runs the tests of every module: shuffled, and our own code's with the race
 // detector where a C compiler allows it. Every skipped test is printed with its reason. The error
@@ -103,9 +97,6 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	gotestsum := []string{
 		"tool", "-modfile=" + filepath.Join(gorun.Root(), "go.mod"), "gotestsum",
 		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on", testTimeout,
-	}
-	if slices.Contains(waiting, module) {
-		gotestsum = append(gotestsum, "-parallel="+strconv.Itoa(4*runtime.NumCPU()))
 	}
 	cmd := command(ctx, opts, module, slices.Concat(gotestsum, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
@@ -173,9 +164,9 @@ func e2e(ctx context.Context, opts Options) (Played, error) {
 // e2eOrLoad plays the repository's scenarios or, in one that has none, loads each
 // filter: command deploy/load.
 func e2eOrLoad(ctx context.Context, opts Options) error {
-	if _, err := os.Stat(filepath.Join(opts.Root, "test", "e2e")); err == nil {
+	if _, err := os.Stat(filepath.Join(opts.Root, scenarios)); err == nil {
 		// Without a package's name, in its folder, the output is shown as it comes.
-		return whole(ctx, opts, "e2e", "test/e2e", "test", "-count=1", "-timeout=20m")
+		return whole(ctx, opts, "e2e", scenarios, "test", "-count=1", "-timeout=20m")
 	}
 	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
 	opts.Root = gorun.Root()
@@ -294,7 +285,7 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 	return errors.Join(failures...)
 }
 
-// packagesOf lists a module's packages, less those with a target of their own.
+// packagesOf lists a module's packages, less that of the scenarios.
 func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
 	cmd := command(ctx, opts, module, "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
@@ -309,7 +300,7 @@ func packagesOf(ctx context.Context, opts Options, module string) ([]string, err
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(own, filepath.ToSlash(folder)) {
+		if filepath.ToSlash(folder) != scenarios {
 			packages = append(packages, path)
 		}
 	}

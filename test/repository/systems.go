@@ -24,7 +24,7 @@ func Mesh(ctx context.Context, out, errOut io.Writer) error {
 		return fmt.Errorf("mesh: %w", err)
 	}
 	dir := filepath.Join("test", "consumers", "mesh")
-	if err := run(goCommand(ctx, dir, out, errOut, "test", "-c", "-ldflags=-s -w", "-o", binary)); err != nil {
+	if err := run(goCommand(ctx, dir, out, errOut, "test", "-c", "-tags=mesh", "-ldflags=-s -w", "-o", binary)); err != nil {
 		return fmt.Errorf("build the mesh: %w", err)
 	}
 	cmd := goCommand(ctx, dir, out, errOut)

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +15,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,6 +51,12 @@ const helperVariable = "SLIPWAY_TEST_UPLOAD"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(helperVariable) == "" {
+		// The tests mostly wait, for servers, locks and processes, so more can run side by
+		// side than there are processors. The flag -parallel still goes before this.
+		if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.NumCPU())); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(m.Run())
 	}
 	if err := uploadHelper(); err != nil {
