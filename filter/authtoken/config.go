@@ -19,18 +19,18 @@ type config struct {
 	method      string
 	path        string
 	authority   string
-	headers     []conf.Pair // of the request for a token
+	headers     []conf.Pair // sent with the request for a token
 	timeout     time.Duration
 	interval    time.Duration
-	tokenHeader string // of the answer
+	tokenHeader string // the header of the answer that holds the token
 	onRequest   bool   // whether requests get the token
-	onResponse  bool   // whether responses do
-	header      string // that carries it there
+	onResponse  bool   // whether responses get it
+	header      string // the header that carries it there
 	static      []conf.Pair
 }
 
-// parseConfig reads the plugin configuration. The error is one line that names
-// the field and the mend.
+// parseConfig reads the plugin configuration. The error is one line that names the
+// field and says what to write instead.
 func parseConfig(data []byte) (*config, error) {
 	o, err := conf.ParseObject(data)
 	if err != nil {
@@ -124,12 +124,12 @@ func visible(s string) bool {
 	return true
 }
 
-// key returns where in the shared data the record of this token is. It is made
-// of all that decides which token the auth service gives out, written so that no
-// two configurations have the same; a hash would be shorter, and would need an
-// answer to what happens when two collide. Plugins that differ only in when they
-// fetch or what they do with the token share it, also across a reload of the
-// configuration. The number is that of the record's form.
+// key returns the key of this token's record in the shared data. The key holds
+// everything that decides which token the auth service gives out, so that no two
+// different questions share a key. (A hash would be shorter, but two could collide.)
+// Plugins that differ only in when they fetch, or in what they do with the token, share
+// the record, also across a reload of the configuration. The number is the version of
+// the record's form.
 func (c *config) key() string {
 	b := []byte("slipway.authtoken.1")
 	add := func(s string) {

@@ -129,7 +129,7 @@ func TestKey(t *testing.T) {
 		`{"headers": {}}`,
 		`{"headers": {"accept": "b"}}`,
 		`{"headers": {"accept": "*/*", "a": "b"}}`,
-		// Where one ends and the next begins has to count.
+		// The boundaries between the fields must count.
 		`{"path": "/ab", "authority": "c"}`,
 		`{"path": "/a", "authority": "bc"}`,
 		`{"headers": {"a": "b c"}}`,

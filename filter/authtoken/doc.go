@@ -30,18 +30,17 @@
 //
 // # The injected header belongs to the filter
 //
-// Where the token is put, a header of that name which is already there is removed
-// first, all of them if there are several, also while there is no token: the
-// upstream never takes a client's value for the proxy's, and a client never an
-// upstream's. (An upstream that reads x_auth as x-auth needs Envoy's
-// headers_with_underscores_action.) With inject.on "response", requests are not
-// touched, and the other way round.
+// Where the filter puts the token, it first removes every header of that name, even
+// while there is no token. So the upstream never takes a client's value for the
+// proxy's, and a client never an upstream's. (An upstream that reads x_auth as x-auth
+// needs Envoy's headers_with_underscores_action.) With inject.on "response", requests
+// are not touched, and the other way round.
 //
 // # When it fetches
 //
-// At once when the plugin starts, then whenever the interval since the last token
-// is over. After a failure the last good token stays in use, without an end, and
-// the pauses are 1s, 2s, 4s and so on, up to the interval. Before the first token
+// The filter fetches when the plugin starts, and then whenever the interval since the
+// last token is over. After a failure the last good token stays in use indefinitely,
+// and the pauses are 1s, 2s, 4s and so on, up to the interval. Before the first token
 // the header is not sent.
 //
 // One message is logged when fetching begins to fail (warning, with the reason),
@@ -56,8 +55,8 @@
 // while another one fetches. That is a read of the proxy's shared data, a locked
 // map in memory. A request costs no such read, unless there is no token yet.
 //
-// What is in the shared data can be read by every filter with the same vm_id, so
-// a vm_id that is not shared with filters of others keeps the token among these.
+// Every filter with the same vm_id can read the shared data. To keep the token from
+// other filters, give these plugins a vm_id of their own.
 //
 // # Counters
 //

@@ -38,11 +38,10 @@ type plugin struct {
 
 // OnPluginStart reads the configuration and has the first tick come at once.
 //
-// Nothing is fetched before it. Envoy first starts each plugin in a VM of its
-// own, the canary, to see whether it takes the configuration, and kills that VM
-// without another call (WasmHandleBase::canary in proxy-wasm-cpp-host,
-// src/wasm.cc). A fetch from here would be cancelled there, and the lease would
-// be held by nobody.
+// Nothing is fetched before that tick. Envoy first starts each plugin in a VM of its
+// own, the canary, to see whether it accepts the configuration, and kills that VM
+// without another call (WasmHandleBase::canary in proxy-wasm-cpp-host, src/wasm.cc). A
+// fetch from here would be cancelled there, and leave a lease without a holder.
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
 	c, ok := conf.Plugin("authtoken", size, parseConfig)
 	if !ok {
@@ -107,9 +106,9 @@ func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
 	if !c.onRequest {
 		return types.ActionContinue
 	}
-	// Removing comes first, and also without a token: the value that the upstream
-	// sees is never one that the client chose. Replacing would not do, as Envoy
-	// then keeps a second header of that name.
+	// Removing comes first, even without a token: the upstream must never see a value
+	// that the client chose. Replacing would not do, because Envoy then keeps a second
+	// header of that name.
 	check(proxywasm.RemoveHttpRequestHeader(c.header))
 	if token := s.plugin.refresher.current(); token != "" {
 		check(proxywasm.AddHttpRequestHeader(c.header, token))

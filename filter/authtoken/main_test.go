@@ -59,8 +59,8 @@ func TestPlugin(t *testing.T) {
 }
 
 // rig is one plugin in proxytest's proxy. Its clock is simulated in both modes:
-// natively it is the clock here, and the compiled module reads that of wazero,
-// which goes on by 1 ms whenever it is read.
+// natively it is the clock here, and the compiled module reads wazero's, which advances
+// by 1 ms at each read.
 // https://github.com/tetratelabs/wazero/blob/main/internal/platform/time.go
 type rig struct {
 	*testing.T
@@ -82,7 +82,7 @@ func (r *rig) calls() []proxytest.HttpCalloutAttribute {
 	return r.host.GetCalloutAttributesFromContext(proxytest.PluginContextID)
 }
 
-// tick lets the time to the next tick go by.
+// tick advances the time to the next tick.
 func (r *rig) tick() {
 	if r.clock != nil {
 		*r.clock = r.clock.Add(time.Duration(r.host.GetTickPeriod()) * time.Millisecond)
@@ -118,9 +118,9 @@ func pairs(s ...string) (out [][2]string) {
 	return out
 }
 
-// collect copies what was logged since it was last called, and looks for tokens
-// in there. It has to be called after every callback that logs something, since
-// the compiled module may use the memory again.
+// collect copies what was logged since its last call, and searches it for tokens. Call
+// it after every callback that logs something, because the compiled module may reuse
+// the memory.
 func (r *rig) collect() {
 	r.Helper()
 	for level, logs := range map[string][]string{
@@ -211,7 +211,7 @@ func (r *rig) wantCounters(worked, failed uint64) {
 	}
 }
 
-// proxytest does not tell with which timeout it was called.
+// proxytest does not record a call's timeout, so this test looks at the filter's own.
 func TestTimeout(t *testing.T) {
 	_, reset := proxytest.NewHostEmulator(proxytest.NewEmulatorOption())
 	defer reset()
@@ -274,8 +274,8 @@ func testFetchAsConfigured(r *rig) {
 	}
 }
 
-// Whoever else sends the injected header, its value does not get through; where
-// nothing is injected nothing is touched.
+// A client's or upstream's own value of the injected header never gets through. Where
+// nothing is injected, nothing is touched.
 func injectBehaviours() (out []behaviour) {
 	for _, tc := range []struct {
 		on                string
@@ -362,8 +362,7 @@ func testFailures(r *rig) {
 	r.wantLogged("info", again)
 	r.wantCounters(1, 2)
 
-	// After it. An answer comes at once, so that one call is as far from the next
-	// as the pause is long.
+	// After it. Answers come at once, so the time between two calls is the pause.
 	for i, pause := range []time.Duration{3e9, 1e9, 2e9, 3e9, 3e9} {
 		passed := r.stopwatch()
 		r.answer(r.call(), ":status", "401")
@@ -466,7 +465,7 @@ func testBadConfiguration(r *rig) {
 	}
 	r.collect()
 	r.wantLogged("critical", `authtoken: plugin configuration: interval: 15 has no unit; write "15s" for seconds`)
-	// It fails open: a proxy may make streams all the same.
+	// With fail-open, a proxy may still create streams.
 	id := r.host.InitializeHttpContext()
 	r.host.CallOnRequestHeaders(id, [][2]string{{":path", "/"}}, true)
 	r.host.CallOnResponseHeaders(id, [][2]string{{":status", "200"}}, true)

@@ -76,7 +76,7 @@ func (p *proxy) fetch(done func(token, problem string)) string {
 		}
 		done(tokenIn(headers, p.tokenHeader))
 	})
-	// What Envoy means by its answers: Context::httpCall in
+	// Envoy's return values mean this: Context::httpCall in
 	// source/extensions/common/wasm/context.cc.
 	switch {
 	case err == nil:

@@ -2,13 +2,13 @@ package main
 
 import "encoding/binary"
 
-// record is what the workers of one proxy know together about one token. It is
-// one value in the proxy's shared data, so that a single compare-and-swap moves
-// it from one state to the next.
+// record is what the workers of one proxy share about one token. It is one value in the
+// proxy's shared data, so that a single compare-and-swap moves it from one state to the
+// next.
 type record struct {
 	fetches   uint64 // how many fetches were begun; the number of the latest one
 	leasedAt  int64  // when the latest fetch began; 0 once it is over
-	leaseTTL  int64  // for how long, from leasedAt, nobody else begins one
+	leaseTTL  int64  // how long after leasedAt no other worker may begin one
 	failures  uint64 // how many fetches failed since the last that worked
 	failedAt  int64  // when the last of them did
 	unsent    bool   // whether that was because the proxy did not send the request
@@ -20,9 +20,9 @@ type record struct {
 const (
 	second = int64(1_000_000_000)
 
-	// clockStep is how far the clock may be behind a time in the record before
-	// the clock is taken to have been set back. Less is waited out: that is what
-	// it costs to have no second fetch then.
+	// clockStep is how far the clock may be behind a time in the record before it
+	// counts as set back. A smaller step is waited out: it delays a fetch, but never
+	// causes a second one.
 	clockStep = second
 
 	// firstBackoff is the pause after the first failure in a row; each further
@@ -30,14 +30,14 @@ const (
 	firstBackoff = second
 )
 
-// wait returns how long from now the next fetch is due, 0 if it is due now, for a
-// worker that began at a time and fetches at an interval.
+// wait returns how long from now the next fetch is due, or 0 if it is due now. began is
+// when the worker began, and interval is its interval.
 //
-// A time that lies in the future means that the clock was set back; waiting for
-// it could take for ever, so the fetch is due. A worker does not wait because of a
-// request that could not even be sent before it began: Envoy starts the plugin on
-// its main thread first, where clusters that are not warm yet are missing, and its
-// workers only once they are all there.
+// A time in the future means that the clock was set back. Waiting for it could take for
+// ever, so the fetch is due. A worker also ignores a failure from before it began if the
+// proxy could not even send that request: Envoy starts the plugin on its main thread
+// first, where clusters that are not warm yet are missing. It starts its workers only
+// once all clusters are there.
 func (r *record) wait(now, began, interval int64) int64 {
 	since, pause := r.fetchedAt, interval
 	switch {
@@ -58,13 +58,13 @@ func (r *record) wait(now, began, interval int64) int64 {
 	return max(0, pause-elapsed)
 }
 
-// leasedBy reports whether the lease belongs to the fetch with this number, be it
-// in time or not.
+// leasedBy reports whether the lease belongs to the fetch with this number, even if the
+// lease has lapsed.
 func (r *record) leasedBy(fetch uint64) bool {
 	return r.leasedAt != 0 && r.fetches == fetch
 }
 
-// backoff returns the pause after so many failures in a row.
+// backoff returns the pause after a number of failures in a row.
 func backoff(failures uint64, interval int64) int64 {
 	pause := firstBackoff
 	for ; failures > 1 && pause < interval; failures-- {
@@ -75,9 +75,9 @@ func backoff(failures uint64, interval int64) int64 {
 
 const recordHeader = 7 * 8 // bytes before the token
 
-// encode returns the form that decode reads: seven numbers of 64 bits,
-// little-endian, and the token. Whoever changes it changes the number in
-// config.key too, because versions of this filter can run side by side.
+// encode returns the form that decode reads: seven numbers of 64 bits, little-endian,
+// and the token. If you change the form, change the number in config.key too, because
+// versions of this filter can run side by side.
 func (r *record) encode() []byte {
 	b := make([]byte, 0, recordHeader+len(r.token))
 	b = binary.LittleEndian.AppendUint64(b, r.fetches)
@@ -94,9 +94,8 @@ func (r *record) encode() []byte {
 	return append(b, r.token...)
 }
 
-// decode returns the record in b, or an empty one if b is none: nothing but this
-// filter writes to its key, so that there is nothing better to do with it than
-// to begin anew.
+// decode returns the record in b, or an empty one if b holds none. Only this filter
+// writes to its key, so starting over is the best it can do with anything else.
 func decode(b []byte) record {
 	if len(b) < recordHeader {
 		return record{}

@@ -17,9 +17,9 @@ type host interface {
 	// store sets the value at a key, or does nothing and returns false if cas is
 	// not the number of the value there. See createOnly for absent keys.
 	store(key string, value []byte, cas uint32) bool
-	// fetch asks the auth service for a token. It either returns why it could not
-	// send the request, or calls done later, in this worker, with a token or a
-	// problem. After the plugin is gone it may never call it.
+	// fetch asks the auth service for a token. It either returns why it could not send
+	// the request, or calls done later, in this worker, with a token or a problem. If
+	// the plugin ends first, it may never call done.
 	fetch(done func(token, problem string)) (unsent string)
 	// count counts a fetch that worked or failed.
 	count(worked bool)
@@ -29,32 +29,32 @@ type host interface {
 	warn(message string)
 }
 
-// createOnly is the number to compare by that creates a key but never overwrites
-// one. The proxy ignores the number where there is no value yet, numbers values
-// from 1 in the order in which any of its workers sets any of them, and takes 0
-// as "overwrite": so 0 for an absent key, which looks natural, would let two
-// workers create it one after the other, and both believe that they hold the
-// lease. The highest number that is belongs to no value before the four billionth.
+// createOnly is a compare-and-swap number that creates a key but never overwrites one.
+// The proxy ignores the number of an absent key. It numbers values from 1, in the order
+// in which any worker sets any of them, and takes 0 as "overwrite". So 0 looks natural
+// for an absent key, but would let two workers create it one after the other, and both
+// would believe that they hold the lease. createOnly is the highest number there is,
+// which no value has before the four billionth write.
 // https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/shared_data.cc
 const createOnly = math.MaxUint32
 
 const (
-	// pickUp is how often a worker looks at the record at least: the longest that
-	// it can go on with an old token after another worker has fetched a new one.
+	// pickUp is the longest time between two looks at the record. A worker may keep
+	// an old token for that long after another worker has fetched a new one.
 	pickUp = second
 
-	// lookOut is how often it does while another worker fetches. All find out at
-	// the same time that a fetch is due, so that this is how long the token of
-	// one commonly takes to the others.
+	// lookOut is the time between two looks while another worker fetches. All workers
+	// notice at the same time that a fetch is due, so a new token usually reaches the
+	// others within this time.
 	lookOut = second / 20
 
 	// leaseMargin is how much longer than the fetch's timeout the lease lasts:
 	// time for a busy worker to get to the answer.
 	leaseMargin = second
 
-	// storeTries bounds how often the end of a fetch is written. The second try
-	// is only ever needed if somebody took over an expired lease in between, and
-	// then finds that out.
+	// storeTries bounds how often a worker tries to write the end of a fetch. It needs
+	// a second try only if another worker took over an expired lease in between, and
+	// the second try then detects that.
 	storeTries = 4
 )
 
@@ -103,12 +103,12 @@ func (r *refresher) current() string {
 	return r.token
 }
 
-// tick fetches if it is time to and nobody else does. It returns how long from
-// now to call it again.
+// tick fetches if a fetch is due and no other worker is fetching. It returns how long
+// from now to call it again.
 func (r *refresher) tick() int64 {
 	rec, cas := r.load()
-	// The time is taken after the record, so that it cannot be older than the
-	// times in there.
+	// The time is read after the record, so that it cannot be older than the times in
+	// the record.
 	now := r.host.now()
 	if wait := rec.wait(now, r.began, r.interval); wait > 0 {
 		if rec.leasedAt != 0 && !rec.leasedBy(r.fetches) {
@@ -166,8 +166,8 @@ func (r *refresher) finish(number uint64, token, problem string, unsent bool) {
 	r.host.debug("authtoken: an answer from cluster " + conf.Quote(r.cluster) + " came too late and was dropped")
 }
 
-// release gives up the lease of a fetch that is under way here and will not end,
-// because the plugin is going away. Another worker need not wait for it to lapse.
+// release gives up the lease of a fetch under way here that will not end because the
+// plugin is going away. Other workers then need not wait for the lease to lapse.
 func (r *refresher) release() {
 	if r.fetches == 0 {
 		return
@@ -175,13 +175,13 @@ func (r *refresher) release() {
 	rec, cas := r.load()
 	if rec.leasedBy(r.fetches) {
 		rec.leasedAt = 0
-		r.store(rec, cas) // if it fails, somebody else has seen to it
+		r.store(rec, cas) // if it fails, another worker has changed the record already
 	}
 	r.fetches = 0
 }
 
-// report logs the end of a fetch if it changed whether refreshing works. One
-// worker's write does that, so the message appears once for all of them.
+// report logs the end of a fetch if refreshing began to fail or to work with it. Only
+// one worker's write makes that change, so the message appears once for all workers.
 func (r *refresher) report(before *record, problem string) {
 	cluster := "cluster " + conf.Quote(r.cluster)
 	switch {

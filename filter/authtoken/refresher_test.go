@@ -123,8 +123,8 @@ func TestLapsedLease(t *testing.T) {
 	})
 }
 
-// A tick never comes later than the next fetch is due, and never later than
-// others' tokens are to be picked up.
+// A tick never comes later than the next fetch is due, or than a token of another
+// worker must be picked up.
 func TestNextTick(t *testing.T) {
 	t.Parallel()
 	s := healthySimulation()
@@ -151,8 +151,8 @@ func TestNextTick(t *testing.T) {
 	}
 }
 
-// Whatever the order in which workers get to talk to the proxy, one of those that
-// find a fetch due does it, and only one.
+// In whatever order the workers reach the proxy, exactly one of those that find a fetch
+// due does it.
 func TestOneWorkerOfManyFetches(t *testing.T) {
 	t.Parallel()
 	for name, state := range map[string]*record{
@@ -229,8 +229,8 @@ func everyChoice(run func(choose func(n int) int)) {
 	for {
 		at := 0
 		run(func(n int) int {
-			// What leads to nothing else is no choice: a healthy auth service's
-			// outcome and latency.
+			// A healthy auth service's outcome and latency lead to nothing else, so
+			// they are no choice.
 			if n > 3 {
 				return 0
 			}
@@ -316,13 +316,13 @@ func (s *simulation) disturb(configs []*config) {
 	}
 }
 
-// checkRecovery lets all go well for long enough and looks at what came of it.
+// checkRecovery lets everything work for long enough, then checks the result.
 func (s *simulation) checkRecovery() {
 	s.healthy = true
 	s.maxStall = second / 10
 	s.finish()
-	// The clock may have been set back by 20s again and again; what the workers
-	// wait for is at most that, the longest lease, and the longest interval away.
+	// The clock may have been set back by 20s again and again. No worker waits longer
+	// than that, the longest lease and the longest interval together.
 	deadline := s.clock + 60*second
 	for before := s.clock; s.lastGood <= before; {
 		if s.clock > deadline {
@@ -376,7 +376,7 @@ func TestAnyOrder(t *testing.T) {
 	}
 }
 
-// The fuzzer's bytes decide, as long as there are any, what happens next.
+// The fuzzer's bytes decide what happens next, until they run out.
 func FuzzAnyOrder(f *testing.F) {
 	f.Add([]byte(nil), false)
 	f.Add([]byte("\x00\x01\x02\x03\x04\x05\x06\x07"), true)

@@ -36,8 +36,8 @@ func (d *sharedData) set(key string, value []byte, cas uint32) bool {
 // a point at which any other worker may run: choose decides.
 type simulation struct {
 	choose func(n int) int // returns a number from 0 to n-1
-	// orderly says that there is never more than one fetch under way and that its
-	// time has come when it begins.
+	// orderly says that at most one fetch is under way, and that none begins before it
+	// is due.
 	orderly bool
 	// maxStall is about how long a worker may be held up within a callback, or a
 	// tick or an answer wait until the worker gets to it.
@@ -150,7 +150,7 @@ func (w *simWorker) tick() {
 }
 
 func (w *simWorker) answer(c *simCall) {
-	// What is in flight stays so until the worker is through with the answer.
+	// The call counts as in flight until the worker has handled the answer.
 	defer w.sim.cancel(func(other *simCall) bool { return other == c })
 	w.ended = simEnd{w.sim.clock, false}
 	c.done(c.token, c.problem)
@@ -163,7 +163,7 @@ func (w *simWorker) replacePlugin() {
 	w.startPlugin()
 }
 
-// die ends the worker, be it within a callback, without a word to the others.
+// die ends the worker, even within a callback, without telling the others.
 func (w *simWorker) die() {
 	w.dead = true
 	w.cancelCalls()
@@ -224,7 +224,7 @@ func (w *simWorker) fetch(done func(token, problem string)) string {
 		if len(s.calls) > 0 {
 			s.violate("worker %d fetches while worker %d does", w.number, s.calls[0].worker.number)
 		}
-		// A fetch that somebody broke off may be made up for at once.
+		// A fetch that was cut off may be repeated at once.
 		if !s.unended {
 			s.checkPause(w)
 		}
@@ -290,13 +290,13 @@ func (w *simWorker) debug(message string) {
 func (w *simWorker) info(message string) { w.sim.log = append(w.sim.log, message) }
 func (w *simWorker) warn(message string) { w.sim.log = append(w.sim.log, message) }
 
-// run runs until the clock reaches end. disturb is called now and then, to do to
-// the workers what it likes.
+// run runs until the clock reaches end. Now and then it calls disturb, which may do
+// anything to the workers.
 func (s *simulation) run(end int64, disturb func()) {
 	for s.clock < end {
 		type action func()
 		var actions []action
-		next := end // when there is something to do that cannot be done now
+		next := end // when the next thing can be done, if nothing can be done now
 		stalled := false
 		for _, w := range s.workers {
 			switch {
@@ -329,7 +329,7 @@ func (s *simulation) run(end int64, disturb func()) {
 		case s.choose(16) == 0 && disturb != nil:
 			disturb()
 		case !stalled:
-			// Time goes by while things are waiting to be done.
+			// Time passes while work is pending.
 			s.clock += 1 + s.maxStall*int64(s.choose(8))/8
 		}
 	}

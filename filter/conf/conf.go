@@ -29,11 +29,11 @@ type document struct {
 	err error
 }
 
-// ParseObject parses data as one JSON object, strictly by RFC 8259: no comments,
-// no trailing commas. Beyond it, a field that appears twice, text that is not
-// UTF-8, half a surrogate pair and nesting deeper than 32 levels are refused.
-// Nothing, or nothing but white space, is an object without fields. The error is
-// one line that starts with the place, such as "line 3, column 5: ".
+// ParseObject parses data as one JSON object, strictly by RFC 8259: no comments, no
+// trailing commas. It also refuses a field that appears twice, text that is not UTF-8,
+// half a surrogate pair, and nesting deeper than 32 levels. Empty data, or only white
+// space, is an object without fields. The error is one line that starts with the place,
+// such as "line 3, column 5: ".
 func ParseObject(data []byte) (*Object, error) {
 	fields, err := parse(string(data))
 	if err != nil {
@@ -44,10 +44,10 @@ func ParseObject(data []byte) (*Object, error) {
 	return doc.top, nil
 }
 
-// Err returns the first problem met while reading any object of this
-// configuration. If there was none, a field that nobody asked for, anywhere in
-// it, is an error that names the field which was probably meant. Call it once,
-// after everything has been read. The message is one line.
+// Err returns the first problem met while reading any object of this configuration. If
+// there was none, it looks for a field, anywhere in the configuration, that nobody
+// asked for; that error also names the field that was probably meant. Call Err once,
+// after reading everything. The message is one line.
 func (o *Object) Err() error {
 	if o.doc.err == nil {
 		o.doc.top.checkUnknown()
@@ -223,9 +223,9 @@ func (o *Object) Pairs(name string, dst *[]Pair) {
 	*dst = pairs
 }
 
-// Object returns the object in the field name, to be read in turn. If the field
-// is absent, or not an object (which is then the error), the result is an object
-// without fields, never nil.
+// Object returns the object in the field name, for its fields to be read. The result is
+// never nil: if the field is absent, or is not an object (which is recorded as a
+// problem), it is an object without fields.
 func (o *Object) Object(name string) *Object {
 	at := o.at(name)
 	for _, inner := range o.inner {
@@ -278,8 +278,8 @@ func (o *Object) at(name string) string {
 	}
 }
 
-// is reports whether v has the kind that the field at a path wants; if not, that
-// is the error.
+// is reports whether v has the kind that the field at a path needs, and records a
+// problem if not.
 func (o *Object) is(at string, v *value, want kind) bool {
 	if v.kind == want {
 		return true
@@ -301,7 +301,7 @@ func (o *Object) mismatch(at string, v *value, want string) {
 	}
 }
 
-// show is a value as a message repeats it.
+// show returns a value as messages repeat it.
 func (v *value) show() string {
 	switch v.kind {
 	case kindBool:

@@ -1,5 +1,6 @@
-// Package conf reads the configuration of a filter: one JSON object, read strictly.
-// Each mistake is answered by one line that names the line or the field, and the mend.
+// Package conf reads the configuration of a filter: one JSON object, read strictly. It
+// answers each mistake with one line that names the line or the field and says what to
+// write instead.
 //
 // It exists because a filter has to refuse a bad configuration with a message a
 // person can act on, inside a module that should stay small. Under TinyGo

@@ -63,7 +63,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// checkMessage wants one printable line of a length a log takes.
+// checkMessage requires one printable line, short enough for a log.
 func checkMessage(t *testing.T, err error) {
 	t.Helper()
 	m := err.Error()

@@ -4,10 +4,10 @@ import (
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm"
 )
 
-// Plugin asks the proxy for the plugin configuration and returns it as parse reads it.
-// Call it in OnPluginStart: size is what that was given, and filter is the name that a
-// log line begins with. If ok is false, the plugin must not start; one line at level
-// critical has said why, which is all that whoever deployed the filter gets to see.
+// Plugin asks the proxy for the plugin configuration, and returns what parse makes of
+// it. Call it in OnPluginStart with the size given there. filter is the name that log
+// lines begin with. If ok is false, the plugin must not start. One line at level
+// critical has then said why; whoever deployed the filter sees nothing but that line.
 //
 // parse gets nil if there is no configuration. Its error is one line.
 func Plugin[T any](filter string, size int, parse func(data []byte) (T, error)) (c T, ok bool) {
@@ -22,7 +22,7 @@ func VM[T any](filter string, size int, parse func(data []byte) (T, error)) (c T
 
 func ask[T any](filter, kind string, size int, get func() ([]byte, error), parse func([]byte) (T, error)) (c T, ok bool) {
 	var data []byte
-	if size > 0 { // asked for none, a host answers with an error
+	if size > 0 { // a host answers with an error if there is no configuration
 		var err error
 		if data, err = get(); err != nil {
 			proxywasm.LogCritical(filter + ": read the " + kind + err.Error())

@@ -21,7 +21,7 @@ const (
 	kindObject
 )
 
-// noun is how messages call a value of this kind.
+// noun is what messages call a value of this kind.
 func (k kind) noun() string {
 	switch k {
 	case kindNull:
@@ -122,8 +122,8 @@ func (p *parser) space() {
 	}
 }
 
-// next skips white space and returns the byte that follows, 0 at the end. (A NUL
-// in the text is nowhere valid, so it needs no telling apart.)
+// next skips white space and returns the byte that follows, 0 at the end. (Valid text
+// holds no NUL, so the two need not be told apart.)
 func (p *parser) next() byte {
 	p.space()
 	if p.pos >= len(p.src) {

@@ -28,15 +28,15 @@ func leave() {
 	}
 }
 
-// proxyOnMemoryAllocate gives the host a buffer for what it hands to the guest.
-// The host writes the address into the guest's memory behind the garbage
-// collector's back, so that nothing the collector knows of refers to the buffer
-// until the SDK has read the address: pinned does, until the callback ends.
+// proxyOnMemoryAllocate gives the host a buffer for what it hands to the guest. The
+// host writes the address into the guest's memory without the garbage collector's
+// knowledge. Until the SDK has read the address, nothing that the collector knows of
+// refers to the buffer. So pinned refers to it until the callback ends.
 //
 //go:wasmexport proxy_on_memory_allocate
 func proxyOnMemoryAllocate(size uint32) unsafe.Pointer {
-	// One byte more than nothing: a host may ask for zero bytes, and the
-	// address of an empty slice is none.
+	// At least one byte: a host may ask for zero bytes, and an empty slice has no
+	// address.
 	buf := make([]byte, max(size, 1))
 	pinned = append(pinned, buf)
 	return unsafe.Pointer(unsafe.SliceData(buf))

@@ -1,13 +1,13 @@
 // Package gohost lets a filter written with proxy-wasm-go-sdk be built by the
 // ordinary Go compiler.
 //
-// The SDK is made for TinyGo: it exports its callbacks with TinyGo's //export
-// and declares the host's functions as bodyless TinyGo imports; for every other
-// compiler it only offers a host interface that its test emulator fills in.
-// This package closes the gap for GOOS=wasip1 GOARCH=wasm. It exports the
-// callbacks of proxy-wasm ABI 0.2.0 with //go:wasmexport, imports the host's
-// functions with //go:wasmimport, and registers them where the emulator would
-// stand. A filter takes part by a blank import in its main package:
+// The SDK is made for TinyGo: it exports its callbacks with TinyGo's //export and
+// declares the host's functions as bodyless TinyGo imports. For every other compiler it
+// only has a host interface, which its test emulator implements. This package closes
+// the gap for GOOS=wasip1 GOARCH=wasm. It exports the callbacks of proxy-wasm ABI 0.2.0
+// with //go:wasmexport, imports the host's functions with //go:wasmimport, and
+// registers them in the emulator's place. A filter takes part by a blank import in its
+// main package:
 //
 //	import _ "github.com/slipway-wasm/slipway/filter/gohost"
 //

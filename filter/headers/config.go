@@ -133,8 +133,8 @@ func parseChanges(o *conf.Object) []change {
 	return changes
 }
 
-// checkPairs refuses names and values that HTTP forbids, and one header in two
-// spellings, which would hide that one takes the other's place.
+// checkPairs refuses names and values that HTTP forbids. It also refuses one header in
+// two spellings, because one would silently replace the other.
 func checkPairs(o *conf.Object, field string, pairs []conf.Pair) {
 	for i, p := range pairs {
 		if err := httpheader.CheckName(p.Name); err != nil {

@@ -11,10 +11,11 @@ import (
 	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
 )
 
-// logHeaders logs the headers of a map in one message, unless the configuration says
-// no. The proxy drops it unless its level is debug, which the filter cannot ask for:
-// a host offers proxy_get_log_level to modules of ABI 0.2.1 only, and those made with
-// the SDK are of ABI 0.2.0. So it must be cheap: one call to the proxy for all headers.
+// logHeaders logs the headers of a map in one message, unless the configuration turns
+// that off. The proxy drops the message unless its own level is debug. The filter
+// cannot read that level: a host offers proxy_get_log_level to modules of ABI 0.2.1
+// only, and the SDK makes modules of ABI 0.2.0. So logging must be cheap: one call to
+// the proxy for all headers.
 func (s *stream) logHeaders(direction string, m hostcall.Map) {
 	p := s.plugin
 	if !p.config.debugLog {
@@ -38,14 +39,14 @@ func (s *stream) logHeaders(direction string, m hostcall.Map) {
 	s.log(line)
 }
 
-// logDone logs the end of the stream, unless the configuration says no.
+// logDone logs the end of the stream, unless the configuration turns that off.
 func (s *stream) logDone() {
 	if s.plugin.config.debugLog {
 		s.log(append(s.begin(), "stream done"...))
 	}
 }
 
-// begin begins a message with what it calls the stream.
+// begin begins a message with the stream's context id.
 func (s *stream) begin() []byte {
 	line := s.plugin.line[:0]
 	line = append(line, "context "...)

@@ -35,10 +35,10 @@
 // A line is split at its first "="; spaces and tabs round name and value do not
 // count. Blank lines, and lines that start with #, are ignored.
 //
-// Names that HTTP or the proxy reserve (pseudo headers, host, headers of one
-// connection, headers that frame the body) and values with control characters are
-// refused. The plugin then does not start, and one line at level critical says
-// what to mend.
+// The filter refuses names that HTTP or the proxy reserve (pseudo headers, host,
+// headers of one connection, headers that frame the body), and values with control
+// characters. The plugin then does not start, and one line at level critical says what
+// to fix.
 //
 // A response is changed only if its request passed the filter. A reply that the
 // proxy or an earlier filter gives on its own before that is left alone.
@@ -48,7 +48,7 @@
 // At level debug the filter logs the headers of a request and of a response as they
 // reach the filter, each [name: value] in one message, and the end of each stream,
 // with the stream's context id. The values of authorization, proxy-authorization,
-// cookie, set-cookie and x-auth show as (redacted). Reading all headers costs time
-// whatever the proxy's log level is, since a filter cannot know it:
-// "debug_log": false saves it.
+// cookie, set-cookie and x-auth show as (redacted). Reading all headers costs time at
+// any log level, because a filter cannot know the proxy's level; "debug_log": false
+// saves that time.
 package main

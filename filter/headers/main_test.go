@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-wasm/slipway/filter/vmtest"
 )
 
-// TestFilter runs everything on one VM of each kind, since starting one of a
-// module by the ordinary Go compiler takes seconds.
+// TestFilter runs everything on one VM of each kind, because starting a module by the
+// ordinary Go compiler takes seconds.
 func TestFilter(t *testing.T) {
 	vmtest.Run(t, "headers", func() types.VMContext { return &vmContext{} }, func(t *testing.T, vm types.VMContext) {
 		for _, tc := range []struct {
@@ -106,7 +106,7 @@ func testChanges(t *testing.T, vm types.VMContext) {
 	}
 }
 
-// That an empty header counts shows only in a real proxy: proxytest calls it absent.
+// Only a real proxy shows that an empty header counts: proxytest calls it absent.
 func testCount(t *testing.T, vm types.VMContext) {
 	for _, tc := range []struct {
 		name, config, metric string
@@ -130,7 +130,7 @@ func testCount(t *testing.T, vm types.VMContext) {
 			for _, request := range tc.requests {
 				id := host.InitializeHttpContext()
 				host.CallOnRequestHeaders(id, request, true)
-				// A response that carries the header is none of the counter's business.
+				// The counter ignores a response that carries the header.
 				host.CallOnResponseHeaders(id, headers{{"hello", "x"}}, true)
 				host.CompleteHttpContext(id)
 			}
@@ -199,7 +199,7 @@ func testBadConfiguration(t *testing.T, vm types.VMContext) {
 		if got := host.GetCriticalLogs(); !reflect.DeepEqual(got, []string{want}) {
 			t.Errorf("%q\ngot  %q\nwant %q", config, got, want)
 		}
-		// A host that goes on all the same finds a filter that does nothing.
+		// If the host goes on regardless, the filter does nothing.
 		id := host.InitializeHttpContext()
 		request := headers{{":path", "/"}, {"hello", "x"}}
 		host.CallOnRequestHeaders(id, clone(request), true)

@@ -1,10 +1,10 @@
 // Package httpheader says which header names and values a filter may be
 // configured with.
 //
-// It exists because a filter hands what it was configured with straight to the
-// proxy, and a name or value that HTTP forbids would split a message, break its
-// framing, or make the peer drop the connection. Such a configuration is refused
-// when the filter starts, not met on the first request.
+// It exists because a filter hands its configured names and values straight to the
+// proxy. A name or value that HTTP forbids would split a message, break its framing, or
+// make the peer drop the connection. Such a configuration is refused when the filter
+// starts, and not met on the first request.
 package httpheader
 
 import (
@@ -34,13 +34,13 @@ var Sensitive = []string{"authorization", "proxy-authorization", "cookie", "set-
 // CheckName returns an error, one line that says what to do, unless name is a
 // header that a filter may read and change. Upper case is allowed.
 //
-// Refused are: what is no token (RFC 9110 sections 5.1 and 5.6.2); pseudo headers
-// such as :path (RFC 9113 section 8.3); host, which Envoy keeps as :authority;
-// the headers of one connection (RFC 9110 section 7.6.1), which Envoy removes and
-// an HTTP/2 peer treats as a malformed message (RFC 9113 section 8.2.2); and those
-// that frame the body (RFC 9112 section 6), where a wrong one is request
-// smuggling. Proxy-Authenticate and Proxy-Authorization are allowed: since RFC
-// 7235 they are no longer hop-by-hop, and Envoy forwards them.
+// It refuses a name that is no token (RFC 9110 sections 5.1 and 5.6.2); pseudo headers
+// such as :path (RFC 9113 section 8.3); host, which Envoy keeps as :authority; the
+// headers of one connection (RFC 9110 section 7.6.1), which Envoy removes and an HTTP/2
+// peer treats as a malformed message (RFC 9113 section 8.2.2); and the headers that
+// frame the body (RFC 9112 section 6), where a wrong one is request smuggling.
+// Proxy-Authenticate and Proxy-Authorization are allowed: since RFC 7235 they are no
+// longer hop-by-hop, and Envoy forwards them.
 func CheckName(name string) error {
 	if name == "" {
 		return errors.New("the header name is empty; write a name such as x-my-header")
@@ -63,9 +63,9 @@ func CheckName(name string) error {
 	return nil
 }
 
-// IsToken reports whether name is a token of RFC 9110 section 5.6.2, which the
-// name of a header field is. It is enough for a header that is only looked at;
-// for one that is set, see [CheckName].
+// IsToken reports whether name is a token of RFC 9110 section 5.6.2, as the name of a
+// header field must be. That is enough for a header that is only read. For a header
+// that is set, see [CheckName].
 func IsToken(name string) bool {
 	for i := 0; i < len(name); i++ {
 		if !isTokenChar(name[i]) {

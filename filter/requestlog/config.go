@@ -16,8 +16,8 @@ type config struct {
 	maxLineBytes int
 }
 
-// parseConfig reads the plugin configuration. The error is one line that names
-// the field and the mend.
+// parseConfig reads the plugin configuration. The error is one line that names the
+// field and says what to write instead.
 func parseConfig(data []byte) (*config, error) {
 	o, err := conf.ParseObject(data)
 	if err != nil {
@@ -82,8 +82,8 @@ func among(names []string, name string) bool {
 	return false
 }
 
-// parseVMConfig reads the VM configuration. The error is one line that names the
-// field and the mend.
+// parseVMConfig reads the VM configuration. The error is one line that names the field
+// and says what to write instead.
 func parseVMConfig(data []byte) (direction string, err error) {
 	o, err := conf.ParseObject(data)
 	if err != nil {

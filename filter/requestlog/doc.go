@@ -17,9 +17,9 @@
 //     of its values, in their order. Pseudo headers are not repeated here.
 //   - status: what went downstream, a reply by the proxy itself included. It is
 //     missing when the stream was reset before there was a response.
-//   - request_bytes, response_bytes: bytes of body that passed this filter, as
-//     they were there: a compressor nearer to the client changes them later. They
-//     are missing when the proxy answered before this filter saw the request.
+//   - request_bytes, response_bytes: bytes of body that passed this filter, as this
+//     filter saw them: a compressor nearer to the client changes them later. They are
+//     missing when the proxy answered before this filter saw the request.
 //   - duration_ms: milliseconds, with microseconds as fraction, from the first byte
 //     of the request to the end of the stream: the property request.duration,
 //     which is what %DURATION% shows in Envoy's own access log.

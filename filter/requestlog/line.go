@@ -6,21 +6,23 @@ import (
 )
 
 const (
-	// minLine and maxLine bound max_line_bytes. From minLine on the essential
-	// fields fit whatever they hold, which the declaration below the constants
-	// checks. maxLine is far beyond what log collectors take as one line, and
-	// still small enough to hold for every open stream.
+	// minLine and maxLine bound max_line_bytes. A line of minLine always has room for
+	// the essential fields; the declaration below the constants checks that. maxLine is
+	// far beyond what log collectors take as one line, and still small enough to hold
+	// for every open stream.
 	minLine     = 1 << 10
 	maxLine     = 1 << 16
 	defaultLine = 8 << 10
 
-	// The part of a line, as a divisor of its limit, that a text may fill before
-	// it is cut. Together three quarters: the last one is for all else.
+	// A text may fill this part of a line, given as a divisor of the line's limit,
+	// before it is cut. The three together may fill three quarters; the rest of the
+	// line needs the last quarter.
 	methodShare    = 8
 	authorityShare = 8
 	pathShare      = 2
 
-	// headRoom and tailRoom are the most that all else takes, but for the headers.
+	// headRoom and tailRoom are the most that everything but these texts and the
+	// headers takes.
 	headRoom = len(`{"direction":"out","stream_id":4294967295,"method":"","authority":"","path":"","request_headers":{}`)
 	tailRoom = len(`,"status":999,"request_bytes":18446744073709551615,"response_bytes":18446744073709551615,` +
 		`"duration_ms":9223372036854.775,"truncated":true}`)
@@ -40,8 +42,8 @@ type line struct {
 	cut   bool // something is missing because of the limit
 }
 
-// begin starts a line over, in the same buffer. An empty text stands for one
-// that is not known.
+// begin starts a line over, in the same buffer. An empty text means that the value is
+// not known.
 func (l *line) begin(limit int, direction string, streamID uint32, method, authority, path string) {
 	l.limit, l.cut = limit, false
 	l.buf = append(l.buf[:0], '{')
@@ -76,9 +78,9 @@ func (l *line) text(key, value string, max int) {
 	l.buf = append(l.buf, '"')
 }
 
-// headers adds those request headers that c wants, as far as there is room. One
-// that does not fit is left out as a whole, so that no value that is shown is
-// another one than was sent, and the ones after it get their chance.
+// headers adds the request headers that c wants, as far as there is room. A header
+// that does not fit is left out completely, so that no shown value differs from the one
+// that was sent. Later headers may still fit.
 func (l *line) headers(c *config, headers [][2]string) {
 	if !c.wantsAny() || len(headers) == 0 {
 		return
@@ -219,8 +221,8 @@ func contains(headers [][2]string, name string) bool {
 	return false
 }
 
-// fit returns how many bytes of s, up to the end of a character, take at most
-// max bytes in a JSON string, and whether that is all of s.
+// fit returns how many bytes of s, up to the end of a character, fit into max bytes of
+// a JSON string, and whether that is all of s.
 func fit(s string, max int) (n int, whole bool) {
 	if len(s)*maxEscape <= max {
 		return len(s), true

@@ -44,8 +44,8 @@ func (v *values) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &(*v)[0])
 }
 
-// readable is a text after the way through JSON: bytes that are not UTF-8 become
-// U+FFFD, each for itself.
+// readable returns a text as it comes out of JSON: each byte that is not UTF-8 becomes
+// U+FFFD.
 func readable(s string) string { return string([]rune(s)) }
 
 func FuzzLine(f *testing.F) {
@@ -90,7 +90,7 @@ func FuzzLine(f *testing.F) {
 			t.Errorf("more than one value: %s", line)
 		}
 
-		// What must be there whatever the rest takes.
+		// These fields must be there, whatever the rest takes.
 		if got.Direction != "out" || got.StreamID != math.MaxUint32 || got.RequestBytes != math.MaxUint64 ||
 			got.ResponseBytes != math.MaxUint64 || got.Duration != 9223372036854.775 || isStatus(status) != (got.Status != 0) {
 			t.Errorf("a part that always fits is missing: %s", line)
@@ -112,7 +112,7 @@ func FuzzLine(f *testing.F) {
 				t.Errorf("%s is %q, want the start of %q with a mark", text.name, text.got, sent)
 			}
 		}
-		// No value but what was sent under that name, all of them, or none.
+		// A header shows all the values that were sent under its name, or is left out.
 		sent := map[string]values{}
 		for _, h := range headers {
 			if isPseudo(h[0]) {
@@ -145,7 +145,7 @@ func FuzzLine(f *testing.F) {
 	})
 }
 
-// A limit that one character more would exceed: all cuts are at the ends of
+// With this limit one more character would be too much. All cuts are at the ends of
 // characters and escapes, and use the room there is.
 func TestCut(t *testing.T) {
 	t.Parallel()

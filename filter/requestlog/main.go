@@ -46,9 +46,9 @@ func (v *vmContext) NewPluginContext(uint32) types.PluginContext {
 // left to the garbage collector, so that a peak is not held for ever.
 const maxFree = 64
 
-// plugin is the context of one plugin configuration. Envoy makes one for each
-// direction too (createPluginKey in source/extensions/common/wasm/plugin.h), so
-// that the direction of the first stream is that of all.
+// plugin is the context of one plugin configuration. Envoy makes one for each direction
+// too (createPluginKey in source/extensions/common/wasm/plugin.h), so all streams of a
+// plugin have the direction of the first.
 type plugin struct {
 	types.DefaultPluginContext
 	vm     *vmContext
@@ -80,8 +80,8 @@ func (p *plugin) NewHttpContext(id uint32) types.HttpContext {
 	return p.takeStream(id)
 }
 
-// direction is that of the VM configuration, else that of the listener, else "".
-// It must be called in a stream: the proxy knows no listener elsewhere.
+// direction returns the direction of the VM configuration, else the listener's, else
+// "". Call it in a stream: the proxy knows no listener elsewhere.
 func (p *plugin) direction() string {
 	if p.vm.direction != "" {
 		return p.vm.direction
@@ -104,7 +104,7 @@ func (p *plugin) direction() string {
 	return p.listenerDirection
 }
 
-// takeStream returns a new stream, in the place of one that has ended if there is one.
+// takeStream returns a fresh stream. It reuses one that has ended if there is one.
 func (p *plugin) takeStream(id uint32) *stream {
 	last := len(p.free) - 1
 	if last < 0 {
@@ -124,11 +124,11 @@ func (p *plugin) giveStream(s *stream) {
 	}
 }
 
-// stream is the context of one request with its response. The first half of the
-// line is written when the request headers arrive, and not at the end, when they
-// could be had too: the proxy's other filters and its router change them on the
-// way, and the line would show for instance a token that one of them added.
-// Nothing the proxy handed out is kept from one callback to the next.
+// stream is the context of one request with its response. It writes the first half of
+// the line when the request headers arrive. At the end they would still be there, but
+// the proxy's other filters and its router change them on the way, and the line would
+// show for instance a token that one of them added. Nothing that the proxy handed out
+// is kept from one callback to the next.
 type stream struct {
 	types.DefaultHttpContext
 	plugin *plugin
@@ -189,7 +189,7 @@ func (s *stream) OnHttpStreamDone() {
 
 // begin writes what the request headers say.
 func (s *stream) begin() {
-	// There may be none; the line then goes without.
+	// If there are no headers, the line goes without them.
 	headers := hostcall.Headers(hostcall.RequestHeaders, s.plugin.headers[:0])
 	var method, authority, path string
 	for i := range headers {

@@ -330,8 +330,8 @@ func testStatus(t *testing.T, vm types.VMContext) {
 	}
 }
 
-// Streams run at the same time, more of them than buffers are kept, again and
-// again: no line may hold a part of another.
+// More streams run at the same time than buffers are kept, again and again. No line may
+// hold a part of another.
 func testStreamsKeepApart(t *testing.T, vm types.VMContext) {
 	h := start(t, vm, options(""))
 	for round := 0; round < 3; round++ {
@@ -347,8 +347,8 @@ func testStreamsKeepApart(t *testing.T, vm types.VMContext) {
 	}
 }
 
-// The last stream given is the first taken, with its buffer and nothing else of it,
-// and no more than maxFree are kept.
+// The last stream given back is the first one taken. It keeps its buffer and nothing
+// else. No more than maxFree are kept.
 func TestFreeStreams(t *testing.T) {
 	t.Parallel()
 	p := &plugin{}

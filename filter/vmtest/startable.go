@@ -24,11 +24,11 @@ var errTruncated = errors.New("truncated module")
 // With -buildmode=c-shared both compilers build a WASI reactor, which exports
 // _initialize; a WASI command exports _start
 // (https://github.com/WebAssembly/WASI/blob/main/legacy/application-abi.md).
-// Envoy calls whichever is there. proxytest leaves the start functions of wazero
-// at their default, which is _start alone, and offers no way to change it, so a
-// reactor's runtime would never be initialised. Renaming that one export, in
-// memory, is the smallest change that makes the built module itself run: not a
-// byte of its code or data differs. A module that has _start is returned as it is.
+// Envoy calls whichever is there. proxytest leaves the start functions of wazero at
+// their default, which is _start alone, and offers no way to change it, so it would
+// never initialise a reactor's runtime. Renaming that one export, in memory, is the
+// smallest change that makes the built module itself run: all its code and data stay
+// the same. A module that has _start is returned as it is.
 func startable(module []byte) ([]byte, error) {
 	if len(module) < 8 || string(module[:4]) != "\x00asm" {
 		return nil, errors.New("not a WebAssembly module")

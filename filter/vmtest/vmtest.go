@@ -1,9 +1,9 @@
 // Package vmtest runs one behaviour test twice: on a filter's Go code, and on the
 // WebAssembly module that was built from it.
 //
-// It exists because the two differ where it hurts: the compiler, its garbage
-// collector, 32-bit integers and the memory that host and module share. What is
-// shipped is the module, so the module has to pass the test, not only its source.
+// It exists because the two differ where it hurts: the compiler, its garbage collector,
+// 32-bit integers and the memory that host and module share. The module is what ships,
+// so the module has to pass the test, not only its source.
 //
 // # What the compiled mode cannot do
 //
@@ -22,8 +22,8 @@
 //   - Its host is a process-wide variable behind a lock: such tests cannot be
 //     parallel, and a test has to call the reset function before the next begins.
 //
-// In both modes an empty header value, property or answer of proxytest's is
-// "not found" or a panic of proxytest itself, unlike in Envoy.
+// In both modes proxytest, unlike Envoy, takes an empty header value, property or
+// answer for "not found", or panics.
 //
 // # The race detector
 //
@@ -45,9 +45,9 @@ import (
 // path. It is unset in a plain "go test".
 const distVariable = "SLIPWAY_DIST"
 
-// Run runs test as the subtests "native", on the VM context that native returns,
-// and "wasm", on the module $SLIPWAY_DIST/<filter>.wasm, which is skipped when
-// SLIPWAY_DIST is unset, and not there at all under the race detector. test hands vm to
+// Run runs test as two subtests. "native" uses the VM context that native returns.
+// "wasm" uses the module $SLIPWAY_DIST/<filter>.wasm: it is skipped when SLIPWAY_DIST
+// is unset, and left out under the race detector. test hands vm to
 // [proxytest.EmulatorOption.WithVMContext].
 func Run(t *testing.T, filter string, native func() types.VMContext, test func(t *testing.T, vm types.VMContext)) {
 	t.Helper()

@@ -1,16 +1,16 @@
 // Package abi mirrors the interface through which proxy-wasm-go-sdk calls its host
 // wherever TinyGo did not compile it.
 //
-// It exists because the SDK keeps that interface in an internal package, and two of
-// ours stand in its place: gohost, which passes calls on to the proxy, and
-// streamtest, which counts them.
+// It exists because the SDK keeps that interface in an internal package, and two of our
+// packages implement it: gohost, which passes calls on to the proxy, and streamtest,
+// which counts them.
 package abi
 
 import "runtime"
 
-// Host mirrors the SDK's internal.ProxyWasmHost with plain types. Both have the
-// same methods, so that a value of one serves as a value of the other: a method
-// table is ordered by name, and every mirrored type has the size of its twin.
+// Host mirrors the SDK's internal.ProxyWasmHost with plain types. Both have the same
+// methods, so a value of one serves as a value of the other: a method table is ordered
+// by name, and every mirrored type has the size of its twin.
 type Host interface {
 	ProxyLog(logLevel uint32, messageData *byte, messageSize int) uint32
 	ProxySendLocalResponse(statusCode uint32, detailsData *byte, detailsSize int, bodyData *byte, bodySize int, headersData *byte, headersSize int, grpcStatus int32) uint32
@@ -43,10 +43,10 @@ type Host interface {
 	ProxySetProperty(pathData *byte, pathSize int, valueData *byte, valueSize int) uint32
 }
 
-// Keep keeps the methods of what implements Host in the program. They are called by
-// way of the SDK's interface type, which the linker does not know to be this one: it
-// would drop them. So they are called here, in a branch that the compiler cannot
-// prove dead.
+// Keep keeps the methods of an implementation of Host in the program. They are called
+// through the SDK's interface type. The linker does not know that this is the same
+// interface, and would drop them. So Keep calls them in a branch that the compiler
+// cannot prove dead.
 func Keep(h Host) {
 	if runtime.NumGoroutine() != 0 {
 		return

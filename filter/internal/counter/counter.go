@@ -1,10 +1,9 @@
 // Package counter counts in the proxy's statistics.
 //
-// It exists because proxywasm.DefineCounterMetric and MetricCounter.Increment
-// build the message of a panic with package fmt, which makes a TinyGo module
-// 56 KB larger: more than a small filter weighs. And a panic would trap the VM
-// for the sake of a number. This package makes the same two host calls and
-// returns errors.
+// It exists because proxywasm.DefineCounterMetric and MetricCounter.Increment build the
+// message of a panic with package fmt. That makes a TinyGo module 56 KB larger, which
+// is more than a small filter weighs. And a panic would trap the VM for the sake of a
+// number. This package makes the same two host calls and returns errors.
 package counter
 
 import (
@@ -20,8 +19,8 @@ type Counter uint32
 // https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1#proxy_define_metric
 const typeCounter = 0
 
-// Define returns the counter with a name, which it creates with the value 0 if
-// it is new. Envoy shows it as wasmcustom.<name> in /stats, and as <name> in the
+// Define returns the counter with a name. If the name is new, it creates the counter
+// with the value 0. Envoy shows it as wasmcustom.<name> in /stats, and as <name> in the
 // Prometheus format. Call it when the plugin starts: it looks the name up.
 func Define(name string) (Counter, error) {
 	var id uint32
@@ -31,7 +30,7 @@ func Define(name string) (Counter, error) {
 	return Counter(id), nil
 }
 
-// Add adds n to the counter. A counter that [Define] returned takes it always.
+// Add adds n to the counter. It cannot fail on a counter that [Define] returned.
 func (c Counter) Add(n int64) {
 	_ = incrementMetric(uint32(c), n)
 }

@@ -1,9 +1,9 @@
 // Package hostcall reads headers and properties without allocating.
 //
 // It exists because the SDK's functions for that allocate with each call: a new slice
-// for all headers, the path of a property put together anew, and two words that the
-// host writes the result to, which escape. On the path of every request that is most
-// of what a filter allocates. What is left is the buffer that the host asks for.
+// for all headers, the path of a property put together anew, and two words for the
+// host's result, which escape. On the path of every request that is most of what a filter
+// allocates. What is left is the buffer that the host asks for.
 package hostcall
 
 import (
@@ -21,9 +21,8 @@ const (
 	ResponseHeaders Map = 2
 )
 
-// data and size are where the host writes a result. They are no variables of the
-// functions below, as they would be allocated anew for each call there. A filter is
-// never called by two threads.
+// data and size are where the host writes a result. They are global because local ones
+// would be allocated anew for each call. A filter is never called by two threads.
 var (
 	data *byte
 	size int
@@ -37,15 +36,15 @@ func take(status uint32) (answer []byte, ok bool) {
 	return answer, status == 0
 }
 
-// Headers appends all headers of a map to list and returns it, as it is if there are
-// none. Names and values share the host's memory: they must not be kept after the
-// callback.
+// Headers appends all headers of a map to list and returns it, unchanged if there are
+// none. Names and values share the host's memory: do not keep them after the callback.
 func Headers(m Map, list [][2]string) [][2]string {
 	b, ok := take(getHeaderMapPairs(m, &data, &size))
 	if !ok || len(b) < 4 {
 		return list
 	}
-	// Their number, the sizes of all names and values, and these, each ended by NUL.
+	// The number of headers, the sizes of all names and values, then the names and
+	// values, each followed by NUL.
 	sizes, rest := b[4:], b[4+8*binary.LittleEndian.Uint32(b):]
 	next := func() string {
 		n := binary.LittleEndian.Uint32(sizes)
@@ -60,16 +59,16 @@ func Headers(m Map, list [][2]string) [][2]string {
 	return list
 }
 
-// Header returns the first value of a header, which must not be kept after the
-// callback, and whether it is there: in ABI 0.2 the host answers "not found" for one
-// that is absent, and success for one that is empty.
+// Header returns the first value of a header, and whether the header is there. In ABI
+// 0.2 the host answers "not found" for an absent header, and success for an empty one.
+// Do not keep the value after the callback.
 func Header(m Map, name string) (value string, ok bool) {
 	b, ok := take(getHeaderMapValue(m, unsafe.StringData(name), len(name), &data, &size))
 	return unsafe.String(unsafe.SliceData(b), len(b)), ok
 }
 
-// Property returns the value of a property, which must not be kept after the
-// callback, and whether there is one. The parts of path are separated by NUL.
+// Property returns the value of a property, and whether there is one. The parts of path
+// are separated by NUL. Do not keep the value after the callback.
 func Property(path string) (value []byte, ok bool) {
 	return take(getProperty(unsafe.StringData(path), len(path), &data, &size))
 }

@@ -26,7 +26,7 @@ func (*httpContext) OnHttpRequestHeaders(int, bool) types.Action {
 	return types.ActionContinue
 }
 
-// What the SDK's functions return is what these have to.
+// These functions return what the SDK's return.
 func TestLikeTheSDK(t *testing.T) {
 	host, reset := proxytest.NewHostEmulator(proxytest.NewEmulatorOption().WithVMContext(&vmContext{}))
 	defer reset()

@@ -21,17 +21,17 @@ const (
 	bufferPluginConfiguration = 7
 )
 
-// host stands where the proxy would. It allocates nothing of its own, so that what
-// testing counts is the filter's and the SDK's: what it hands out lies in memory
-// that it asks the filter for, as a proxy does. It takes header changes and forgets
-// them, so that every stream is like the one before.
+// host takes the proxy's place. It allocates nothing of its own, so that testing counts
+// only what the filter and the SDK allocate. What it hands out lies in memory that it
+// asks the filter for, as a proxy does. It accepts header changes and forgets them, so
+// that every stream is like the one before.
 type host struct {
 	abi.Host // nil: a call that no filter of ours makes panics
 
 	calls      int
 	maps       map[uint32][]byte // serialized
 	values     map[uint32][][2]string
-	properties map[string][]byte // by the path, its parts ended by NUL but the last
+	properties map[string][]byte // by path, with its parts separated by NUL
 	buffers    map[uint32][]byte
 	shared     map[string][]byte
 	cas        uint32
@@ -144,7 +144,7 @@ func (h *host) ProxyIncrementMetric(uint32, int64) uint32 {
 }
 
 // serialize returns headers as the ABI hands them over: their number, the sizes of
-// names and values, and these, each ended by NUL.
+// names and values, then the names and values, each followed by NUL.
 func serialize(headers [][2]string) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, uint32(len(headers)))
 	for _, h := range headers {

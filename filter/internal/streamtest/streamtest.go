@@ -1,11 +1,11 @@
 // Package streamtest counts what one stream costs a filter: allocations and calls
 // to the proxy.
 //
-// It exists because these two decide what a request costs in a proxy, and neither
-// shows in a behaviour test. proxytest cannot count them, as it allocates with every
-// call itself. This package's host does not, and drives the filter's Go code
-// through the SDK's own callbacks, the whole of a stream from its context's creation
-// to its deletion.
+// It exists because these two decide what a request costs in a proxy, and neither shows
+// in a behaviour test. proxytest cannot count them, because it allocates with every
+// call itself. This package's host does not. It drives the filter's Go code through the
+// SDK's own callbacks, for the whole of a stream from its context's creation to its
+// deletion.
 //
 // The ordinary Go compiler counts here. TinyGo, which sees fewer things that can stay
 // on the stack, allocates at the same places and at a few more.
@@ -98,8 +98,8 @@ func Benchmark(b *testing.B, newVM func() types.VMContext, cases []Case) {
 	}
 }
 
-// The SDK's state is the process's: each driver has another plugin context, and
-// streams are never numbered twice.
+// The SDK's state is shared by the whole process: each driver has another plugin
+// context, and no two streams have the same number.
 var lastContext uint32
 
 const callout = 1 // the id of the one call that may be under way
@@ -145,10 +145,10 @@ func start(tb testing.TB, vm types.VMContext, c Case) *driver {
 		tb.Fatal("the plugin does not start")
 	}
 	proxyOnTick(d.plugin)
-	if len(h.shared) > 0 { // it shares that it asks for something: answer
+	if len(h.shared) > 0 { // it has written its lease, so it waits for an answer
 		proxyOnHttpCallResponse(d.plugin, callout, len(h.values[mapCallResponseHeaders]), 0, 0)
 	}
-	// What is kept from stream to stream is there from the second one on.
+	// The first stream allocates what later streams reuse.
 	d.stream()
 	return d
 }

@@ -1,5 +1,5 @@
-// Noop is a proxy-wasm filter that does nothing: what it costs is what any filter
-// costs, the floor under the others.
+// Noop is a proxy-wasm filter that does nothing. Its cost is the floor under every
+// other filter's.
 package main
 
 import (
