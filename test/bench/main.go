@@ -1,9 +1,9 @@
-// Bench measures Slipway: what its filters cost a request in real Envoy, and its
-// pipeline the more filters there are, which is what "go tool mage bench" runs; and
-// whether the filters last, for "go tool mage soak".
+// Bench measures Slipway. "go tool mage bench" measures what its filters cost a request
+// in real Envoy, and how the cost of its pipeline grows with the number of filters. "go
+// tool mage soak" checks that the filters last.
 //
-// It is a module of its own, as the load generator and the plots are of no use to
-// anybody else. The environment variables are those of the packages deploy/config and
+// It is a module of its own, because nobody else needs the load generator and the
+// plots. The environment variables are those of the packages deploy/config and
 // test/repository/variables.
 package main
 
@@ -53,7 +53,7 @@ func run(ctx context.Context, root string, soaks bool, duration time.Duration) e
 			return err
 		}
 	}
-	// Paths in variables are as seen from where mage runs.
+	// Paths in variables are relative to the folder that mage runs in.
 	if err := os.Chdir(root); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
-// Package consumers holds the tests in which the code of those that consume what
-// Slipway publishes and renders judges it: Istio, Envoy Gateway and cosign. Each
+// Package consumers holds the tests that use the code of Slipway's consumers: Istio,
+// Envoy Gateway and cosign. That code judges what Slipway publishes and renders. Each
 // folder below has the tests of one kind of product.
 //
-// It is a module of its own because what it links is large: Istio alone compiles for
-// several minutes the first time. It is one module because they share most of that.
+// It is a module of its own because it links a lot: Istio alone compiles for several
+// minutes the first time. It is one module because the tests share most of that.
 package consumers

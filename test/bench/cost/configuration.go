@@ -36,8 +36,8 @@ func configuration(c contestant, httpbin, auth int) ([]byte, error) {
 	return envoyconf.YAML(bootstrap)
 }
 
-// adapt puts Envoy's own filter first and has the listener direct answer by itself:
-// what envoyconf, which is about wasm filters, does not do.
+// adapt puts Envoy's own filter first, and makes the listener direct answer by itself.
+// envoyconf does neither, because it is about wasm filters.
 func adapt(bootstrap *bootstrapv3.Bootstrap, native proto.Message) error {
 	for _, listener := range bootstrap.GetStaticResources().GetListeners() {
 		packed := listener.FilterChains[0].Filters[0].GetTypedConfig()

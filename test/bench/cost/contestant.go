@@ -23,7 +23,7 @@ const (
 
 // contestant is one way to configure Envoy.
 type contestant struct {
-	// name is unique; for what a compiler made it is "<filter> (<compiler>)".
+	// name is unique. For a module that was built it is "<filter> (<compiler>)".
 	name string
 	// filters are the wasm modules, in order.
 	filters []envoyconf.Filter
@@ -31,14 +31,14 @@ type contestant struct {
 	native proto.Message
 	// logged has Envoy write what filters log at level info.
 	logged bool
-	// size is that of the modules together, in bytes.
+	// size is the size of all modules together, in bytes.
 	size int64
 }
 
 // module is a wasm file to measure.
 type module struct {
 	name, path string
-	named      string // the path as the user wrote it; empty for what was built
+	named      string // the path as the user wrote it; empty for a module that was built
 	size       int64
 }
 
@@ -96,8 +96,8 @@ func filter(m module) envoyconf.Filter {
 	return envoyconf.Filter{Name: m.name, Source: envoyconf.Local{Path: m.path}, Configuration: configurationOf(m.name)}
 }
 
-// configurationOf is that of the filter whose name the module's name begins with, so
-// that a module such as headers-rust.wasm does the same work as headers.
+// configurationOf returns the configuration of the filter that the module's name begins
+// with, so that a module such as headers-rust.wasm does the same work as headers.
 func configurationOf(name string) string {
 	for filter, configuration := range configurations {
 		if strings.HasPrefix(name, filter) {
@@ -122,7 +122,7 @@ func headerMutation() proto.Message {
 	}}
 }
 
-// lua looks for the header that headers counts, too. It cannot count.
+// lua also looks for the header that headers counts. It cannot count.
 func lua() proto.Message {
 	return &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: `
 function envoy_on_request(handle)

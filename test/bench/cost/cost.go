@@ -1,12 +1,11 @@
 // Package cost measures what filters cost a request in real Envoy, side by side.
 //
-// It exists because people choose between compilers, languages and Envoy's own
-// filters on numbers, and numbers of different machines, versions or days say
-// nothing about each other. All contestants run at the same time, one Envoy each
-// with one worker, and are asked in turn, so that whatever else the machine does
-// meets all of them. The main figure is the processor time that Envoy's process used
-// for a request, which a busy machine disturbs far less than latency; and each round
-// is compared with the same round without a filter.
+// It exists because people choose between compilers, languages and Envoy's own filters
+// by numbers, and numbers from different machines, versions or days cannot be compared.
+// All contestants run at the same time, one Envoy each with one worker, and are asked
+// in turn, so that other load on the machine meets all of them. The main figure is the
+// processor time that Envoy's process used for a request. A busy machine disturbs it
+// far less than latency. Each round is compared with the same round without a filter.
 package cost
 
 import (
@@ -44,7 +43,7 @@ type Options struct {
 	Compiler string
 	// GoToolchain is the Go release to build with. Empty means each compiler's own.
 	GoToolchain string
-	// TinyGoVersion is that of build.Options.
+	// TinyGoVersion is passed on to build.Options.
 	TinyGoVersion string
 	// Modules are wasm files to measure beside the filters. One whose name begins
 	// with that of a filter gets the same configuration, others none.
@@ -52,13 +51,13 @@ type Options struct {
 	// All adds traffic to an upstream, filters in further configurations, and
 	// rounds.
 	All bool
-	// Dist is the folder for what is built, one below it for each compiler, so that
-	// an unchanged filter is not built again.
+	// Dist is the folder for what is built, with a folder for each compiler, so that an
+	// unchanged filter is not built again.
 	Dist string
-	// Rounds is how many each contestant has, and Requests how many are sent in each.
-	// Default: 15, or 25 with All; and 4000.
+	// Rounds is the number of rounds for each contestant, and Requests the number of
+	// requests in each round. Default: 15, or 25 with All; and 4000.
 	Rounds, Requests int
-	// Log is told what is done, a line each. Nil means that nobody is told.
+	// Log gets one line for each thing that is done. Nil means no log.
 	Log io.Writer
 }
 
@@ -71,7 +70,7 @@ const (
 	// floor is the filter that does nothing.
 	floor = "noop"
 
-	readyTimeout = 10 * time.Minute // V8 takes its time with what the ordinary Go compiler makes
+	readyTimeout = 10 * time.Minute // V8 is slow to compile modules of the ordinary Go compiler
 )
 
 // Run measures.
@@ -121,7 +120,7 @@ func run(ctx context.Context, o Options, dir string) (*Result, error) {
 	running, err := startAll(ctx, o, dir, contestants(names, built, named, o.All), backends)
 	defer func() {
 		for _, r := range running {
-			_ = r.proxy.Stop() // what it says was said in a round
+			_ = r.proxy.Stop() // a round has reported its errors already
 		}
 	}()
 	if err != nil {
@@ -197,7 +196,7 @@ func modulesNamed(paths []string) ([]module, error) {
 	return modules, nil
 }
 
-// backends are what Envoys talk to.
+// backends are the servers that the Envoys talk to.
 type backends struct {
 	httpbin int
 	auth    *authservice.Service
@@ -233,7 +232,7 @@ type runner struct {
 	before uint64 // resident memory before the first request
 }
 
-// startAll starts an Envoy for each contestant. It returns those that run, also with
+// startAll starts an Envoy for each contestant. It returns the running ones, even with
 // an error.
 func startAll(ctx context.Context, o Options, dir string, list []contestant, b backends) ([]*runner, error) {
 	running := make([]*runner, len(list))
@@ -270,8 +269,8 @@ func startAll(ctx context.Context, o Options, dir string, list []contestant, b b
 	return slices.DeleteFunc(running, func(r *runner) bool { return r == nil }), err
 }
 
-// measure asks the contestants in turn, forth and back, so that a machine that
-// becomes slower or faster does so for all.
+// measure asks the contestants in turn, back and forth, so that a machine that becomes
+// slower or faster does so for all.
 func measure(ctx context.Context, o Options, kind string, running []*runner) (Traffic, error) {
 	traffic := Traffic{Name: kind}
 	for _, r := range running {

@@ -10,8 +10,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 )
 
-// seen is a result of two contestants in three rounds, the machine being twice as
-// slow in the second one.
+// seen is a result of two contestants in three rounds. The machine is twice as slow in
+// the second round.
 func seen() *Result {
 	t := Traffic{Name: direct, Rows: []*Row{
 		{Name: none, Rounds: []Round{{CPU: 20, Max: 1}, {CPU: 40, Max: 7}, {CPU: 20, Max: 2}}},

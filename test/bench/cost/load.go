@@ -10,7 +10,7 @@ import (
 	"fortio.org/log"
 )
 
-// resolution is that of fortio's histogram, in seconds: 10 µs.
+// resolution is the resolution of fortio's histogram, in seconds: 10 µs.
 const resolution = 0.00001
 
 // headers are those of a browser; together with what the client sends itself, 15.
@@ -25,8 +25,8 @@ var headers = [][2]string{
 	{"Referer", "https://shop.example.com/carts"},
 }
 
-// load sends count requests, as fast as they are answered, over a few connections.
-// The result is without what only the proxy knows.
+// load sends count requests over a few connections, each as soon as the one before is
+// answered. The result lacks what only the proxy knows.
 func load(ctx context.Context, url string, count int64) (Round, error) {
 	log.SetLogLevelQuiet(log.Critical)
 	options := &fhttp.HTTPRunnerOptions{
@@ -56,7 +56,7 @@ func load(ctx context.Context, url string, count int64) (Round, error) {
 		P50:               result.DurationHistogram.Percentiles[0].Value * micro,
 		P99:               result.DurationHistogram.Percentiles[1].Value * micro,
 		Max:               result.DurationHistogram.Max * micro,
-		// Each connection begins with one request more.
+		// Each connection sends one more request at its beginning.
 		Errors: max(0, count-result.RetCodes[http.StatusOK]),
 	}, nil
 }

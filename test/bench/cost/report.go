@@ -73,13 +73,14 @@ func (r *Result) WritePlots(dir string) error {
 	return nil
 }
 
-// Summary is what a README has room for, in Markdown: the first traffic's main numbers.
+// Summary returns the first traffic's main numbers in Markdown, short enough for a
+// README.
 func (r *Result) Summary() string {
 	return fmt.Sprintf("Processor time of Envoy %s for a request, more than without a filter; the second row is the error of the run:\n\n%s",
 		r.Envoy, table(r.Traffic[0]).Only("filter", "size KB", "added CPU µs", "quartiles", "ratio", "p99 µs", "RSS MiB").Markdown())
 }
 
-// Markdown is a chapter with the numbers.
+// Markdown returns a chapter with the numbers.
 func (r *Result) Markdown() string {
 	var b strings.Builder
 	var compilers []string

@@ -13,8 +13,8 @@ type Result struct {
 	Envoy string `json:"envoy"`
 	// Compilers are those that built the filters.
 	Compilers []build.Toolchain `json:"compilers"`
-	// Rounds is how many each contestant had, with so many Requests each over so
-	// many Connections.
+	// Rounds is the number of rounds for each contestant. Each round sent Requests
+	// requests over Connections connections.
 	Rounds      int `json:"rounds"`
 	Requests    int `json:"requestsPerRound"`
 	Connections int `json:"connections"`
@@ -31,13 +31,13 @@ type Traffic struct {
 
 // Row is one contestant.
 type Row struct {
-	// Name is "<filter> (<compiler>)" for what was built, and its path, as it was
-	// given, for what was named.
+	// Name is "<filter> (<compiler>)" for a module that was built, and the path as
+	// given for a module that the user named.
 	Name string `json:"name"`
-	// Size is that of its modules, in bytes.
+	// Size is the size of its modules, in bytes.
 	Size int64 `json:"size,omitempty"`
-	// CPU is Envoy's processor time for a request in µs, Added what of it is more
-	// than without a filter in the same round, and Ratio how many times as much.
+	// CPU is Envoy's processor time for a request in µs. Added is how much more that is
+	// than without a filter in the same round, and Ratio is how many times as much.
 	CPU   Spread `json:"cpuMicroseconds"`
 	Added Spread `json:"addedCpuMicroseconds"`
 	Ratio Spread `json:"ratio"`
@@ -53,7 +53,7 @@ type Row struct {
 	// request of a run and after the last one of this traffic.
 	RSSBefore uint64 `json:"rssBefore"`
 	RSSAfter  uint64 `json:"rssAfter"`
-	// Rounds are the single rounds, in order.
+	// Rounds are the individual rounds, in order.
 	Rounds []Round `json:"rounds"`
 }
 
@@ -74,7 +74,8 @@ type Spread struct {
 	High   float64 `json:"high"`
 }
 
-// summarize fills the rows from their rounds. The first row is that without a filter.
+// summarize fills the rows from their rounds. The first row is the one without a
+// filter.
 func (t *Traffic) summarize() {
 	base := t.Rows[0].Rounds
 	for _, row := range t.Rows {
@@ -101,7 +102,8 @@ func spread(rounds []Round, value func(i int, r Round) float64) Spread {
 	return Spread{Low: values[last/4], Median: (values[last/2] + values[(last+1)/2]) / 2, High: values[last-last/4]}
 }
 
-// Err says how many requests failed, of all contestants; nil if none did.
+// Err returns an error that says how many requests failed, of all contestants; nil if
+// none did.
 func (r *Result) Err() error {
 	var n int64
 	for _, t := range r.Traffic {

@@ -11,8 +11,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 )
 
-// A filter that calls the proxy once more for each header shows in the table. Rounds are
-// compared one by one, because processor time too grows on a machine that is busy.
+// A filter that calls the proxy once more for each header shows in the table. Rounds
+// are compared one by one, because processor time also grows on a busy machine.
 func TestSlower(t *testing.T) {
 	root := filepath.Join("..", "..", "..")
 	bin, err := envoy.Find(t.Context(), envoy.FindOptions{Path: os.Getenv("ENVOY_PATH"), Log: t.Output()})

@@ -1,5 +1,5 @@
-// Package page writes what a report is made of: tables for a terminal and for
-// Markdown, and plots.
+// Package page writes the parts of a report: tables for a terminal and for Markdown,
+// and plots.
 package page
 
 import (
@@ -26,7 +26,7 @@ type Table struct {
 	Rows    [][]string
 }
 
-// Only is the table with some of its columns.
+// Only returns the table with some of its columns.
 func (t Table) Only(columns ...string) Table {
 	only := Table{Columns: columns}
 	for _, row := range t.Rows {
@@ -52,8 +52,8 @@ func (t Table) Write(out io.Writer) error {
 	return nil
 }
 
-// Markdown is the table with its numbers, which are all but the first column, set
-// flush right.
+// Markdown returns the table in Markdown. Numbers, which are in all but the first
+// column, are flush right.
 func (t Table) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s |\n|---|%s\n", strings.Join(t.Columns, " | "), strings.Repeat("---:|", len(t.Columns)-1))
@@ -63,10 +63,10 @@ func (t Table) Markdown() string {
 	return b.String()
 }
 
-// width is that of every plot: what a README on GitHub has room for.
+// width is the width of every plot: what a README on GitHub has room for.
 const width = vg.Length(640)
 
-// WritePlot writes a plot as an SVG file of a height.
+// WritePlot writes a plot of the given height to an SVG file.
 func WritePlot(p *plot.Plot, height vg.Length, file string) error {
 	// White, or the text cannot be read on a dark page.
 	p.BackgroundColor = color.White
@@ -79,7 +79,7 @@ func WritePlot(p *plot.Plot, height vg.Length, file string) error {
 	return renameio.WriteFile(file, out.Bytes(), 0o644)
 }
 
-// Compiler names a compiler with the release of Go that it compiled in.
+// Compiler names a compiler and the release of Go that it used.
 func Compiler(t build.Toolchain) string {
 	return t.Name + " " + t.Version + " (Go " + strings.TrimPrefix(t.GoVersion, "go") + ")"
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
 )
 
-// password is that of a key that is gone with the run.
+// password protects a key that only exists during the run.
 const password = "bench"
 
-// key is a key pair, as "cosign generate-key-pair" writes it: releases are signed, and
-// nobody may be asked to.
+// key is a key pair, as "cosign generate-key-pair" writes it. Releases are signed, and
+// the bench cannot ask anybody to sign.
 type key struct{ private, public string }
 
-// newKey makes one in files whose names begin with a path.
+// newKey makes a key pair in files whose names begin with path.
 func newKey(path string) (key, error) {
 	k := key{private: path + ".key", public: path + ".pub"}
 	if err := k.write(); err != nil {

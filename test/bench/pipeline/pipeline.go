@@ -2,10 +2,10 @@
 // grows with their number.
 //
 // It exists because a pipeline that is pleasant with three filters may not be with
-// fifty, and because what is unchanged has to cost neither a compiler nor an upload,
-// which is easily lost without anybody noticing. So it makes repositories of 1, 10 and
-// more filters, and runs in them the targets that everybody runs, each in a process of
-// its own, against a registry that counts what it is asked.
+// fifty. An unchanged filter must cost neither a compiler nor an upload, and that is
+// easily lost without anybody noticing. So the bench makes repositories of 1, 10 and
+// more filters. In them it runs the targets that everybody runs, each in a process of
+// its own, against a registry that counts its requests.
 package pipeline
 
 import (
@@ -24,18 +24,18 @@ type Options struct {
 	Root string
 	// Filters are the numbers of filters, ascending. Default: 1 and 10.
 	Filters []int
-	// Releases are those of these numbers that a release is measured with too.
-	// Default: none, and not what it needs to be warmed up either.
+	// Releases are those of Filters for which a release is measured too. Default: none;
+	// then what a release needs is not warmed up either.
 	Releases []int
 	// Compiler and GoToolchain say what the filters are built with: see
 	// build.Options.
 	Compiler, GoToolchain, TinyGoVersion string
-	// Log is told what is done, a line each. Default: nobody is told.
+	// Log gets one line for each thing that is done. Default: no log.
 	Log io.Writer
 }
 
-// Run measures. What Slipway itself and all filters have in common is compiled before
-// anything is measured, as it is on the machine of somebody who works with it.
+// Run measures. First it compiles what Slipway itself and all filters have in common,
+// because a machine that is used for this work has compiled that already.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Log == nil {
 		o.Log = io.Discard

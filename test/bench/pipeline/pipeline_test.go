@@ -9,8 +9,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 )
 
-// The targets are run as people run them: what is unchanged is neither built nor
-// uploaded, and the first time it is.
+// The targets run as people run them. A filter is built and uploaded the first time,
+// and not again while it is unchanged.
 func TestRun(t *testing.T) {
 	// Where publishing would go if the environment were passed on.
 	for _, name := range []string{"REGISTRY", "FILTERS"} {
@@ -39,7 +39,7 @@ func TestRun(t *testing.T) {
 		row := s.Rows[0]
 		got = append(got, counts{s.Name, row.Changed, row.Built, row.Blobs, row.Writes > 0})
 		if s.Name == "push, at first" && row.Blobs == 4 {
-			got[len(got)-1].blobs = 3 // it is a race who may mount the config that both have
+			got[len(got)-1].blobs = 3 // either filter may mount the config that both have
 		}
 		if row.Filters != 2 || row.Seconds <= 0 || row.CPUSeconds <= 0 || row.PeakRSS < 5<<20 {
 			t.Errorf("%s: %+v", s.Name, row)
@@ -97,7 +97,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// What is configured on this machine is not for what is measured.
+// The configuration of this machine does not reach the measured targets.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("SIGN_KEY", "somebody's")
 	t.Setenv("SLIPWAY_DIST", "elsewhere")

@@ -21,14 +21,14 @@ type bench struct {
 	key  key
 }
 
-// action is what is measured.
+// action is one thing to measure.
 type action struct {
 	name string
 	// target is the target with its arguments.
 	target []string
-	// prepare is done before, and not measured. Nil for nothing.
+	// prepare runs before, and is not measured. Nil means nothing.
 	prepare func(context.Context) error
-	// changed is how many filters are not as the action before left them.
+	// changed is the number of filters that changed since the action before.
 	changed int
 }
 
@@ -79,7 +79,7 @@ func (b bench) play(ctx context.Context, n int, release bool, log io.Writer) (ro
 	return rows, compiler, err
 }
 
-// act does one thing in a process of its own.
+// act runs one action in a process of its own.
 func (b bench) act(ctx context.Context, p *project, s *stores, a action) (Row, error) {
 	if a.prepare != nil {
 		if err := a.prepare(ctx); err != nil {
@@ -106,8 +106,8 @@ func (b bench) act(ctx context.Context, p *project, s *stores, a action) (Row, e
 	}, nil
 }
 
-// stores are where a repository publishes. They are in this process: what they use is
-// not counted.
+// stores are where a repository publishes. They run in this process, so what they use
+// is not counted.
 type stores struct {
 	dir      string
 	registry *counting
@@ -130,7 +130,7 @@ func startStores(ctx context.Context, dir string) (*stores, error) {
 	return s, nil
 }
 
-// renew puts an empty registry in the place of the one there is.
+// renew replaces the registry by an empty one.
 func (s *stores) renew(ctx context.Context) error {
 	dir, err := os.MkdirTemp(s.dir, "registry-")
 	if err != nil {

@@ -20,13 +20,14 @@ type spent struct {
 	peak uint64        // resident memory in bytes, of all of them at one moment
 }
 
-// interval is how often memory is read. What lives shorter may be missed; to read it
-// more often would itself be noticed on a machine with two processors. At first it is
-// read ten times as often, for targets that take no longer.
+// interval is the time between two readings of memory. A process that lives shorter may
+// be missed. Reading more often would itself be noticed on a machine with two
+// processors. The first readings come ten times as often, for targets that take no
+// longer.
 const interval = 50 * time.Millisecond
 
-// execute runs a command to its end and measures it. The error has the end of what it
-// printed.
+// execute runs a command to its end and measures it. The error includes the end of the
+// command's output.
 func execute(ctx context.Context, dir string, env []string, name string, args ...string) (spent, error) {
 	fail := func(err error) (spent, error) {
 		return spent{}, fmt.Errorf("run %s in %s: %w", strings.Join(args, " "), dir, err)
@@ -43,7 +44,7 @@ func execute(ctx context.Context, dir string, env []string, name string, args ..
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, env
 	cmd.Stdout, cmd.Stderr = output, output
-	// It has Envoys to stop. Killed, it could not.
+	// The process has to stop its Envoys. It could not if it were killed.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -66,8 +67,8 @@ func execute(ctx context.Context, dir string, env []string, name string, args ..
 	return s, nil
 }
 
-// watch reads a process's memory with that of its descendants until done, and returns
-// the most that it saw.
+// watch reads the memory of a process and its descendants until done, and returns the
+// highest value.
 func watch(pid int, done <-chan struct{}) (peak uint64) {
 	const soonest = interval / 10
 	for pause := soonest; ; pause = min(pause+pause/10, interval) {
@@ -85,8 +86,8 @@ func watch(pid int, done <-chan struct{}) (peak uint64) {
 // passed are the variables of package config that are the user's to choose.
 var passed = []string{"ENVOY_PATH", "ENVOY_VERSIONS", "TRANSFER_TIMEOUT"}
 
-// environment is the process's without what would make the targets do other work than
-// what is measured, and with some more.
+// environment returns this process's environment, with more variables. It leaves out
+// the ones that would make the targets do other work than what is measured.
 func environment(more ...string) []string {
 	var dropped []string
 	for _, v := range config.Describe[config.Config]() {

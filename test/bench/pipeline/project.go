@@ -35,8 +35,8 @@ func compileTargets(ctx context.Context, root, dir string) (binary string, err e
 // slipway is the path of Slipway's module. The one of its filters is below.
 const slipway = "github.com/slipway-wasm/slipway"
 
-// requireFolder makes a copy of a module's go.mod one of another module, which requires
-// the first one as a folder.
+// requireFolder turns a copy of a module's go.mod into the go.mod of another module,
+// which requires the first one from a folder.
 func requireFolder(ctx context.Context, dir, module, required, folder string) error {
 	_, err := execute(ctx, dir, environment(), "go", "mod", "edit", "-module="+module, "-require="+required+"@v0.0.0", "-replace="+required+"="+folder)
 	return err
@@ -61,8 +61,8 @@ type project struct {
 	names []string
 }
 
-// newProject makes a repository with filters as "go tool mage new" writes them, whose
-// names nobody ever had: nothing of them can be in any cache.
+// newProject makes a repository with filters as "go tool mage new" writes them. Their
+// names are new, so no cache can hold any of them.
 func newProject(ctx context.Context, root, dir string, filters int) (*project, error) {
 	p := &project{dir: dir}
 	folder := filepath.Join(dir, "filter")
@@ -73,8 +73,9 @@ func newProject(ctx context.Context, root, dir string, filters int) (*project, e
 	if err := copyFiles(folder, shared, "go.mod", "go.sum"); err != nil {
 		return nil, err
 	}
-	// In the repository, or the commit would not say what the filters are made of; and
-	// where no tests are looked for.
+	// The copy is in the repository, because otherwise the commit would not say what
+	// the filters are made of. It is in testdata, because the go command looks for no
+	// tests there.
 	if err := os.CopyFS(filepath.Join(dir, "testdata"), os.DirFS(shared)); err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func newProject(ctx context.Context, root, dir string, filters int) (*project, e
 	return p, p.commit(ctx)
 }
 
-// commit commits all there is.
+// commit commits everything.
 func (p *project) commit(ctx context.Context) error {
 	return errors.Join(p.git(ctx, "add", "."), p.git(ctx, "commit", "--quiet", "-m", "Filters"))
 }
@@ -113,7 +114,7 @@ func (p *project) git(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// change changes what one filter does, and commits that.
+// change changes what one filter does, and commits the change.
 func (p *project) change(ctx context.Context) error {
 	file := filepath.Join(p.dir, "filter", p.names[0], "main.go")
 	source, err := os.ReadFile(file)
@@ -155,7 +156,8 @@ func (p *project) modules() modules {
 	return files
 }
 
-// newSince counts the modules that were put there since. Each appears as a new file.
+// newSince counts the modules that were written since before. Each appears as a new
+// file.
 func (m modules) newSince(before modules) int {
 	n := 0
 	for name, info := range m {

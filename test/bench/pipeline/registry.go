@@ -13,14 +13,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/embedded/registry"
 )
 
-// requests are those that a registry was sent.
+// requests counts the requests to a registry.
 type requests struct {
 	reads  int // GET and HEAD
 	writes int // all others
-	blobs  int // what of these left a blob behind
+	blobs  int // the writes that uploaded a blob
 }
 
-// counting is a registry that counts what it is sent.
+// counting is a registry that counts its requests.
 type counting struct {
 	registry *registry.Registry
 	server   *http.Server
@@ -59,7 +59,7 @@ func (c *counting) count(r *http.Request, status int) {
 	}
 	c.seen.writes++
 	// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints,
-	// end-4 to end-6. The one that mounts a blob answers so too, and sends none.
+	// end-4 to end-6. A mount of a blob has the same answer, but uploads nothing.
 	if status == http.StatusCreated && strings.Contains(r.URL.Path, "/blobs/uploads/") && r.URL.Query().Get("mount") == "" {
 		c.seen.blobs++
 	}

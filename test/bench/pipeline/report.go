@@ -47,7 +47,8 @@ func (r Row) cells(step string) []string {
 	}
 }
 
-// growth is what each filter adds that this row has more than another.
+// growth returns what each further filter adds in this row, compared with a row of
+// fewer filters.
 func (r Row) growth(less Row) []string {
 	each := func(format string, more, fewer float64) string {
 		return fmt.Sprintf(format, (more-fewer)/float64(r.Filters-less.Filters))
@@ -109,7 +110,7 @@ func (r *Result) plot() (*plot.Plot, error) {
 	return p, nil
 }
 
-// Summary is what a README has room for, in Markdown: a row for each step.
+// Summary returns a row for each step in Markdown, short enough for a README.
 func (r *Result) Summary() string {
 	table := page.Table{Columns: []string{"step"}}
 	for _, row := range r.Steps[0].Rows {
@@ -132,7 +133,7 @@ func (r *Result) Summary() string {
 		page.Compiler(r.Compiler), table.Markdown())
 }
 
-// Markdown is a chapter with the numbers.
+// Markdown returns a chapter with the numbers.
 func (r *Result) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n", title)

@@ -9,7 +9,7 @@ import (
 
 // Result is what one run measured.
 type Result struct {
-	// Compiler is what built the filters.
+	// Compiler is the compiler that built the filters.
 	Compiler build.Toolchain `json:"compiler"`
 	// Steps are what was done, in order.
 	Steps []*Step `json:"steps"`
@@ -23,8 +23,8 @@ type Step struct {
 
 // Row is a step in one repository.
 type Row struct {
-	// Filters is how many there are, and Changed how many of them are not as the step
-	// before left them.
+	// Filters is the number of filters, and Changed the number of those that changed
+	// since the step before.
 	Filters int `json:"filters"`
 	Changed int `json:"changed"`
 	// Seconds is how long it took, and CPUSeconds the processor time, user and system,
@@ -35,14 +35,14 @@ type Row struct {
 	PeakRSS uint64 `json:"peakRss"`
 	// Built is how many modules were written to dist/.
 	Built int `json:"built"`
-	// Reads are the requests GET and HEAD that the registry was sent, and Writes all
-	// others. Blobs is how many blobs were uploaded by the latter.
+	// Reads counts the registry's GET and HEAD requests, and Writes all others. Blobs
+	// counts the uploads of a blob among the writes.
 	Reads  int `json:"registryReads"`
 	Writes int `json:"registryWrites"`
 	Blobs  int `json:"blobsUploaded"`
 }
 
-// named is a row of the step of a name.
+// named is a row with the name of its step.
 type named struct {
 	step string
 	row  Row
@@ -54,7 +54,7 @@ func (r *Result) add(rows []named) {
 	}
 }
 
-// step is the step of a name, which is made if it is not there.
+// step returns the step with a name, and adds it if it is missing.
 func (r *Result) step(name string) *Step {
 	for _, s := range r.Steps {
 		if s.Name == name {
@@ -66,7 +66,8 @@ func (r *Result) step(name string) *Step {
 	return s
 }
 
-// Err says where something unchanged was built or uploaded again; nil if nothing was.
+// Err returns an error if something unchanged was built or uploaded again, and says
+// where; nil if nothing was.
 func (r *Result) Err() error {
 	var problems []error
 	for _, s := range r.Steps {

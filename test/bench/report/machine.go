@@ -11,7 +11,7 @@ import (
 	"github.com/shirou/gopsutil/v4/mem"
 )
 
-// Machine describes where a run was made.
+// Machine describes the machine of a run.
 type Machine struct {
 	OS        string `json:"os"`
 	Arch      string `json:"arch"`
@@ -26,7 +26,7 @@ func describeMachine(ctx context.Context) (Machine, error) {
 		m.CPU = strings.TrimSpace(infos[0].ModelName)
 	}
 	if info, err := host.InfoWithContext(ctx); err == nil {
-		// What follows the numbers of a kernel's release is its builder's business.
+		// What follows the numbers of a kernel's release is up to its builder: leave it out.
 		kernel, _, _ := strings.Cut(info.KernelVersion, "-")
 		m.OS = strings.TrimSpace(info.Platform + " " + info.PlatformVersion + ", " + info.OS + " " + kernel)
 	}

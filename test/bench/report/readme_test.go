@@ -23,8 +23,8 @@ const (
 	readmeEnd   = "<!-- /bench -->\n"
 )
 
-// TestREADME holds the README and the pages to the committed report: nobody types
-// numbers.
+// TestREADME: the README and the pages repeat the committed report, so that nobody
+// types numbers.
 func TestREADME(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(root, results)
@@ -67,7 +67,7 @@ func TestInReadme(t *testing.T) {
 	}
 }
 
-// inReadme returns a README with another summary.
+// inReadme returns a README with its summary replaced.
 func inReadme(readme, summary string) (string, error) {
 	before, rest, begins := strings.Cut(readme, readmeBegin)
 	_, after, ends := strings.Cut(rest, readmeEnd)

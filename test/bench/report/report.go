@@ -1,6 +1,5 @@
-// Package report puts what one run of the bench measured into one place: a JSON
-// file for programs, a Markdown file with plots for people, and the tables on a
-// terminal.
+// Package report combines what one run of the bench measured: a JSON file for programs,
+// a Markdown file with plots for people, and the tables on a terminal.
 package report
 
 import (
@@ -22,13 +21,14 @@ import (
 
 // Report is what one run measured.
 type Report struct {
-	// Time is when, and Commit of what; "+" at its end says that files were changed.
+	// Time is when the run began, and Commit is what was measured, with a "+" at its
+	// end if files were changed.
 	Time   time.Time `json:"time"`
 	Commit string    `json:"commit,omitempty"`
-	// Machine is where.
+	// Machine is where it ran.
 	Machine Machine `json:"machine"`
-	// Filters is what filters cost a request, and Pipeline what it costs to build
-	// and publish them; nil for what was not measured.
+	// Filters is what filters cost a request, and Pipeline what it costs to build and
+	// publish them. Nil means that it was not measured.
 	Filters  *cost.Result     `json:"filters,omitempty"`
 	Pipeline *pipeline.Result `json:"pipeline,omitempty"`
 }
@@ -48,7 +48,7 @@ type part interface {
 	WritePlots(dir string) error
 	Markdown() string
 	Summary() string
-	// Err is what must not be, and was measured.
+	// Err returns an error if something was measured that must not happen.
 	Err() error
 }
 
@@ -63,8 +63,8 @@ func (r *Report) parts() []part {
 	return parts
 }
 
-// Err is what must not be, and was measured: a request that failed, or something
-// unchanged that was built or published again.
+// Err returns an error if something was measured that must not happen: a request that
+// failed, or something unchanged that was built or published again.
 func (r *Report) Err() error {
 	var problems []error
 	for _, p := range r.parts() {
@@ -113,8 +113,8 @@ func (r *Report) markdown() string {
 	return b.String()
 }
 
-// Summary is what a README shows of a report, in Markdown. folder is where the
-// report's files are, as seen from the README.
+// Summary returns what a README shows of a report, in Markdown. folder is the path from
+// the README to the report's files.
 func (r *Report) Summary(folder string) string {
 	var b strings.Builder
 	for _, p := range r.parts() {
@@ -124,7 +124,7 @@ func (r *Report) Summary(folder string) string {
 	return b.String()
 }
 
-// where says where, when and of what a report is.
+// where says on which machine, when and of which commit a report is.
 func (r *Report) where() string {
 	return fmt.Sprintf("%s, %s, %d × %s, %d MiB of memory, at commit %s, %s",
 		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.CPU, r.Machine.MemoryMiB, r.Commit, r.Time.Format("2006-01-02 15:04 UTC"))

@@ -1,9 +1,9 @@
-// Package soak runs all filters in one real Envoy for as long as one likes, under
+// Package soak runs all filters in one real Envoy for any length of time, under
 // everything that wears a filter out, and watches memory and VMs.
 //
-// It exists because what kills a gateway after a week shows in no request: memory
-// that is not given back, a VM that an aborted stream at the wrong moment crashes, a
-// reload that leaves the old configuration's state behind.
+// It exists because no single request shows what kills a gateway after a week: memory
+// that is not given back, a VM that crashes when a stream is aborted at the wrong
+// moment, a reload that leaves the old configuration's state behind.
 package soak
 
 import (
@@ -36,15 +36,15 @@ var Filters = []string{"authtoken", "headers", "requestlog"}
 type Options struct {
 	// Envoy is the binary that runs the filters.
 	Envoy envoy.Binary
-	// Modules are those of Filters, in any order.
+	// Modules are the modules of Filters, in any order.
 	Modules []build.Module
 	// Duration is how long, at least MinDuration.
 	Duration time.Duration
-	// Log is told what is done, a line each. Nil means that nobody is told.
+	// Log gets one line for each thing that is done. Nil means no log.
 	Log io.Writer
 }
 
-// MinDuration is what tells growth from the first requests' warming up.
+// MinDuration is the least that tells growth from the first requests' warm-up.
 const MinDuration = 30 * time.Second
 
 const (
@@ -63,17 +63,17 @@ type Report struct {
 	// Envoy is its version, and Duration how long it was soaked.
 	Envoy    string
 	Duration time.Duration
-	// Requests counts those of each kind of traffic.
+	// Requests counts the requests of each kind of traffic.
 	Requests map[string]int64
-	// Reloads is how often a configuration was changed and the change seen, and
-	// Flaps how often the auth service behaved another way.
+	// Reloads is how often a change of configuration was made and seen, and Flaps how
+	// often the auth service changed its behaviour.
 	Reloads int
 	Flaps   int
 	// Memory is Envoy's resident memory, every half second.
 	Memory []uint64
 }
 
-// CheckDuration returns an error unless a soak may take so long.
+// CheckDuration returns an error unless d is a valid duration of a soak.
 func CheckDuration(d time.Duration) error {
 	if d < MinDuration {
 		return fmt.Errorf("soak for %v: that is too short to tell growth from warming up; give %v or more", d, MinDuration)
@@ -81,8 +81,7 @@ func CheckDuration(d time.Duration) error {
 	return nil
 }
 
-// Run soaks the filters. The report tells what was done also when the error says
-// what went wrong.
+// Run soaks the filters. With an error, the report still tells what was done.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := CheckDuration(o.Duration); err != nil {
 		return nil, err
@@ -184,7 +183,7 @@ func run(ctx context.Context, o Options, dir string) (report *Report, err error)
 		return report, context.Cause(ctx)
 	}
 	if err == nil {
-		// What goes on working after all that is the point.
+		// What matters is what still works after all that.
 		if err = auth.Set(authservice.Answering); err == nil {
 			err = s.reload(ctx, report.Reloads+1)
 		}
@@ -219,7 +218,7 @@ func configurations(generation int) map[string]string {
 
 func (s *soak) file(filter string) string { return filepath.Join(s.dir, filter+".ecds.json") }
 
-// write puts the files in place that Envoy watches.
+// write puts the files that Envoy watches in place.
 func (s *soak) write(generation int) error {
 	for _, m := range s.modules {
 		content, err := envoyconf.Discovery(envoyconf.Filter{
@@ -248,8 +247,8 @@ func (s *soak) bootstrap(upstream, auth int) ([]byte, error) {
 	return envoyconf.Render(opts)
 }
 
-// reload changes the filters' configurations and waits until a response shows it. A
-// reload that the soak's end cuts short is none.
+// reload changes the filters' configurations and waits until a response shows the
+// change. A reload that the soak's end cuts short does not count.
 func (s *soak) reload(ctx context.Context, generation int) error {
 	if err := s.write(generation); err != nil {
 		return err
@@ -279,7 +278,8 @@ func (s *soak) reload(ctx context.Context, generation int) error {
 
 var errSeen = errors.New("seen")
 
-// every calls what there is to do until it fails or ctx ends, which is no failure.
+// every calls do at each interval, until do fails or ctx ends. The end of ctx is no
+// error.
 func every(ctx context.Context, interval time.Duration, do func() error) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -14,8 +14,8 @@ type watcher struct {
 	count int
 }
 
-// line is told each line of the log. Filters log at most warnings here, so that
-// what is worse and about wasm comes from Envoy or V8.
+// line takes one line of the log. Filters log at most warnings here, so a worse message
+// about wasm comes from Envoy or V8.
 func (w *watcher) line(line string) {
 	worse := strings.Contains(line, "][error][") || strings.Contains(line, "][critical][")
 	if !worse || !strings.Contains(line, "wasm") {

@@ -3,8 +3,8 @@ package usage
 import "fmt"
 
 // TreeRSS is the resident memory of a process and all its descendants together, in
-// bytes. What they share counts for each of them. A descendant that ends meanwhile
-// counts or does not; so does one whose parent has ended.
+// bytes. Memory that they share counts once for each. A descendant may or may not count
+// if it ends meanwhile, or if its parent has ended.
 func TreeRSS(pid int) (uint64, error) {
 	processes, err := list()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // list reads one small file for each process. Gopsutil reads several, which takes so
-// long that who measures is measured.
+// long that it would be measured too.
 func list() ([]relative, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

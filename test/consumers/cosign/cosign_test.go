@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// binary builds cosign, which takes minutes where Go has compiled none of it.
+// binary builds cosign. That takes minutes if Go's build cache is empty.
 var binary = sync.OnceValues(func() (string, error) {
 	out, err := exec.Command("go", "tool", "-n", "cosign").Output()
 	return strings.TrimSpace(string(out)), err
@@ -71,7 +71,7 @@ func newKeys(t *testing.T) (private, public string) {
 	return prefix + ".key", prefix + ".pub"
 }
 
-// registries are real ones that keep referrers in different ways.
+// registries are real registries that keep referrers in different ways.
 func registries(t *testing.T, test func(t *testing.T, address string)) {
 	for name, start := range map[string]func(t *testing.T) string{
 		"distribution, without the referrers API": func(t *testing.T) string { return distributiontest.Start(t, distributiontest.Options{}) },
@@ -290,8 +290,8 @@ func TestFileByProvenance(t *testing.T) {
 	}
 }
 
-// TestSlipwayAccepts signs with cosign and verifies with Slipway, and finds nothing
-// else than cosign does.
+// TestSlipwayAccepts signs with cosign and verifies with Slipway. Slipway finds what
+// cosign finds.
 func TestSlipwayAccepts(t *testing.T) {
 	t.Parallel()
 	private, public := newKeys(t)
@@ -325,8 +325,7 @@ func states(checks []attest.Check) map[string]attest.State {
 	return all
 }
 
-// TestSignTwice adds nothing the second time, and adds one signature for another
-// signer.
+// TestSignTwice: signing again adds nothing, and another signer adds one signature.
 func TestSignTwice(t *testing.T) {
 	t.Parallel()
 	private, _ := newKeys(t)

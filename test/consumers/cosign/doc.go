@@ -1,4 +1,3 @@
-// Package cosign holds the tests that ask the real cosign, built from its module,
-// whether it accepts what Slipway signs, and Slipway whether it accepts what cosign
-// signs.
+// Package cosign tests that the real cosign, built from its module, accepts what
+// Slipway signs, and that Slipway accepts what cosign signs.
 package cosign

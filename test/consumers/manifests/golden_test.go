@@ -37,8 +37,8 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// "kubectl apply -k" works on every folder, and what a folder above another builds
-// is one object per filter.
+// "kubectl apply -k" works on every folder. A folder that contains others builds one
+// object per filter.
 func TestKustomize(t *testing.T) {
 	t.Parallel()
 	built := map[string]int{}
@@ -65,8 +65,8 @@ func TestKustomize(t *testing.T) {
 	}
 }
 
-// The judges see what they are for. Each of these was accepted by some version of
-// some tool on the way to a cluster.
+// The judges find the mistakes that they are there for. Some version of some tool on
+// the way to a cluster accepted each of these.
 func TestJudgesRefuse(t *testing.T) {
 	t.Parallel()
 	files := goldenFiles(t)

@@ -27,8 +27,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest/render/objects"
 )
 
-// landmarks gives the chains the filters of Istio's own that phases refer to: JWT
-// (authentication), RBAC (authorization), stats; and something to listen for.
+// landmarks adds Istio's own filters to the chains, which phases refer to: JWT
+// (authentication), RBAC (authorization), stats. It also adds something to listen for.
 const landmarks = `
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -103,7 +103,7 @@ type workload struct {
 
 func (w workload) id() string { return w.labels["app"] + "." + w.namespace }
 
-// proxy is how istiod sees it.
+// proxy returns the workload as istiod sees it.
 func (w workload) proxy() *model.Proxy {
 	return &model.Proxy{
 		Type: w.kind, ConfigNamespace: w.namespace, IPAddresses: []string{w.ip}, ID: w.id(), Labels: w.labels,
@@ -111,7 +111,7 @@ func (w workload) proxy() *model.Proxy {
 	}
 }
 
-// node is how it presents itself to istiod.
+// node returns the workload as it introduces itself to istiod.
 func (w workload) node() *corev3.Node {
 	return &corev3.Node{
 		Id:       fmt.Sprintf("%s~%s~%s~%s.svc.cluster.local", w.kind, w.ip, w.id(), w.namespace),
@@ -142,8 +142,8 @@ func (c chain) names() []string {
 	return names
 }
 
-// generate is what istiod would send a proxy with the object applied: its chains
-// for user traffic, and the wasm filters that they refer to.
+// generate returns what istiod would send a proxy after the object was applied: its
+// chains for user traffic, and the wasm filters that they refer to.
 func generate(t *testing.T, w workload, object string) ([]chain, map[string]*wasmfilterv3.Wasm, []string) {
 	t.Helper()
 	config, err := mesh.ApplyMeshConfigDefaults(meshConfig)
@@ -285,7 +285,7 @@ func describe(wasm *wasmfilterv3.Wasm) string {
 	return text
 }
 
-// compact writes JSON in the one way of encoding/json.
+// compact writes JSON the way encoding/json does.
 func compact(text string) string {
 	var v any
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
@@ -397,8 +397,8 @@ func sources(filter string) map[string]string {
 	}
 }
 
-// Without a place of its own a filter reaches every chain, from the root namespace
-// those of every namespace.
+// A filter without a place of its own reaches every chain. From the root namespace, it
+// reaches the chains of every namespace.
 func TestIstiodEverywhere(t *testing.T) {
 	files := goldenFiles(t)
 	for _, form := range forms[:6] {
@@ -418,7 +418,7 @@ func TestIstiodEverywhere(t *testing.T) {
 	}
 }
 
-// What targets services is for waypoints and leaves sidecars and gateways alone.
+// A filter that targets services is for waypoints. Sidecars and gateways do not get it.
 func TestIstiodWaypoint(t *testing.T) {
 	files := goldenFiles(t)
 	for _, form := range forms[:4] {

@@ -1,5 +1,5 @@
-// Package manifests asks Istio's, Envoy Gateway's and kustomize's own code what it
-// makes of the manifests that Slipway renders.
+// Package manifests tests whether Istio's, Envoy Gateway's and kustomize's own code
+// accepts the manifests that Slipway renders, and what it makes of them.
 package manifests
 
 import (
@@ -93,10 +93,11 @@ func checkSchema(content string) error {
 	return validator.ValidateCustomResourceYAML(content, nil)
 }
 
-// standing is the warning that every EnvoyFilter gets.
+// standing is the warning that istiod gives for every EnvoyFilter.
 const standing = "EnvoyFilter exposes internal implementation details"
 
-// checkWebhook is what istiod's admission webhook does, but that a warning refuses.
+// checkWebhook does what istiod's admission webhook does, but treats warnings as
+// errors.
 func checkWebhook(content string) error {
 	configs, others, err := crd.ParseInputs(content)
 	if err != nil {
@@ -127,7 +128,7 @@ func warningsToErrors(warnings error) error {
 	return errors.Join(errs...)
 }
 
-// flatten takes Istio's list of warnings apart.
+// flatten splits Istio's list of warnings.
 func flatten(err error) []error {
 	if err == nil {
 		return nil

@@ -15,8 +15,8 @@ import (
 	"syscall"
 )
 
-// buildAgent returns the binary of Istio's agent from Go's build cache, where it is
-// after the first time.
+// buildAgent returns the binary of Istio's agent. After the first time, it comes from
+// Go's build cache.
 func buildAgent(ctx context.Context) (string, error) {
 	fmt.Println("mesh: building Istio's agent, which takes minutes the first time")
 	return goCommand(ctx, "tool", "-n", "pilot-agent")
@@ -76,7 +76,7 @@ func startAgent(o agentOptions) (*agent, error) {
 		"--log_output_level", "default:info,xdsproxy:debug", // tells what Envoy asks for and gets
 		"--proxyLogLevel", "warning",
 		"--proxyComponentLogLevel", "wasm:info")
-	cmd.Dir = o.dir // below which all its paths are, but for one: see dataDir
+	cmd.Dir = o.dir // all its paths are below this, except one: see dataDir
 	cmd.Env = append(os.Environ(),
 		"POD_NAME=httpbin",
 		"POD_NAMESPACE="+o.namespace,
@@ -95,9 +95,9 @@ func startAgent(o agentOptions) (*agent, error) {
 			o.envoy, filepath.Join(o.dir, "proxy"), o.bootstrap, o.istiod, o.admin, o.status))
 	cmd.Stdout, cmd.Stderr = logs, logs
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		// Ctrl-C is for the test, which then ends its agents.
+		// Ctrl-C goes to the test, which then ends its agents.
 		Setpgid: true,
-		// Where the test can no longer do that, the kernel does. Not with SIGKILL,
+		// If the test is killed, the kernel ends the agents. It does not use SIGKILL,
 		// after which nobody would end Envoy.
 		Pdeathsig: syscall.SIGTERM,
 	}

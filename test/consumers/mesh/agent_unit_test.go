@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-wasm/slipway/test/rollout"
 )
 
-// Even kill -9 of the test leaves no agent and no Envoy behind.
+// Even if the test is killed with SIGKILL, no agent and no Envoy is left behind.
 func TestAgentEndsWithKilledParent(t *testing.T) {
 	const helper = "MESH_TEST_HELPER_DIR"
 	if dir := os.Getenv(helper); dir != "" {

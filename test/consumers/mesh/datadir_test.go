@@ -20,17 +20,17 @@ import (
 	"time"
 )
 
-// agentDataDir is where Istio's agent keeps the modules that it has fetched. It
-// cannot be told another place:
+// agentDataDir is where Istio's agent keeps the modules that it has fetched. No option
+// changes it:
 // https://github.com/istio/istio/blob/1.31.1/pkg/config/constants/constants.go
 const agentDataDir = "/var/lib/istio/data"
 
-// journalFile lists what a mesh has put below the folder and which folders it has
-// made, so that the next one can clear away what a killed one has left.
+// journalFile lists what a mesh has put below the folder and which folders it has made.
+// If the mesh is killed, the next one clears that away.
 const journalFile = ".slipway-mesh"
 
-// dataDir is the folder of the agents' modules, for the time of a test. Nothing is
-// removed from it but what this test, or one that was killed, has put there.
+// dataDir is the folder of the agents' modules during a test. Only what this test, or
+// one that was killed, has put there is removed.
 type dataDir struct {
 	path    string
 	out     io.Writer
@@ -86,7 +86,7 @@ func missing(path string) []string {
 	return append(missing(filepath.Dir(path)), path)
 }
 
-// lock sets journal, unless its file was removed by the one who had it before.
+// lock sets journal, unless the process that held the file before has removed it.
 func (d *dataDir) lock(ctx context.Context) error {
 	path := filepath.Join(d.path, journalFile)
 	journal, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
@@ -148,8 +148,8 @@ func (d *dataDir) expect(manifests string) error {
 
 var moduleURL = regexp.MustCompile(`oci://[^@\s"']+|https?://\S+\.wasm`)
 
-// moduleNames returns the URLs of modules, an image's without tag and digest: that
-// is what the agent names a module's folder after.
+// moduleNames returns the URLs of modules, without the tag and digest of an image. The
+// agent names a module's folder after this:
 // https://github.com/istio/istio/blob/1.31.1/pkg/wasm/cache.go
 func moduleNames(manifests string) []string {
 	names := moduleURL.FindAllString(manifests, -1)
@@ -161,7 +161,7 @@ func moduleNames(manifests string) []string {
 	return names
 }
 
-// clear removes the modules that the journal names, and leaves in it the folders
+// clear removes the modules that the journal names. The journal still lists the folders
 // that were made.
 func (d *dataDir) clear() error {
 	d.mu.Lock()

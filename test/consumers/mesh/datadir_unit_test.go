@@ -60,8 +60,8 @@ func exists(t *testing.T, path string) bool {
 	return err == nil
 }
 
-// What was not there is not there afterwards, whether it was closed or killed in
-// between; what was there stays.
+// Afterwards the folder holds what it held before, and nothing else, whether the mesh
+// closed it or was killed.
 func TestDataDirLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string][]string{
@@ -119,8 +119,8 @@ func tree(t *testing.T, root string) []string {
 	return paths
 }
 
-// One mesh at a time: the next one gets the folder when the first one lets go of it,
-// although that removes it.
+// Only one mesh uses the folder at a time. The next one gets it when the first one
+// closes it, although closing removes the folder.
 func TestDataDirIsLocked(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "data")

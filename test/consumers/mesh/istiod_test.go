@@ -32,7 +32,7 @@ type istiod struct {
 	applied map[string]config.Config // by nameOf
 }
 
-// plaintext lets agents do without certificates, for which they would need
+// plaintext lets agents do without certificates, which they could only get with
 // Kubernetes' tokens.
 const plaintext = `
 apiVersion: security.istio.io/v1
@@ -41,9 +41,9 @@ metadata: {name: default, namespace: istio-system}
 spec: {mtls: {mode: DISABLE}}
 `
 
-// debounce is how long istiod waits for further changes, PILOT_DEBOUNCE_AFTER. Of
-// two pushes at once the agent forwards the older one last, if that takes longer to
-// fetch, and Envoy is left with it:
+// debounce is how long istiod waits for further changes, PILOT_DEBOUNCE_AFTER. After
+// two pushes at once, the agent may forward the older one last if that takes longer to
+// fetch. Envoy then keeps the older one:
 // https://github.com/istio/istio/blob/1.31.1/pkg/istio-agent/xds_proxy_delta.go
 const debounce = 100 * time.Millisecond
 
@@ -54,7 +54,8 @@ func startIstiod(t *testing.T, logFile string) *istiod {
 	if err := log.Configure(logs); err != nil {
 		t.Fatal(err)
 	}
-	// Envoy as its project releases it lacks the filters that Istio adds to its own.
+	// The Envoy that its own project releases lacks the filters that Istio adds to
+	// Istio's Envoy.
 	features.MetadataExchange, features.ALPNFilter = false, false
 	mesh, err := meshconfig.ApplyMeshConfigDefaults("{enableTracing: false, enableAutoMtls: false, extensionProviders: []}")
 	if err != nil {
@@ -73,8 +74,8 @@ func startIstiod(t *testing.T, logFile string) *istiod {
 	}
 }
 
-// apply creates or replaces objects, once Istio's admission webhook would have let
-// them in. Objects without a namespace get one.
+// apply creates or replaces objects, if Istio's admission webhook would accept them.
+// Objects without a namespace get one.
 func (i *istiod) apply(manifests, namespace string) error {
 	objects, err := parse(manifests, namespace)
 	if err != nil {

@@ -31,7 +31,7 @@ const root = "../../.."
 // TestRollout plays all scenarios and prints the table of their steps.
 func TestRollout(t *testing.T) {
 	t.Parallel()
-	// Not t's context, which ends before its clean-up looks at this one.
+	// Not t's context: it ends before the clean-up looks at this one.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	t.Cleanup(stop)
 	dir, err := os.MkdirTemp("", "slipway-mesh-")
@@ -135,7 +135,7 @@ func serveHTTPBin(t *testing.T) int {
 func findEnvoy(ctx context.Context, c config.Config) (envoy.Binary, error) {
 	path := c.EnvoyPath
 	if path != "" && !filepath.IsAbs(path) {
-		path = filepath.Join(root, path) // where mage runs, not where tests do
+		path = filepath.Join(root, path) // relative to where mage runs, not to where tests run
 	}
 	return envoy.Find(ctx, envoy.FindOptions{Path: path, Log: os.Stdout})
 }

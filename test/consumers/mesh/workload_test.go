@@ -47,11 +47,11 @@ type workload struct {
 	agent *agent
 }
 
-// upTimeout is long, for it is only reached by what is broken.
+// upTimeout is long, because only a broken workload reaches it.
 const upTimeout = time.Minute
 
-// sidecar makes httpbin a service, and the workload's Envoy listen for it without
-// a pod's network to capture its traffic.
+// sidecar makes httpbin a service. It has the workload's Envoy listen for it, because
+// there is no pod's network to capture its traffic.
 const sidecar = `
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -155,7 +155,7 @@ func (w *workload) Delete(_ context.Context, folder string) error {
 	return w.mesh.istiod.delete(manifests, w.name)
 }
 
-// kustomize is what "kubectl kustomize folder" prints.
+// kustomize returns what "kubectl kustomize folder" prints.
 func kustomize(folder string) (string, error) {
 	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	if err != nil {
@@ -197,7 +197,7 @@ func (w *workload) Log(context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What has no end of line yet is still being written.
+	// A last line without an end is still being written.
 	whole := content[:bytes.LastIndexByte(content, '\n')+1]
 	var lines []string
 	for line := range strings.Lines(string(whole)) {
@@ -214,17 +214,17 @@ func (w *workload) Close() error {
 	return err
 }
 
-// Istio knows no port 0, and a port that the kernel gave out and got back may be the
-// next connection's. So ports come from below those that the kernel gives out:
+// Istio knows no port 0, and a port that the kernel gave out and took back may become
+// the next connection's. So ports come from below the range that the kernel gives out:
 // https://docs.kernel.org/networking/ip-sysctl.html (ip_local_port_range)
 const firstPort, lastPort = 10000, 32000
 
-// nextPort is where the next search begins, somewhere else in each process.
+// nextPort is where the next search begins. It differs from process to process.
 var nextPort atomic.Int32
 
 func init() { nextPort.Store(rand.Int32N(lastPort - firstPort)) }
 
-// freePorts returns ports that nobody listens on, each of them once.
+// freePorts returns n different ports that nobody listens on.
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for range lastPort - firstPort {

@@ -29,12 +29,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	log.FindScope("wasm").SetOutputLevel(log.WarnLevel) // it tells of every fetch
+	log.FindScope("wasm").SetOutputLevel(log.WarnLevel) // it logs every fetch
 	os.Exit(m.Run())
 }
 
-// builtFilters returns the repository's own filters, from the folder that "go tool
-// mage test" names or built on the spot.
+// builtFilters returns the repository's own filters. They come from the folder that "go
+// tool mage test" names, or are built on the spot.
 func builtFilters(t *testing.T) []build.Built {
 	t.Helper()
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join("..", "..", "..", "filter")})
@@ -212,7 +212,7 @@ func TestRuleForIstio(t *testing.T) {
 	})
 }
 
-// compare pushes a manifest and asks Istio and the rule, by digest.
+// compare pushes a manifest and compares what Istio and the rule say of it, by digest.
 func compare(t *testing.T, repo string, pushed interface {
 	remote.Taggable
 	Digest() (v1.Hash, error)
