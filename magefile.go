@@ -1,7 +1,7 @@
 //go:build mage
 
-// Slipway's targets: those of every repository of filters, which are imported, and those
-// that are about Slipway itself.
+// Slipway's targets. It imports those of every repository of filters, and adds those
+// that concern Slipway itself.
 //
 //mage:multiline
 package main

@@ -25,8 +25,8 @@ import (
 	"github.com/slipway-wasm/slipway/test/e2e/scenario"
 )
 
-// TestScenarios plays every scenario for the filters that were built, and the
-// example of each filter, so that a new filter needs no line here to be tried.
+// TestScenarios plays every scenario for the filters that were built. It also plays the
+// example of each filter, so that a new filter is tried without a line here.
 func TestScenarios(t *testing.T) {
 	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
 		modules := modulesOf(t)
@@ -88,8 +88,8 @@ func examples(t *testing.T, modules []builtModule) part {
 	return part{s, storageSources(modules)}
 }
 
-// https fetches a module from an https storage, and from one whose certificate
-// Envoy has no reason to trust. What must be seen is that of other scenarios.
+// https fetches a module from an https storage, and from one whose certificate Envoy
+// has no reason to trust. The checks are those of other scenarios.
 func https(t *testing.T, modules []builtModule) []part {
 	t.Helper()
 	i := slices.IndexFunc(modules, func(m builtModule) bool { return m.Name == "headers" })

@@ -14,9 +14,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// TestHostFunctions holds the table in package inspect against Envoy: a module
-// that imports everything Envoy is said to offer loads, and one that imports what
-// the table does not have, or has with another type, does not.
+// TestHostFunctions compares the table in package inspect with Envoy. A module that
+// imports the whole table loads. A module that imports a function that the table lacks,
+// or has with another type, does not load.
 func TestHostFunctions(t *testing.T) {
 	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
 		version := bin.Version[:strings.LastIndexByte(bin.Version, '.')]
@@ -72,8 +72,8 @@ func TestHostFunctions(t *testing.T) {
 	})
 }
 
-// TestStrangers holds what package inspect says of modules that other compilers and
-// languages make against Envoy: what loads, and what ends the whole process.
+// TestStrangers compares with Envoy what package inspect says of modules by other
+// compilers and languages: which load, and which end the whole process.
 func TestStrangers(t *testing.T) {
 	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
 		for name, change := range map[string]func(*wasmtest.Options){
@@ -120,8 +120,8 @@ func imported(f inspect.Function) wasmtest.Func {
 	return wasmtest.Func{Module: f.Module, Name: f.Name, Signature: signature}
 }
 
-// configuration is what a module gets that load loads. It has the length that
-// wasmtest.Starts wants.
+// configuration is what load gives every module. It has the length that wasmtest.Starts
+// wants.
 const configuration = "0123456789"
 
 // load starts Envoy with a module from a file.

@@ -2,11 +2,11 @@
 // from an HTTP storage, between a client and an httpbin.
 //
 // Run in this folder, "go test -count=1" prints a list of what was checked.
-// Filters are built first where they are missing or older than their sources; with
-// SLIPWAY_DIST, those in that folder are run as they are, and none is built. The
-// other environment variables are those of package deploy/config: ENVOY_VERSIONS
-// is the matrix, FILTERS narrows what is run. SLIPWAY_E2E_REPORT names a file for
-// what was run, a gotest.Played, once all of it passed.
+// Filters that are missing or older than their sources are built first. With
+// SLIPWAY_DIST, the ones in that folder run as they are, and none is built. The other
+// environment variables are those of package deploy/config: ENVOY_VERSIONS is the
+// matrix, FILTERS narrows what is run. SLIPWAY_E2E_REPORT names a file for a
+// gotest.Played, which lists what was run. It is written once everything has passed.
 package e2e
 
 import (
@@ -106,7 +106,7 @@ func setUp() (end func(), err error) {
 		return nil, err
 	}
 	if path := suite.config.EnvoyPath; path != "" && !filepath.IsAbs(path) {
-		suite.config.EnvoyPath = filepath.Join(root, path) // where mage runs, not where tests do
+		suite.config.EnvoyPath = filepath.Join(root, path) // relative to where mage runs, not tests
 	}
 	if suite.dir, err = os.MkdirTemp("", "slipway-e2e-"); err != nil {
 		return nil, err
@@ -190,8 +190,8 @@ func buildModules(filters []catalog.Filter) ([]build.Module, error) {
 	})
 }
 
-// store has the suite's storage serve a module that is as its record says, and
-// returns where.
+// store puts a module into the suite's storage, if the module matches its record, and
+// returns its URL.
 func store(name string, module build.Module) (url string, err error) {
 	wasm, err := os.ReadFile(module.Path)
 	if err != nil {
@@ -215,7 +215,7 @@ func modulesOf(t *testing.T) []builtModule {
 }
 
 // forEachEnvoy runs test as a subtest for each Envoy of the matrix, one after the
-// other: they would only take turns on the processor.
+// other: side by side they would only take turns on the processor.
 func forEachEnvoy(t *testing.T, test func(t *testing.T, bin envoy.Binary)) {
 	t.Parallel()
 	versions := suite.config.EnvoyVersions
@@ -232,7 +232,8 @@ func forEachEnvoy(t *testing.T, test func(t *testing.T, bin envoy.Binary)) {
 	}
 }
 
-// found remembers what findEnvoy found, so that it is looked for, and told of, once.
+// found remembers what findEnvoy found, so that each Envoy is looked for and reported
+// once.
 var found struct {
 	sync.Mutex
 	binaries map[string]envoy.Binary

@@ -19,8 +19,8 @@ import (
 	"github.com/slipway-wasm/slipway/test/e2e/scenario"
 )
 
-// These are long, for they are only reached by what is broken: on a busy machine
-// V8 takes minutes to compile what the ordinary Go compiler makes, and meanwhile
+// These are long, because only something broken reaches them. On a busy machine V8
+// takes minutes to compile the modules of the ordinary Go compiler, and meanwhile
 // Envoy's main thread neither answers nor receives.
 const (
 	checkTimeout = time.Minute
@@ -37,8 +37,8 @@ type part struct {
 	from sources
 }
 
-// play plays the parts in one Envoy of the given name, or in one each where a
-// scenario wants to be alone. (One Envoy compiles a module once for all its
+// play plays the parts in one Envoy of the given name. A scenario that wants to be
+// alone gets an Envoy of its own. (One Envoy compiles a module once for all its
 // listeners, which is most of what a scenario costs.)
 func play(t *testing.T, bin envoy.Binary, name string, parts []part) {
 	t.Helper()
@@ -181,7 +181,7 @@ func (s *stage) configuration(parts []part) ([]byte, error) {
 			remote.Timeout = fetchTimeout
 			if f.WrongSum {
 				remote.SHA256 = strings.Repeat("0", 64)
-				remote.Retries = -1 // they take seconds and would change nothing
+				remote.Retries = -1 // retries take seconds and would change nothing
 			}
 			filter := envoyconf.Filter{
 				Name:            pluginName(p.Name, f.Module),
@@ -213,8 +213,9 @@ func (s *stage) logOf(p part) scenarioLog {
 	return log
 }
 
-// mine knows Envoy's two formats: "wasm log <plugin> <root id> <vm id>: text", in
-// which empty ids are left out, and "Plugin <plugin> failed to load".
+// mine reports whether a scenario's filter wrote a line. It knows Envoy's two formats:
+// "wasm log <plugin> <root id> <vm id>: text", which leaves out empty ids, and "Plugin
+// <plugin> failed to load".
 func (l scenarioLog) mine(line string) bool {
 	for _, before := range []string{" wasm log ", " Plugin "} {
 		if _, name, ok := strings.Cut(line, before); ok {

@@ -17,9 +17,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// TestPublished runs one filter as it comes from where it was published, in one
-// Envoy: pushed to a registry and pulled back by its manifest digest; and uploaded to
-// nginx and to an S3 server, from where Envoy fetches it.
+// TestPublished runs one filter in one Envoy, from each place where it is published. It
+// is pushed to a registry and pulled back by its manifest digest. It is also uploaded
+// to nginx and to an S3 server, from where Envoy fetches it.
 func TestPublished(t *testing.T) {
 	stores := sync.OnceValues(func() ([]realStore, error) { return serveStores(t) })
 	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
@@ -56,7 +56,7 @@ func TestPublished(t *testing.T) {
 	})
 }
 
-// leaveOut says what is missing, where "go test" would not print a skipped test.
+// leaveOut says what is missing, because "go test" would not print a skipped test.
 func leaveOut(t *testing.T, store realStore) {
 	t.Helper()
 	fmt.Printf("e2e: left out: a run with %s: %s\n", store.Name, store.Missing)

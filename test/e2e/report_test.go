@@ -40,7 +40,7 @@ func (r *report) add(rows ...row) {
 	r.rows = append(r.rows, rows...)
 }
 
-// envoys are the versions of Envoy that ran, in their order.
+// envoys returns the versions of Envoy that ran, in ascending order.
 func (r *report) envoys() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -58,8 +58,8 @@ func (r *report) envoys() []string {
 	})
 }
 
-// print writes what was checked, scenario by scenario, the checks of each in their
-// order. It fits a narrow terminal.
+// print writes what was checked, by scenario, the checks of each in their order. It
+// fits a narrow terminal.
 func (r *report) print(w io.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

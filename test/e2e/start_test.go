@@ -11,10 +11,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// TestStart holds what package inspect says of a module that it started against Envoy:
-// modules that start, and modules that fail on the way, each in a way of its own.
+// TestStart compares with Envoy what package inspect says of a module that it started.
+// Some of the modules start, and each of the others fails in a way of its own.
 //
-// One that runs for ever is not among them: Envoy waits for it.
+// No module runs for ever, because Envoy would wait for it.
 func TestStart(t *testing.T) {
 	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
 		version := bin.Version[:strings.LastIndexByte(bin.Version, '.')]
@@ -26,7 +26,8 @@ func TestStart(t *testing.T) {
 				if report == nil {
 					t.Fatal(err)
 				}
-				// What inspect finds, it finds for the newest Envoy, or with a first one.
+				// inspect says what the newest Envoy does, or names the first Envoy
+				// that loads a module.
 				old := envoyLess(version, module.From)
 				loads := err == nil && !envoyLess(version, report.EnvoyMin) || module.Fails || module.Reason != "" && old
 				proxy, loadErr := load(t, bin, module.Options)

@@ -25,7 +25,7 @@ type realStore struct {
 
 // serveStores runs the command until the test ends.
 func serveStores(t *testing.T) ([]realStore, error) {
-	// It ends when its standard input does: with this process, if not before.
+	// It ends when its standard input ends: when this process does, if not before.
 	cmd := exec.CommandContext(context.WithoutCancel(suite.ctx), "go", "run", "./serve")
 	cmd.Dir = filepath.Join(root, "test", "stores")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
@@ -52,7 +52,7 @@ func serveStores(t *testing.T) ([]realStore, error) {
 	for range 2 {
 		var store realStore
 		if err := decoder.Decode(&store); err != nil {
-			return nil, fmt.Errorf("start real stores: %w", err) // Cleanup tells why
+			return nil, fmt.Errorf("start real stores: %w", err) // Cleanup says why
 		}
 		stores = append(stores, store)
 	}

@@ -12,8 +12,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
-// A filter's beginning in another repository: new makes one that builds and whose tests
-// pass on its source and as a module; dev and run have Envoy filter with it.
+// This is how an author begins a filter in another repository. new writes one that
+// builds, and whose tests pass on its source and as a module. dev and run start Envoy
+// with it.
 func TestAuthor(t *testing.T) {
 	t.Parallel()
 	dir := repository(t)
@@ -77,7 +78,7 @@ func start(t *testing.T, dir string, args ...string) *program {
 // eventually waits until see returns nil.
 func (p *program) eventually(see func() error) {
 	p.Helper()
-	deadline := time.After(5 * time.Minute) // Envoy's first download, V8 on a busy machine
+	deadline := time.After(5 * time.Minute) // for Envoy's first download, and V8 on a busy machine
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -98,7 +99,8 @@ func (p *program) eventually(see func() error) {
 	}
 }
 
-// interrupt does what Ctrl-C does, and waits for the end, which is no error.
+// interrupt sends Ctrl-C's signal and waits for the end, which must be without an
+// error.
 func (p *program) interrupt() {
 	p.Helper()
 	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGINT); err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 )
 
-// The magefile's release in such a repository: the filter is built,
-// published in both embedded stores, and its manifests name what was published.
+// The magefile releases in such a repository: the filter is built and published in both
+// embedded stores, and its manifests name what was published.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	dir := repository(t)
@@ -59,8 +59,9 @@ func repository(t *testing.T) string {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "magefile.go"), magefile(t, slipway))
-	// In the repository, or the commit would not say what the filter is made of; and
-	// where no tests are looked for.
+	// The copy is in the repository, because otherwise the commit would not say what
+	// the filter is made of. It is in testdata, because the go command looks for no
+	// tests there.
 	run(t, ".", "cp", "-R", filepath.Join(slipway, "filter"), filepath.Join(dir, "testdata"))
 	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
 	requireFolder(t, filepath.Join(dir, "filter"), "filter", "../testdata", "go 1.22\n")
@@ -71,19 +72,19 @@ func repository(t *testing.T) string {
 	return dir
 }
 
-// requireFolder writes a go.mod that requires the module in a folder of Slipway's, by
-// its path. The module is read from source, because no version of it has this code.
+// requireFolder writes a go.mod that requires the module in a folder of Slipway's by
+// its path. It is read from source, because no published version of it has this code.
 func requireFolder(t *testing.T, dir, folder, source, rest string) {
 	t.Helper()
 	required := path.Join("github.com/slipway-wasm/slipway", folder)
 	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module %s\n\n%s\nrequire %s v0.0.0\n\nreplace %s => %q\n",
 		path.Join("example.com/acme/filters", folder), rest, required, required, source))
-	// With these sums nobody has to be asked for them.
+	// With these sums, go has to ask no server for them.
 	run(t, dir, "cp", filepath.Join(source, "go.sum"), dir)
 	run(t, dir, "go", "mod", "tidy")
 }
 
-// magefile is the one that README.md tells other repositories to have.
+// magefile returns the magefile that README.md gives to other repositories.
 func magefile(t *testing.T, slipway string) string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(slipway, "README.md"))
@@ -99,7 +100,7 @@ func magefile(t *testing.T, slipway string) string {
 	return "//go:build mage\n" + text
 }
 
-// manifests is everything in a folder.
+// manifests returns all manifests in a folder.
 func manifests(t *testing.T, folder string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
@@ -124,7 +125,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// run returns what a command printed to standard output.
+// run runs a command and returns what it printed to standard output.
 func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := command(t, dir, name, args...)
@@ -141,7 +142,7 @@ func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
-	// What is configured on this machine is not this repository's.
+	// The configuration of this machine does not reach this repository.
 	cmd.Env = append(os.Environ(), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=",
 		"SLIPWAY_DIST="+filepath.Join(dir, "dist"))
 	return cmd

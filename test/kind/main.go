@@ -26,15 +26,15 @@ import (
 	"github.com/slipway-wasm/slipway/test/repository/variables"
 )
 
-// dir is where the kubeconfig and what is kept after a failure are.
+// dir is the folder of the kubeconfig and of what is kept after a failure.
 var dir = filepath.Join("dist", "kind")
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == kubectl.Command {
 		kubectl.Main()
 	}
-	klog.SetLogger(klog.Logger{}) // libraries' chatter; their errors are returned
-	// Never given back: cleaning up goes on after a second Ctrl-C, too.
+	klog.SetLogger(klog.Logger{}) // drops libraries' chatter; their errors are returned
+	// The signals are never released, so cleaning up also survives a second Ctrl-C.
 	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)

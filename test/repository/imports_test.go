@@ -31,16 +31,16 @@ var heavy = []string{
 	"sigs.k8s.io/",
 }
 
-// light are exceptions: small packages whose module's path is that of a heavy one.
+// light lists exceptions: small packages whose module path begins like a heavy one's.
 var light = []string{"sigs.k8s.io/yaml"}
 
-// most is how many packages the magefile may be made of, the standard library's
-// included. Raise it for what is worth it to everybody.
+// most is the limit on the number of packages in the magefile, with the standard
+// library's. Raise it for what is worth it to everybody.
 const most = 400
 
-// TestMagefile keeps the magefile light: "go tool mage -l" compiles whatever it imports,
-// for everybody, before anything else happens. What is heavy belongs in a module or a
-// command of its own, which a target runs.
+// TestMagefile keeps the magefile light: "go tool mage -l" compiles everything that it
+// imports, for everybody, before anything else happens. Heavy code belongs in a module
+// or a command of its own, which a target runs.
 func TestMagefile(t *testing.T) {
 	t.Parallel()
 	packages, err := dependencies(t.Context(), "../..", "-tags", "mage", ".")
@@ -94,7 +94,7 @@ func isHeavy(path string) bool {
 	return false
 }
 
-// dependencies lists the import paths that a package is made of.
+// dependencies lists the import paths of all packages that a package needs.
 func dependencies(ctx context.Context, dir string, args ...string) ([]string, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-deps", "-json=ImportPath"}, args...)...)
 	cmd.Dir = dir
@@ -117,8 +117,8 @@ func dependencies(ctx context.Context, dir string, args ...string) ([]string, er
 	}
 }
 
-// TestDirection: a value flows from filter/ and deploy/ to test/, and no package reaches
-// back, in its tests either.
+// TestDirection: a value flows from filter/ and deploy/ to test/, and no package
+// reaches back, not even in its tests.
 func TestDirection(t *testing.T) {
 	t.Parallel()
 	modules, err := gotest.Modules("../..")
@@ -150,8 +150,8 @@ func TestDirection(t *testing.T) {
 
 const slipway = "github.com/slipway-wasm/slipway/"
 
-// reachesBack says whether the package of a path may not import another: deploy/ imports
-// no test/, and filter/ imports neither.
+// reachesBack reports whether the package of a path must not import another: deploy/
+// imports no test/, and filter/ imports neither.
 func reachesBack(path, imported string) bool {
 	switch {
 	case strings.HasPrefix(path, slipway+"deploy/"):

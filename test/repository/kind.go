@@ -24,14 +24,15 @@ func KindUp(ctx context.Context, out, errOut io.Writer) error {
 	return kind(ctx, out, errOut, "up")
 }
 
-// KindSmoke plays the roll-out in the cluster that a context of kubectl's names; if
-// it is empty, in that of KindUp, or, where that is not up, in kubectl's current one.
-// A version or git tag that is given is rolled out as well, as it is published.
+// KindSmoke plays the roll-out in the cluster of kubectl's context kubeContext. If that
+// is empty, it uses KindUp's cluster, or kubectl's current one if KindUp's is not up.
+// If published is a version or a git tag, it rolls that out as well, as it is
+// published.
 func KindSmoke(ctx context.Context, kubeContext, published string, out, errOut io.Writer) error {
 	return kind(ctx, out, errOut, "smoke", "-context="+kubeContext, "-published="+published)
 }
 
-// KindDown removes what KindUp started, in whatever state it is.
+// KindDown removes what KindUp started, whatever its state.
 func KindDown(ctx context.Context, out, errOut io.Writer) error {
 	if err := findDocker(ctx); err != nil {
 		return fmt.Errorf("kind:down: %w", err)
@@ -39,8 +40,8 @@ func KindDown(ctx context.Context, out, errOut io.Writer) error {
 	return kind(ctx, out, errOut, "down")
 }
 
-// findDocker finds a docker daemon before minutes are spent on building a command
-// that would not.
+// findDocker looks for a docker daemon, before minutes go into building a command that
+// would not find one.
 func findDocker(ctx context.Context) error {
 	const instead = `start docker or set DOCKER_HOST, or run "go tool mage mesh", which needs no docker`
 	if _, err := exec.LookPath("docker"); err != nil {
@@ -56,8 +57,8 @@ func findDocker(ctx context.Context) error {
 	return nil
 }
 
-// kind builds the command and runs it here. Interrupted, it cleans up, for which it
-// is given time.
+// kind builds the command and runs it here. When it is interrupted, it gets time to
+// clean up.
 func kind(ctx context.Context, out, errOut io.Writer, args ...string) error {
 	program, err := filepath.Abs(filepath.Join("dist", "kind", "kind"))
 	if err != nil {
@@ -66,7 +67,7 @@ func kind(ctx context.Context, out, errOut io.Writer, args ...string) error {
 	if _, err := os.Stat(program); err != nil {
 		fmt.Fprintln(errOut, "Building the command with kind, Helm and kubectl, which takes minutes the first time…")
 	}
-	// Not "go run", which does not hand on a signal.
+	// Not "go run", which does not forward signals.
 	build := goCommand(ctx, kindModule, errOut, errOut, "build", "-o", program, ".")
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build %s: %w", kindModule, err)

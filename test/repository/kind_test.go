@@ -10,7 +10,7 @@ import (
 
 // Without docker, one line says so and names what works without it.
 func TestKindWithoutDocker(t *testing.T) {
-	// A command that is there, as docker often is, with no daemon behind it.
+	// The command is there, as docker's often is, but no daemon is behind it.
 	daemonless := t.TempDir()
 	script := "#!/bin/sh\nprintf 'Cannot connect to the Docker daemon.\\nIs it running?\\n' >&2\nexit 1\n"
 	if err := os.WriteFile(filepath.Join(daemonless, "docker"), []byte(script), 0o755); err != nil {

@@ -15,12 +15,13 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 )
 
-// knowing are the folders below deploy/ that know Slipway's variables and targets. So do
-// programs, which read the environment themselves, and what only tests import.
+// knowing lists the folders below deploy/ that may know Slipway's variables and
+// targets. Programs, which read the environment themselves, and packages that only
+// tests import may know them too.
 var knowing = []string{"config/", "targets/", "internal/advice/", "internal/foreground/"}
 
-// exceptions are the files of other packages that read the environment or name a
-// variable, and why.
+// exceptions lists the files of other packages that read the environment or name a
+// variable, with the reason.
 var exceptions = map[string]string{
 	"attest/actions.go":                 "GitHub Actions' identity token",
 	"attest/provenance.go":              "GitHub Actions' description of the job",
@@ -37,8 +38,8 @@ var exceptions = map[string]string{
 	"storage/handover.go":               "the environment of the go command",
 }
 
-// TestLibraries: a package below deploy/ that others import reads no environment, and
-// names no variable and no target in what it says: package advice does.
+// TestLibraries: a package below deploy/ that others import reads no environment. Its
+// messages name no variable and no target: package advice adds those.
 func TestLibraries(t *testing.T) {
 	t.Parallel()
 	names := []string{"go tool mage"}
@@ -103,7 +104,7 @@ func isKnowing(name string) bool {
 		strings.HasSuffix(folder, "test/") && folder != "attest/" && folder != "gotest/"
 }
 
-// TestAdvice: whatever goes wrong in a target is returned with what to do about it.
+// TestAdvice: every error of a target is returned with what to do about it.
 func TestAdvice(t *testing.T) {
 	t.Parallel()
 	code := parse(t, "deploy/targets")
@@ -132,8 +133,8 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// isAdvised says whether an expression is nil, a call of advice.Add, or one of do, which
-// calls that.
+// isAdvised reports whether an expression is nil, a call of advice.Add, or a call of
+// do, which calls advice.Add.
 func isAdvised(expr ast.Expr) bool {
 	switch e := expr.(type) {
 	case *ast.Ident:

@@ -1,4 +1,4 @@
-// Package repository holds what is about this repository alone: its linters, and tests
+// Package repository holds what concerns this repository alone: its linters, and tests
 // of its pages, its workflows and the directions of its imports.
 package repository
 
@@ -56,15 +56,16 @@ func Lint(ctx context.Context, root string, out, errOut io.Writer) error {
 	return errors.Join(failures...)
 }
 
-// lintWorkflows runs actionlint and zizmor over .github: what GitHub would not run,
-// and what others could abuse. Neither asks the network about it.
+// lintWorkflows runs actionlint and zizmor over .github. They find what GitHub would
+// not run, and what others could abuse. Neither uses the network for that.
 func lintWorkflows(ctx context.Context, root string, out, errOut io.Writer) error {
 	workflows, err := filepath.Glob(filepath.Join(root, ".github", "workflows", "*.yml"))
 	if err != nil || len(workflows) == 0 {
 		return err
 	}
 	fmt.Fprintln(out, "lint: workflows")
-	// Without the linters for scripts, which lint what is installed by chance.
+	// Without the linters for scripts, which run only where they happen to be
+	// installed.
 	if err := goCommand(ctx, root, out, errOut, "run", Actionlint, "-shellcheck=", "-pyflakes=").Run(); err != nil {
 		return fmt.Errorf("lint workflows with actionlint: %w", err)
 	}
@@ -81,8 +82,8 @@ func lintWorkflows(ctx context.Context, root string, out, errOut io.Writer) erro
 	return nil
 }
 
-// installZizmor has pip, which knows the user's index, proxy and certificates, put
-// zizmor into the user's cache folder, and returns its path.
+// installZizmor lets pip put zizmor into the user's cache folder, and returns zizmor's
+// path. pip knows the user's index, proxy and certificates.
 func installZizmor(ctx context.Context) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
-// goMod is what is tested of a go.mod, as "go mod edit -json" writes it:
+// goMod holds the tested parts of a go.mod, as "go mod edit -json" writes it:
 // https://go.dev/ref/mod#go-mod-edit
 type goMod struct {
 	Go      string
@@ -46,11 +46,12 @@ func readGoMods(t *testing.T) map[string]goMod {
 	return mods
 }
 
-// old is the module that stays with old versions: TinyGo refuses newer ones of Go.
+// old is the module that stays on old versions, because TinyGo refuses newer ones of
+// Go.
 const old = "filter"
 
 // TestVersions: where a module of ours requires another one directly, all others that
-// require it have the same version, so that an update is tested everywhere at once.
+// require it have the same version. So an update is tested everywhere at once.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	mods := readGoMods(t)
@@ -65,7 +66,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// drifted says which modules have two versions, and how to change that.
+// drifted lists the modules that have two versions, and says how to change that.
 func drifted(mods map[string]goMod) []string {
 	direct := map[string]bool{}
 	versions := map[string]map[string]string{} // by module, then by folder
@@ -146,7 +147,8 @@ func TestEditor(t *testing.T) {
 			t.Errorf("git does not ignore %s", file)
 		}
 	}
-	// A workspace that is there already is its owner's.
+	// A workspace that is there already belongs to the user, so this one goes
+	// elsewhere.
 	workspace := filepath.Join(t.TempDir(), "go.work")
 	run := func(name string, args ...string) string {
 		cmd := exec.CommandContext(t.Context(), name, args...)

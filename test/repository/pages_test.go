@@ -40,7 +40,8 @@ func readPages(t *testing.T) map[string]string {
 	return pages
 }
 
-// TestPageLinks: what a page links to in this repository is there, down to the heading.
+// TestPageLinks: every link on a page into this repository leads to a file, and to a
+// heading in it.
 func TestPageLinks(t *testing.T) {
 	t.Parallel()
 	pages := readPages(t)
@@ -71,7 +72,7 @@ func linksOf(text string) []string {
 	return links
 }
 
-// checkLink says what is wrong with a link on a page, or nothing.
+// checkLink returns what is wrong with a link on a page, or nothing.
 func checkLink(page, to string, pages map[string]string) string {
 	path, heading, _ := strings.Cut(to, "#")
 	target := page
@@ -92,7 +93,7 @@ var (
 	notInAnchor     = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
 )
 
-// anchors are what GitHub makes of a page's headings.
+// anchors returns the anchors that GitHub makes of a page's headings.
 func anchors(text string) map[string]bool {
 	all := map[string]bool{}
 	for _, match := range markdownHeading.FindAllStringSubmatch(text, -1) {
@@ -116,8 +117,8 @@ func TestCheckLink(t *testing.T) {
 	}
 }
 
-// TestHelp: what "mage -h" prints of each target is one sentence, which "mage -l" could
-// print too, what a stranger needs, and an example, which is a command that there is.
+// TestHelp: for each target, "mage -h" prints one sentence, which "mage -l" could print
+// too, then what a stranger needs, then an example, which is a command that exists.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	targets := readTargets(t)
@@ -145,8 +146,8 @@ var (
 	exampleCommand = regexp.MustCompile(`(?m)^\t(.*go tool mage .+)$`)
 )
 
-// TestPageCommands: each command that a page shows is a target of the magefile, which
-// takes those arguments.
+// TestPageCommands: each command on a page is a target of the magefile, with arguments
+// that the target takes.
 func TestPageCommands(t *testing.T) {
 	t.Parallel()
 	targets := readTargets(t)
@@ -171,9 +172,9 @@ var (
 	mageOption   = regexp.MustCompile(`^(-l|-h [A-Z]+|-w [A-Z]+)(\s+|$)`)
 )
 
-// commandsOf lists the arguments of each "go tool mage" that a page shows, without
-// those of mage itself: on a line of its own, or within a sentence where it is more
-// than a target's name.
+// commandsOf lists the arguments of each "go tool mage" on a page, without the
+// arguments of mage itself. It finds a command on a line of its own, and within a
+// sentence if it is more than a target's name.
 func commandsOf(page string) [][]string {
 	var commands [][]string
 	add := func(code string, atLeast int) {

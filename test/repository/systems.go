@@ -12,13 +12,14 @@ import (
 )
 
 // Mesh rolls two releases of the filters out in a mesh of plain processes: package
-// test/consumers/mesh, which builds what is missing and ends with a table of what was seen.
+// test/consumers/mesh. That builds what is missing and ends with a table of what was
+// seen.
 func Mesh(ctx context.Context, out, errOut io.Writer) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("mesh: Istio's agent is made for Linux, and this is %s; run it in a Linux container or virtual machine", runtime.GOOS)
 	}
-	// The binary is kept: to link Istio takes longer than to play, and "go test"
-	// would do it each time.
+	// The binary is kept: linking Istio takes longer than playing, and "go test" would
+	// link it each time.
 	binary, err := filepath.Abs(filepath.Join("dist", "mesh.test"))
 	if err != nil {
 		return fmt.Errorf("mesh: %w", err)
@@ -53,7 +54,7 @@ func Soak(ctx context.Context, duration time.Duration, out, errOut io.Writer) er
 	return nil
 }
 
-// goCommand is the go command in a module's folder, which sees that module alone.
+// goCommand is the go command in a module's folder. It sees that module alone.
 func goCommand(ctx context.Context, dir string, out, errOut io.Writer, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
@@ -62,8 +63,8 @@ func goCommand(ctx context.Context, dir string, out, errOut io.Writer, args ...s
 	return cmd
 }
 
-// run runs a command that has proxies to stop when it is interrupted: killed, it could
-// not.
+// run runs a command. When the command's context ends, run interrupts it, so that it
+// can stop its proxies. If it were killed, it could not.
 func run(cmd *exec.Cmd) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd.Run()

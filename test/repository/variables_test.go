@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of variables into the pages")
 
-// TestVariableTables: each page's table of variables is the structs'.
+// TestVariableTables: each page's table of variables matches the structs.
 func TestVariableTables(t *testing.T) {
 	t.Parallel()
 	for page, list := range map[string][]config.Variable{
@@ -63,11 +63,11 @@ func ownVariables() []config.Variable {
 	return slices.Concat(config.Describe[variables.Kind](), config.Describe[variables.Bench]())
 }
 
-// program is code that a target runs: a function of a package and all that it calls in
-// there, or with an empty name the whole package.
+// program is code that a target runs: a function of a package and everything it calls
+// in that package. With an empty name it is the whole package.
 type program struct{ dir, function string }
 
-// programs are what targets run that is not in deploy/targets.
+// programs lists the code outside deploy/targets that targets run.
 var programs = map[string][]program{
 	"bench":      {{"test/bench", "runBench"}},
 	"dev":        {{"deploy/dev", ""}, {"deploy/internal/foreground", ""}},
@@ -88,8 +88,8 @@ var elsewhere = map[string][]string{
 	"release": {"COSIGN_PASSWORD"},
 }
 
-// TestVariables: "go tool mage vars -target=NAME" lists what the code of each target
-// reads, no more and no less, and every variable is some target's.
+// TestVariables: "go tool mage vars -target=NAME" lists exactly the variables that the
+// code of each target reads, and every variable belongs to some target.
 func TestVariables(t *testing.T) {
 	t.Parallel()
 	used := map[string]bool{}
@@ -122,7 +122,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// variablesIn lists the variables that a program's code takes out of the structs that
+// variablesIn lists the variables that a program's code reads from the structs that
 // hold them.
 func variablesIn(t *testing.T, p program) []string {
 	t.Helper()
@@ -170,7 +170,7 @@ func variablesIn(t *testing.T, p program) []string {
 	return found
 }
 
-// code is a package's code, as far as names tell.
+// code is the code of a package, as far as names identify it.
 type code struct {
 	imports map[string]bool
 	// bodies are those of functions by their names, and of methods by theirs with a dot
@@ -224,7 +224,7 @@ func parse(t *testing.T, dir string) code {
 	return c
 }
 
-// holdsVariables says whether an expression is one of the structs, by its name.
+// holdsVariables reports whether an expression is one of the structs, by its name.
 func holdsVariables(expr ast.Expr) bool {
 	switch x := expr.(type) {
 	case *ast.Ident:

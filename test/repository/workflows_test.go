@@ -15,7 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// workflow is what is tested of a workflow.
+// workflow holds the tested parts of a workflow.
 //
 // Reference: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
 type workflow struct {
@@ -76,7 +76,7 @@ func TestWorkflowTargets(t *testing.T) {
 	}
 }
 
-// target is what a target takes.
+// target says what a target takes.
 type target struct {
 	arguments []string // the names of those that are required
 	flags     []string // the names of those that are not
@@ -85,7 +85,7 @@ type target struct {
 	variables []string // what "mage vars" lists of it
 }
 
-// What "mage -h TARGET" says at its end, with more than one flag and with one:
+// The end of what "mage -h TARGET" prints, with one flag and with more than one:
 //
 //	mage verify <referenceOrVersion> [-json=<bool>]
 //	mage release <versionOrTag> [<flags>]
@@ -162,7 +162,7 @@ var askTargets = sync.OnceValues(func() (map[string]target, error) {
 	return targets, nil
 })
 
-// output is what a command prints in the repository's folder.
+// output returns what a command prints in the repository's folder.
 func output(name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = filepath.Join("..", "..")
@@ -175,7 +175,7 @@ func output(name string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// checkCommand says what is wrong with a step's command.
+// checkCommand returns what is wrong with a step's command.
 func checkCommand(command string, targets map[string]target) error {
 	if strings.ContainsAny(command, "\n;|&<>`(){}") {
 		return fmt.Errorf("it is more than one command, or takes something from an expression")
@@ -196,8 +196,8 @@ func checkCommand(command string, targets map[string]target) error {
 	return checkTargets(strings.Fields(rest), targets)
 }
 
-// checkTargets says what is wrong with mage's arguments: targets, each followed by
-// what it takes.
+// checkTargets returns what is wrong with mage's arguments: targets, each followed by
+// its arguments.
 func checkTargets(fields []string, targets map[string]target) error {
 	for len(fields) > 0 {
 		name := fields[0]
@@ -244,8 +244,9 @@ func TestCheckCommand(t *testing.T) {
 	}
 }
 
-// TestWorkflowRights: nothing is allowed by default, every job says what it may,
-// and the jobs that build and that verify may write nothing and know no secret.
+// TestWorkflowRights: nothing is allowed by default, and every job lists its
+// permissions. The jobs that build and that verify may write nothing and know no
+// secret.
 func TestWorkflowRights(t *testing.T) {
 	t.Parallel()
 	all := readWorkflows(t)
@@ -279,8 +280,8 @@ func TestWorkflowRights(t *testing.T) {
 	}
 }
 
-// TestCaller: the workflow that deploy/README.md gives to other teams calls ours as it
-// wants to be called.
+// TestCaller: the workflow that deploy/README.md gives to other teams calls ours with
+// the right inputs and permissions.
 func TestCaller(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../deploy/README.md")
@@ -330,7 +331,7 @@ func TestCaller(t *testing.T) {
 			t.Errorf("the input %s is required", name)
 		}
 	}
-	// What is called may do no more than who calls.
+	// A called workflow may do no more than its caller.
 	for name, called := range ours.Jobs {
 		for right, level := range called.Permissions {
 			if has := job.Permissions[right]; has != level && has != "write" {

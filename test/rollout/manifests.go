@@ -11,8 +11,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-// Publish publishes the first release of all filters below a path of the stores, a
-// DNS label that no scenario has for its name, and returns what proxies can read.
+// Publish publishes the first release of all filters below a path of the stores, and
+// returns it with the addresses that proxies can read. path is a DNS label that is no
+// scenario's name.
 func (r *Rollout) Publish(ctx context.Context, path string) (releases []manifest.Source, err error) {
 	stores, err := r.openStores(path)
 	if err != nil {
@@ -22,9 +23,9 @@ func (r *Rollout) Publish(ctx context.Context, path string) (releases []manifest
 	return stores.publish(ctx, First, names)
 }
 
-// RollOut adds a scenario that rolls out a version as it is published, wherever that
-// is. It takes what facts.Read returns: proxies know the filters by the addresses in it.
-// A filter of which no scenario knows what it does is an error.
+// RollOut adds a scenario that rolls out a version from wherever it is published. It
+// takes what facts.Read returns: proxies know the filters by the addresses in it. A
+// filter that no scenario knows is an error.
 func (r *Rollout) RollOut(published []manifest.Source) error {
 	for _, release := range published {
 		if !slices.Contains(names, release.Filter) {
@@ -35,9 +36,9 @@ func (r *Rollout) RollOut(published []manifest.Source) error {
 	return nil
 }
 
-// Manifests publishes the first release of all filters and renders it as "mage
-// render" does: every form of every filter, the httpbin to try it on among them. It
-// returns the folder, which is there until Close.
+// Manifests publishes the first release of all filters and renders it as "mage render"
+// does: every form of every filter, and the httpbin to try it on. It returns the
+// folder, which exists until Close.
 func (r *Rollout) Manifests(ctx context.Context) (folder string, err error) {
 	releases, err := r.Publish(ctx, "manifests")
 	if err != nil {

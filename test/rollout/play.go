@@ -14,10 +14,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-// pollInterval is how often what must follow a change is looked for.
+// pollInterval is the time between two looks for what must follow a change.
 const pollInterval = 50 * time.Millisecond
 
-// stage is one scenario under way.
+// stage is one running scenario.
 type stage struct {
 	dir      string // for manifests
 	workload Workload
@@ -25,7 +25,7 @@ type stage struct {
 	releases map[string][]manifest.Source
 
 	folders  map[string]string // of each filter's manifests, as rendered last
-	rendered int               // how often
+	rendered int               // how often manifests were rendered
 	requests int               // how many were sent
 	mark     int               // lines of log before the current step
 	start    time.Time         // of the current step
@@ -49,8 +49,8 @@ func (r *Rollout) PlayAll(ctx context.Context, mesh Mesh) error {
 	return errors.Join(failures...)
 }
 
-// Play plays one scenario. Its error tells the step, what was seen instead of what
-// had to be, and what the proxy's agent said.
+// Play plays one scenario. Its error names the step, says what was expected and what
+// was seen instead, and repeats what the proxy's agent said.
 func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 	return nil
 }
 
-// publish publishes the scenario's releases, unless they are.
+// publish publishes the scenario's releases, unless they are published already.
 func (s *stage) publish(ctx context.Context, scenario Scenario) (err error) {
 	if len(scenario.published) > 0 {
 		s.releases[scenario.published[0].Version] = scenario.published
@@ -128,9 +128,9 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 		if last == nil || ctx.Err() == nil { // else it only says that time is up
 			last = err
 		}
-		// What could not be fetched is not tried again before something changes.
-		// (But what a step before got wrong on purpose is tried again with each
-		// change, be it of another filter.)
+		// The agent does not retry what it could not fetch before something changes.
+		// (But at each change, even of another filter, it does retry what an earlier
+		// step got wrong on purpose.)
 		said, logErr := s.agentRefusals(ctx)
 		if logErr == nil && slices.ContainsFunc(said, func(line string) bool { return !strings.Contains(line, nowhere) }) {
 			return fmt.Errorf("%w: the agent cannot fetch a module", err)
@@ -159,8 +159,8 @@ func (s *stage) agentRefusals(ctx context.Context) ([]string, error) {
 // saidLines bounds what goes into an error.
 const saidLines = 30
 
-// said is what the proxy's agent and Envoy said of wasm since the current step began,
-// on lines of its own, to be added to an error.
+// said returns what the proxy's agent and Envoy have logged of wasm since the current
+// step began. It is on lines of its own, to be added to an error.
 func (s *stage) said(ctx context.Context) string {
 	// The step's own deadline may have passed, and the words matter even after Ctrl-C.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -172,7 +172,7 @@ func (s *stage) said(ctx context.Context) string {
 	var said []string
 	about := false
 	for _, line := range lines[min(s.mark, len(lines)):] {
-		// What is indented goes on with the line before.
+		// An indented line continues the line before.
 		if about = isAboutFilters(line) || about && strings.HasPrefix(line, "\t"); about {
 			said = append(said, "\n  "+line)
 		}
@@ -183,8 +183,8 @@ func (s *stage) said(ctx context.Context) string {
 	return "\n  the proxy's log since then:" + strings.Join(said[max(0, len(said)-saidLines):], "")
 }
 
-// kept has the workload write down what it knows, if it can, and names the folder on
-// a line of its own.
+// kept lets the workload write down what it knows, if it can, and names the folder on a
+// line of its own.
 func (s *stage) kept(ctx context.Context) string {
 	keeper, ok := s.workload.(Keeper)
 	if !ok {
@@ -199,8 +199,9 @@ func (s *stage) kept(ctx context.Context) string {
 	return "\n  kept in " + folder
 }
 
-// isAboutFilters knows what the agent says of wasm and what Envoy says of filters
-// and of configurations that it rejects, but for what filters log of requests.
+// isAboutFilters reports whether a line is the agent's about wasm, or Envoy's about
+// filters or about a configuration that it rejects. What filters log of requests does
+// not count.
 func isAboutFilters(line string) bool {
 	lower := strings.ToLower(line)
 	if strings.Contains(line, "\tinfo\t") && strings.Contains(line, "wasm log") {

@@ -24,9 +24,9 @@ const (
 
 const (
 	defaultParallel = 4
-	// defaultStepTimeout is long, for it is only reached by what is broken: V8
-	// needs seconds of a free processor for each module that the ordinary Go
-	// compiler has made, and busy machines have none.
+	// defaultStepTimeout is long, because only something broken reaches it. V8 needs
+	// seconds of a free processor for each module of the ordinary Go compiler, and busy
+	// machines have none.
 	defaultStepTimeout = 5 * time.Minute
 )
 
@@ -36,14 +36,14 @@ type Options struct {
 	Root string
 	// Compiler, GoToolchain and TinyGoVersion are those of build.Options.
 	Compiler, GoToolchain, TinyGoVersion string
-	// Registry is where to push: each scenario does so below a path of its own,
-	// because one of them moves tags and because agents that share a machine also
-	// share a cache. It is spoken to in plain HTTP. Required: the address.
+	// Registry is where to push, in plain HTTP. Each scenario pushes below a path of
+	// its own, because one of them moves tags, and because agents on one machine share
+	// a cache. Required: the address.
 	Registry oci.RegistryOptions
 	// Storage is where to upload, likewise. Required: URL and PublicURL.
 	Storage storage.Options
-	// ProxySees gives what was published the addresses that the mesh's proxies
-	// know it by. Default: the same.
+	// ProxySees returns what was published with the addresses that the mesh's proxies
+	// know it by. Default: the same addresses.
 	ProxySees func(manifest.Source) manifest.Source
 	// HTTPBinImage is that of manifest.RenderOptions.
 	HTTPBinImage string
@@ -52,11 +52,11 @@ type Options struct {
 	// StepTimeout bounds the time from a step's change to what must be seen. Default:
 	// 5 minutes.
 	StepTimeout time.Duration
-	// Out is told what is built and what was seen. Default: nothing is told.
+	// Out gets what is built and what was seen. Default: no output.
 	Out io.Writer
 }
 
-// Rollout is two releases of the filters, ready to be played.
+// Rollout holds two releases of the filters, ready to be played.
 type Rollout struct {
 	options Options
 	filters []catalog.Filter
@@ -68,8 +68,8 @@ type Rollout struct {
 	published []manifest.Source
 }
 
-// Prepare builds both releases of Slipway's own filters. What is up to date below
-// dist is not built again.
+// Prepare builds both releases of Slipway's own filters. A module below dist that is up
+// to date is not built again.
 func Prepare(ctx context.Context, o Options) (*Rollout, error) {
 	if o.Root == "" {
 		o.Root = "."

@@ -43,8 +43,8 @@ func (r *Rollout) openStores(path string) (*stores, error) {
 
 func (s *stores) close() error { return s.storage.Close() }
 
-// publish pushes and uploads the filters as a version, and returns what can be read
-// back of that, with the addresses that proxies use.
+// publish pushes and uploads the filters as a version. It returns what can be read
+// back, with the addresses that proxies use.
 func (s *stores) publish(ctx context.Context, text string, filters []string) ([]manifest.Source, error) {
 	if err := s.push(ctx, text, text, filters); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (s *stores) publish(ctx context.Context, text string, filters []string) ([]
 	return releases, nil
 }
 
-// push pushes the filters, as one release built them, as a version.
+// push pushes the filters as a version. built is the release whose modules it takes.
 func (s *stores) push(ctx context.Context, text, built string, filters []string) error {
 	release := build.Release{Version: version.MustParse(text), Revision: strings.Repeat("0", 40), Created: time.Unix(0, 0)}
 	for i, f := range s.rollout.filters {
@@ -78,7 +78,7 @@ func (s *stores) push(ctx context.Context, text, built string, filters []string)
 	return err
 }
 
-// upload is push for the storage.
+// upload uploads the filters likewise.
 func (s *stores) upload(ctx context.Context, text, built string, filters []string) error {
 	upload := storage.UploadOptions{Version: version.MustParse(text)}
 	for i, f := range s.rollout.filters {
@@ -104,8 +104,8 @@ func (s *stores) refused(ctx context.Context, version, built string, filters []s
 	return nil
 }
 
-// forceTag does what Slipway never does: it lets a version's tag point to another
-// version's manifest.
+// forceTag lets a version's tag point to another version's manifest, which Slipway
+// never does.
 func (s *stores) forceTag(ctx context.Context, filter, tag, other string) error {
 	repository, err := remote.NewRepository(s.registry.Address() + "/" + filter)
 	if err != nil {

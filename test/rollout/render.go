@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-// variant is how the manifests of a release differ from what the filters' own
+// variant says how the manifests of a release differ from what the filters' own
 // filter.yaml and the published facts give.
 type variant struct {
 	release string
@@ -24,8 +24,8 @@ type variant struct {
 	fault func(*manifest.Source)
 }
 
-// render writes the filters' manifests as "mage render" does, to folders that are
-// then those of the stage.
+// render writes the filters' manifests as "mage render" does. Their folders are then
+// the stage's.
 func (s *stage) render(ctx context.Context, v variant, filters []string) error {
 	if v.header == "" {
 		v.header = hello
@@ -55,7 +55,7 @@ func (s *stage) render(ctx context.Context, v variant, filters []string) error {
 		opts.Releases = append(opts.Releases, release)
 	}
 	err := manifest.Render(ctx, opts)
-	s.start = time.Now() // what is waited for begins now
+	s.start = time.Now() // the step's time begins now
 	return err
 }
 

@@ -2,11 +2,11 @@
 // mesh, and what httpbin, its clients and the proxy must see at each step.
 //
 // It exists so that this is written once. A scenario applies what package
-// deploy/manifest renders for what deploy/oci and deploy/storage published, and
-// knows nothing of how a mesh is brought up: whoever has one implements [Mesh].
+// deploy/manifest renders for what deploy/oci and deploy/storage published. It does not
+// know how a mesh is brought up: whoever has one implements [Mesh].
 //
-// [Prepare] builds and publishes, [Rollout.PlayAll] plays every scenario and prints
-// how long each step took until it was seen:
+// [Prepare] builds the releases. [Rollout.PlayAll] publishes them, plays every
+// scenario, and prints how long each step took until it was seen:
 //
 //	r, err := rollout.Prepare(ctx, rollout.Options{Root: root, Registry: registry, Storage: storage, Out: os.Stdout})
 //	…
@@ -23,9 +23,9 @@ import (
 // Mesh is a running mesh. Its proxies can pull, over plain HTTP if need be, from
 // the stores of [Options].
 type Mesh interface {
-	// Workload brings up a workload where nothing was applied yet, and returns
-	// once it answers. The scenario closes it. Workloads are used side by side, up
-	// to Options.Parallel of them; name is a DNS label, another one for each.
+	// Workload brings up a workload where nothing was applied yet, and returns once it
+	// answers. The scenario closes it. Up to Options.Parallel workloads are used side
+	// by side. name is a DNS label, a different one for each.
 	Workload(ctx context.Context, name string) (Workload, error)
 }
 
@@ -35,8 +35,8 @@ type Mesh interface {
 type Workload interface {
 	// Namespace is the namespace's name.
 	Namespace() string
-	// Apply does in the namespace what "kubectl apply -k folder" does, and does
-	// not wait for the proxy.
+	// Apply does in the namespace what "kubectl apply -k folder" does, without waiting
+	// for the proxy.
 	Apply(ctx context.Context, folder string) error
 	// Delete does what "kubectl delete -k folder" does.
 	Delete(ctx context.Context, folder string) error
@@ -49,15 +49,15 @@ type Workload interface {
 	// Log returns all lines that Istio's agent and its Envoy have written in the
 	// sidecar so far. Envoy's logger "wasm" has to be at level info.
 	Log(ctx context.Context) ([]string, error)
-	// Close removes the workload with everything in its namespace, also when
-	// contexts have ended. Whoever has brought up the mesh waits until that is done.
+	// Close removes the workload with everything in its namespace, even when contexts
+	// have ended. Whoever has brought up the mesh waits until that is done.
 	Close() error
 }
 
-// Keeper is what a Workload may be, too.
+// Keeper is what a Workload may also implement.
 type Keeper interface {
-	// Keep is called after a step has failed, before Close. It writes what the
-	// workload knows to a folder, and returns that.
+	// Keep is called after a step has failed, before Close. It writes what the workload
+	// knows to a folder, and returns that folder.
 	Keep(ctx context.Context) (folder string, err error)
 }
 
@@ -68,7 +68,7 @@ type Response struct {
 	Body   []byte
 }
 
-// Do sends a request by client and reads the answer.
+// Do sends a request with client and reads the answer.
 func Do(client *http.Client, req *http.Request) (*Response, error) {
 	res, err := client.Do(req)
 	if err != nil {

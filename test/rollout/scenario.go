@@ -27,14 +27,14 @@ const (
 	envoyFilter          = "envoyfilter"
 )
 
-// Scenario is what is done, one step after the other, to a workload of its own.
+// Scenario is a list of steps for a workload of its own.
 type Scenario struct {
 	// Name is a DNS label, unique among the scenarios.
 	Name    string
 	filters []string
 	steps   []step
 	// published are releases that are there already. Without them the scenario
-	// publishes the two of its own.
+	// publishes its own two.
 	published []manifest.Source
 }
 
@@ -47,15 +47,15 @@ type step struct {
 	want sight
 	// denied says that requests must be denied instead.
 	denied bool
-	// why are the words with which the agent must say that it cannot fetch a
-	// module. Empty: it must not say so at all.
+	// why holds the words with which the agent must say that it cannot fetch a module.
+	// Empty: it must not say so at all.
 	why string
 }
 
 var (
-	// names are the filters whose doings the scenarios know.
+	// names are the filters whose effects the scenarios know.
 	names = []string{authtoken, headers, requestlog}
-	// one is enough where no other is needed.
+	// one is for where a single filter is enough.
 	one = []string{headers}
 )
 
@@ -69,11 +69,11 @@ func (r *Rollout) Scenarios() []Scenario {
 	return scenarios
 }
 
-// nowhere is a digest, without its algorithm, of nothing that anybody has published.
+// nowhere is a digest, without its algorithm, that nothing published has.
 var nowhere = strings.Repeat("0123456789abcdef", 4)
 
-// fromRegistry rolls a chain of all filters out as most meshes do, and a version of
-// one of them that nobody has pushed.
+// fromRegistry rolls out a chain of all filters as most meshes do. It also rolls out a
+// version of one of them that nobody has pushed.
 func fromRegistry() Scenario {
 	missing := func(strategy string) func(context.Context, *stage) error {
 		return apply(variant{release: Second, failStrategy: strategy, fault: func(r *manifest.Source) {
@@ -114,8 +114,8 @@ func fromRegistry() Scenario {
 	}}
 }
 
-// fromStorage does the same by URL and sha256, with the pair of patches to which an
-// EnvoyFilter needs ECDS, and a sha256 that is another one's.
+// fromStorage does the same by URL and sha256, with an EnvoyFilter, which needs a pair
+// of patches for ECDS. It also rolls out a sha256 that no module has.
 func fromStorage() Scenario {
 	wrong := func(strategy string) func(context.Context, *stage) error {
 		return apply(variant{release: First, failStrategy: strategy, fault: func(r *manifest.Source) {
@@ -232,7 +232,7 @@ func movedTag() Scenario {
 	}}
 }
 
-// asPublished rolls out what was published elsewhere, by the digest and the sum that
+// asPublished rolls out what was published elsewhere, by the digest and the sha256 that
 // everybody is given.
 func asPublished(releases []manifest.Source) Scenario {
 	s := Scenario{Name: "published", published: releases}

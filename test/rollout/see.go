@@ -13,22 +13,22 @@ import (
 const (
 	// hello is what headers is configured to show to httpbin.
 	hello = "hello world"
-	// token is what httpbin gives out as auth service; no space, because it
+	// token is what httpbin gives out as auth service. It has no space, because it
 	// stands in a URL.
 	token = "rollout-token"
 	// counter is the name in Envoy's /stats.
 	counter = "wasmcustom.hello_header_counter"
 )
 
-// sight is which release of each filter is live, which shows in what one request
-// leaves behind. Empty: none is.
+// sight says which release of each filter is live, as the traces of one request show.
+// Empty: no release is.
 type sight struct {
 	authtoken, headers, requestlog string
 	// header is the value that headers shows to httpbin.
 	header string
 }
 
-// see returns nil if what must follow a step is seen now.
+// see returns nil if the effect of a step shows now.
 func (s *stage) see(ctx context.Context, step step) error {
 	look := func() error { return s.sees(ctx, step.want) }
 	instead := "allow"
@@ -51,7 +51,7 @@ func (s *stage) see(ctx context.Context, step step) error {
 	return fmt.Errorf("the agent did not say %q and that it applies an RBAC filter to %s", step.why, instead)
 }
 
-// sees sends one request and compares what everybody saw of it.
+// sees sends one request and checks what the client, the proxy and httpbin saw of it.
 func (s *stage) sees(ctx context.Context, want sight) error {
 	s.requests++
 	path := fmt.Sprintf("/headers?request=%d", s.requests)
@@ -96,9 +96,9 @@ func (s *stage) sees(ctx context.Context, want sight) error {
 	)
 }
 
-// sameStamps compares what the second release's filters have added to a response. It
-// passes headers, which has the lower priority, before authtoken; where requestlog
-// stands depends on the form, because an EnvoyFilter knows no phases.
+// sameStamps compares what the second release's filters have added to a response. The
+// response passes headers, which has the lower priority, before authtoken. Where
+// requestlog stands depends on the form, because an EnvoyFilter knows no phases.
 func sameStamps(got []string, want sight) error {
 	log := releaseValue(requestlog)
 	others := slices.DeleteFunc(slices.Clone(got), func(value string) bool { return value == log })
@@ -115,7 +115,7 @@ func sameStamps(got []string, want sight) error {
 	return nil
 }
 
-// only is the value if the release is not empty.
+// only returns the value if the release is not empty.
 func only(release, value string) []string {
 	if release == "" {
 		return nil
@@ -141,8 +141,8 @@ func sameNumber(what string, got uint64, release string) error {
 	return nil
 }
 
-// seesDenial sends one request, which gets what Istio's agent puts in the place of a
-// filter that it cannot fetch.
+// seesDenial sends one request. The request must meet what Istio's agent puts in the
+// place of a filter that it cannot fetch.
 func (s *stage) seesDenial(ctx context.Context) error {
 	res, err := s.workload.Get(ctx, "/get", nil)
 	if err != nil {

@@ -21,8 +21,8 @@ const (
 	stampedEntry = "setStampedVMContext("
 )
 
-// stamp is what the second release has besides the first one's sources, so that a
-// client sees which code has run. %q is the header's value.
+// stamp is what the second release adds to the first one's sources, so that a client
+// sees which code has run. %q is the header's value.
 const stamp = `package main
 
 import (
@@ -53,7 +53,7 @@ func (s stampedStream) OnHttpResponseHeaders(n int, end bool) types.Action {
 `
 
 // secondRelease copies the module with the filters to dir, changes each filter, and
-// returns what it has there.
+// returns the filters in dir.
 func secondRelease(filters []catalog.Filter, dir string) ([]catalog.Filter, error) {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Dir(filters[0].Dir))); err != nil {
 		return nil, err

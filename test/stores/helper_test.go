@@ -36,7 +36,7 @@ type request struct {
 	Upload  storage.UploadOptions
 }
 
-// options are those of storage.Options that can be written down.
+// options are the fields of storage.Options that can be written down.
 type options struct {
 	URL, PublicURL, Username, Password, CloudCommand string
 }
@@ -88,7 +88,7 @@ func uploadHelper() error {
 	return json.NewEncoder(os.Stdout).Encode(answer)
 }
 
-// process is an upload that runs.
+// process is a running upload.
 type process struct {
 	cmd            *exec.Cmd
 	answer, output bytes.Buffer
@@ -152,7 +152,7 @@ func (s store) mustUpload(t *testing.T, upload storage.UploadOptions) []storage.
 	return objects
 }
 
-// module makes a module of a size with bytes that only this seed has.
+// module makes a module of a given size. Its bytes depend on the seed.
 func module(t *testing.T, name string, size int, seed uint64) build.Module {
 	t.Helper()
 	data := make([]byte, size)
@@ -179,7 +179,7 @@ func (s store) public() string {
 	return s.options.URL
 }
 
-// get fetches an object as a stranger: status, header and bytes.
+// get fetches an object without credentials: status, header and bytes.
 func (s store) get(t *testing.T, key string) (int, http.Header, []byte) {
 	t.Helper()
 	status, header, body, err := fetch(t.Context(), s.public()+"/"+key)
@@ -203,5 +203,5 @@ func fetch(ctx context.Context, url string) (int, http.Header, []byte, error) {
 	return resp.StatusCode, resp.Header, body, err
 }
 
-// plain asks for no encoding, as Envoy, and shows one that it gets.
+// plain asks for no encoding, as Envoy does, and shows one if the server sends it.
 var plain = &http.Client{Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 8}}

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// moment is when killer strikes, as seen from one request.
+// moment is when killer strikes, within one request.
 type moment int
 
 const (
@@ -29,8 +29,8 @@ func (m moment) String() string {
 	return [...]string{"never", "before it is sent", "in the middle of its body", "before it is answered", "while it is held"}[m]
 }
 
-// killer is a proxy that kills the upload at one of the requests that change
-// something, or holds that request while something else happens.
+// killer is a proxy. At one of the requests that change something, it kills the upload,
+// or holds the request while something else happens.
 type killer struct {
 	upstream *httputil.ReverseProxy
 
@@ -95,7 +95,7 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.upstream.ServeHTTP(w, r)
 }
 
-// cutBody breaks off in the middle.
+// cutBody is a body that breaks off in the middle.
 type cutBody struct {
 	io.ReadCloser
 	left int64
@@ -118,9 +118,9 @@ type unanswered struct{ http.ResponseWriter }
 func (unanswered) WriteHeader(int)             {}
 func (unanswered) Write(p []byte) (int, error) { return len(p), nil }
 
-// TestKilled kills an upload with SIGKILL at every request that changes something,
-// and runs it again: it is complete and correct, and at no time did a checksum stand
-// beside a missing or wrong module.
+// TestKilled kills an upload with SIGKILL at every request that changes something, and
+// runs it again. Then the upload is complete and correct. At no time does a checksum
+// stand beside a missing or wrong module.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s store) {
@@ -141,7 +141,7 @@ func TestKilled(t *testing.T) {
 					continue // it has no body; PUT and POST have one
 				}
 				if s.slowLocks && (!strings.HasPrefix(requests[at-1], "MOVE") || moment != beforeSent || killed > 0) {
-					continue // one time with the lock is enough to wait for
+					continue // waiting for the lock once is enough
 				}
 				version := fmt.Sprintf("2.%d.%d", at, moment)
 				upload := release(version, module(t, "headers", 100_000, uint64(10*at)+uint64(moment)))
@@ -211,7 +211,7 @@ func TestConnectionCut(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s store) {
 		if s.upstream == "" {
-			return // nothing is between an upload and its folder
+			return // no connection is between an upload and its folder
 		}
 		k, proxied := newKiller(t, s)
 		k.arm(0, never, nil)

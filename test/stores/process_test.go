@@ -19,8 +19,8 @@ func start(t *testing.T, addr string, cmd *exec.Cmd) {
 	running(t, process, err)
 }
 
-// running ends a server with the test, and returns its address. Without its program
-// the test is skipped.
+// running ends a server with the test, and returns its address. If its program is
+// missing, the test is skipped.
 func running(t *testing.T, process *server.Process, err error) string {
 	t.Helper()
 	if missing := new(server.Missing); errors.As(err, &missing) {

@@ -45,7 +45,7 @@ func TestOneOfTwoWins(t *testing.T) {
 			}
 			stop()
 			if s.trusting && len(winners) == 0 {
-				continue // both were told; nobody believes a lie
+				continue // both uploads failed, so neither is misled
 			}
 			if len(winners) != 1 {
 				t.Fatalf("round %d: %d of two uploads succeeded; the last error is %v", round, len(winners), refusal)

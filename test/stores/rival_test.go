@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestRival holds an upload at each request that changes something, while another
+// TestRival holds an upload at each request that changes something. Meanwhile another
 // upload runs from its beginning to its end.
 func TestRival(t *testing.T) {
 	t.Parallel()

@@ -26,26 +26,27 @@ import (
 // store is a running store.
 type store struct {
 	options storage.Options
-	// environment is what the clouds' SDKs read.
+	// environment has the variables that the clouds' SDKs read.
 	environment []string
-	// private is the same store at an address that readers may not read; empty where
-	// the store cannot refuse them.
+	// private is the same store at an address that refuses readers; empty if the store
+	// cannot refuse them.
 	private storage.Options
-	// intruder are options with credentials that may not write; empty where the
-	// store lets everybody write.
+	// intruder holds options with credentials that may not write; empty if the store
+	// lets everybody write.
 	intruder            storage.Options
 	intruderEnvironment []string
-	// upstream is the server's address, for a proxy before it; empty for a folder.
+	// upstream is the server's address, for a proxy in front of it; empty for a folder.
 	upstream string
-	// through returns the same store behind a proxy at that address; readers do not
-	// use the proxy.
+	// through returns the same store behind a proxy at that address. Readers do not use
+	// the proxy.
 	through func(addr string) store
 	// ownHost says that the server answers to its own address only.
 	ownHost bool
-	// slowLocks says that the lock of an upload that was killed lasts for as long as
-	// the upload asked for; others are configured to end it earlier.
+	// slowLocks says that the lock of a killed upload lasts for as long as the upload
+	// asked for. The other stores are configured to end it earlier.
 	slowLocks bool
-	// trusting stores cannot keep two writers apart; they find out afterwards.
+	// trusting says that the store cannot keep two writers apart; they find out
+	// afterwards.
 	trusting bool
 }
 
@@ -108,7 +109,7 @@ func startApache(t *testing.T) store {
 			t.Fatal(err)
 		}
 	}
-	if os.Getuid() == 0 { // its workers are then somebody else
+	if os.Getuid() == 0 { // its workers then run as another user
 		for folder := dir; folder != os.TempDir() && folder != "/"; folder = filepath.Dir(folder) {
 			if err := os.Chmod(folder, 0o777); err != nil {
 				t.Fatal(err)
@@ -170,7 +171,7 @@ DocumentRoot %[1]s/root
 	return s
 }
 
-// webServer is a server that takes PUT with a password, and lets everybody read but
+// webServer is a server that takes PUT with a password. It lets everybody read, except
 // below /private.
 func webServer(addr string) store {
 	options := func(addr, path, password string) storage.Options {
@@ -228,8 +229,8 @@ func startS3(t *testing.T) store {
 	}
 }
 
-// runS3 starts an S3 server with a private bucket and one that lets everybody do
-// something, and returns its address.
+// runS3 starts an S3 server with a private bucket and a public one, and returns its
+// address. everybody is what the public bucket allows everybody.
 func runS3(t *testing.T, everybody string) string {
 	s3, err := server.S3(t.Context(), server.S3Options{Module: ".", Dir: t.TempDir(), Username: username, Password: password, Everybody: everybody})
 	return running(t, s3, err)
@@ -311,7 +312,7 @@ func cloud(t *testing.T) string {
 	return goTool(t, "../../deploy/storage/cloud", "cloud")
 }
 
-// base64SHA1 is how Apache's password file wants a password.
+// base64SHA1 returns a password in the form of Apache's password file.
 func base64SHA1(text string) string {
 	sum := sha1.Sum([]byte(text))
 	return base64.StdEncoding.EncodeToString(sum[:])

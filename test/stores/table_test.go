@@ -18,10 +18,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// twoParts is more than the clouds' SDKs send in one piece.
+// twoParts is more than the clouds' SDKs send in one part.
 const twoParts = 9 << 20
 
-// TestStores asserts the same of every store.
+// TestStores checks the same for every store.
 func TestStores(t *testing.T) {
 	t.Parallel()
 	eachStore(t, func(t *testing.T, s store) {

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// watch looks at one version of a filter as a stranger, over and over, until the
-// returned function is called: wherever a checksum is, the module that it vouches
-// for is complete. What SHA256SUMS names is there, too. What a kill or a rival leaves
-// stays until the next upload, so that a look every few milliseconds meets it, and
-// leaves the processors to those who upload.
+// watch looks at one version of a filter without credentials, over and over, until the
+// returned function is called. Wherever a checksum is, the module that it vouches for
+// must be complete. What SHA256SUMS names must be there, too. What a kill or a rival
+// leaves behind stays until the next upload. So a look every few milliseconds sees it,
+// and leaves the processors to the uploads.
 func (s store) watch(t *testing.T, filter, version string) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -59,7 +59,7 @@ func (s store) watch(t *testing.T, filter, version string) (stop func()) {
 	}
 }
 
-// sumOf is the sum of a file in a checksum file; empty if it is not in it.
+// sumOf returns the sum of a file in a checksum file; empty if the file is not in it.
 func sumOf(sums, file string) string {
 	for line := range strings.Lines(sums) {
 		sum, name, _ := strings.Cut(strings.TrimSpace(line), "  ")

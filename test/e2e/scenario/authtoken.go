@@ -179,8 +179,8 @@ func authtoken(o Options) []Scenario {
 	}
 }
 
-// worksWithoutToken: fetches fail, which is said once, and traffic passes without
-// the header.
+// worksWithoutToken: fetches fail, which is logged once, and traffic passes without the
+// header.
 func worksWithoutToken(ctx context.Context, e *Env) error {
 	if _, err := e.waitLog(ctx, 0, "[warning]", "authtoken: no token"); err != nil {
 		return err
@@ -212,9 +212,9 @@ func hasTokenOnceAnswering(ctx context.Context, e *Env) error {
 	})
 }
 
-// fetchesOncePerInterval compares the times at which fetches reached the service:
-// a token is fetched an interval after the last one arrived, so on no machine,
-// however busy, are two fetches closer together, unless workers do not share.
+// fetchesOncePerInterval looks at the times at which fetches reached the service. A
+// token is fetched an interval after the last one arrived. So two fetches are never
+// closer together, on however busy a machine, unless workers do not share.
 func fetchesOncePerInterval(ctx context.Context, e *Env) error {
 	const fetches, requests = 4, 16
 	err := envoytest.Until(ctx, func() error {
@@ -233,8 +233,8 @@ func fetchesOncePerInterval(ctx context.Context, e *Env) error {
 			return fmt.Errorf("fetches %d and %d are %v apart, want %v: workers do not share", i, i+1, gap, tokenInterval)
 		}
 	}
-	// With the service down the token stays, so that all workers come to show
-	// the same one.
+	// While the service is down the token stays, so all workers come to show the same
+	// one.
 	if err := e.Auth.Set(authservice.Down); err != nil {
 		return err
 	}
@@ -282,7 +282,7 @@ func (e *Env) moreFailures(ctx context.Context, n uint64) error {
 	})
 }
 
-// once finds what should be said only once per change of state, above debug.
+// once finds a line that must be logged only once per change of state, above debug.
 func (e *Env) once(mark int, part string) error {
 	n := 0
 	for _, line := range e.Log.Lines(mark) {

@@ -7,9 +7,9 @@ import (
 	"net/http"
 )
 
-// faults are filters that cannot run: a module with another sha256 than
-// announced, configurations that a filter refuses. What was chosen for this case
-// happens: requests are refused (503), or pass untouched.
+// faults are filters that cannot run: a module with another sha256 than announced, and
+// configurations that a filter refuses. The proxy then does what was chosen for this
+// case: it refuses requests (503), or lets them pass untouched.
 func faults() []Scenario {
 	bad := []struct {
 		filter Filter
@@ -106,7 +106,7 @@ func passesUntouched(ctx context.Context, e *Env) error {
 	return nil
 }
 
-// saysNotFetched: Envoy tells that it gave up on the module and for which plugin.
+// saysNotFetched: Envoy logs that it gave up on the module, and for which plugin.
 func saysNotFetched(ctx context.Context, e *Env) error {
 	_, err := e.waitLog(ctx, 0, "[warning]", "Retry limit exceeded for fetching data from remote data source")
 	_, err2 := e.waitLog(ctx, 0, "[critical]", "Plugin ", "failed to load")

@@ -114,7 +114,7 @@ func countsHeader(ctx context.Context, e *Env, header, metric string) error {
 	return e.counterIs(ctx, metric, before+with)
 }
 
-// contextID returns the part of a line of the filter headers that names its stream.
+// contextID returns the part of the filter's log line that names its stream.
 func contextID(line string) (string, error) {
 	_, message, ok := strings.Cut(line, " context ")
 	id, _, ok2 := strings.Cut(message, ":")

@@ -1,9 +1,9 @@
 // Package scenario says what is sent through filters and what must be seen.
 //
-// It exists so that this is written once. A scenario knows nothing of how a
-// proxy got its filters; whatever runs filters (plain Envoy, a mesh, modules
-// from another storage) brings up what [Scenario] describes in front of an
-// httpbin, fills an [Env], and calls the checks in their order.
+// It exists so that this is written once. A scenario does not know how a proxy got its
+// filters. Whatever runs filters (plain Envoy, a mesh, modules from another storage)
+// puts the proxy that [Scenario] describes in front of an httpbin, fills an [Env], and
+// calls the checks in their order.
 package scenario
 
 import (
@@ -24,8 +24,8 @@ type Scenario struct {
 	// Alone says that the proxy must run no other scenario's filters: the checks
 	// look at what all filters of a proxy share.
 	Alone bool
-	// Workers is the number of the proxy's worker threads. Zero means 1, or that
-	// of the proxy that it shares.
+	// Workers is the number of the proxy's worker threads. Zero means 1, or the number
+	// of the proxy that the scenario shares.
 	Workers int
 	// Auth is how the auth service behaves when the proxy starts.
 	Auth authservice.Mode
@@ -75,8 +75,8 @@ type Proxy interface {
 	Prometheus(ctx context.Context) (string, error)
 }
 
-// Log is the log of a proxy, from its start; if the proxy runs other scenarios'
-// filters, without what those log.
+// Log is the log of a proxy, from its start. It leaves out what the filters of other
+// scenarios in the same proxy log.
 type Log interface {
 	// Lines returns the lines after mark; zero means all.
 	Lines(mark int) []string

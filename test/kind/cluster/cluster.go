@@ -29,7 +29,7 @@ import (
 // Name is kind's name of the cluster.
 const Name = "slipway"
 
-// readyTimeout is how long the node may take to become ready.
+// readyTimeout bounds how long the node takes to become ready.
 const readyTimeout = 3 * time.Minute
 
 // UpOptions say what the cluster is made of.
@@ -41,20 +41,22 @@ type UpOptions struct {
 	NodeImage string
 	// RegistryImage is the image of the registry. Default: DefaultRegistryImage.
 	RegistryImage string
-	// Images are loaded into the node, as Istio's are, if docker has them. Others
-	// are pulled by the node, when a pod asks for them.
+	// Images are loaded into the node, as Istio's are, if docker has them. The node
+	// pulls the others when a pod asks for them.
 	Images []string
 	// Istio is what to install; its Kubeconfig is set here.
 	Istio istio.Options
-	// Out is told what was done and how long it took. Required.
+	// Out gets one line for each thing that was done, with the time that it took.
+	// Required.
 	Out io.Writer
 }
 
-// Kubeconfig is the file that Up writes, which is there as long as the cluster is.
+// Kubeconfig returns the path of the file that Up writes. It exists as long as the
+// cluster does.
 func Kubeconfig(dir string) string { return filepath.Join(dir, "kubeconfig") }
 
-// Up brings up the cluster. After a failure, and when ctx ends, nothing is left of it
-// but kind's logs, in a folder that the error names.
+// Up brings up the cluster. After a failure, or when ctx ends, it removes everything
+// but kind's logs, which are in a folder that the error names.
 func Up(ctx context.Context, opts UpOptions) error {
 	provider := newProvider()
 	existing, err := provider.List()
@@ -109,8 +111,8 @@ func up(ctx context.Context, provider *cluster.Provider, charts *istio.Charts, o
 	if err != nil {
 		return said(err)
 	}
-	// What waits for the registry or the API server leaves the processor to what
-	// unpacks images.
+	// Steps that wait for the registry or the API server leave the processor to those
+	// that unpack images.
 	var group errgroup.Group
 	group.Go(func() error {
 		return step("registry", func() error {
@@ -153,7 +155,7 @@ func create(ctx context.Context, provider *cluster.Provider, kubeconfig, nodeIma
 			return said(err)
 		case <-ticker.C:
 			if ctx.Err() != nil {
-				// It may not have started its node yet: that is looked for again.
+				// kind may not have started its node yet, so this is tried again.
 				_ = provider.Delete(Name, kubeconfig)
 			}
 		}
@@ -164,7 +166,7 @@ func create(ctx context.Context, provider *cluster.Provider, kubeconfig, nodeIma
 // load" does.
 func loadImages(ctx context.Context, all []nodes.Node, images []string, out io.Writer) error {
 	images = slices.DeleteFunc(slices.Clone(images), func(image string) bool {
-		return strings.Contains(image, "@") // docker saves no digests, so that they would be pulled nevertheless
+		return strings.Contains(image, "@") // docker saves no digests, so the node would pull them anyway
 	})
 	present, err := docker.Present(ctx, images)
 	if err != nil || len(present) == 0 {
@@ -221,8 +223,8 @@ type DownOptions struct {
 	Dir string
 }
 
-// Down removes what Up started, in whatever state that is; nothing is no error. The
-// docker network "kind" stays, because other clusters may use it.
+// Down removes what Up started, whatever its state. It is no error if there is nothing.
+// The docker network "kind" stays, because other clusters may use it.
 func Down(ctx context.Context, opts DownOptions) error {
 	err := said(newProvider().Delete(Name, Kubeconfig(opts.Dir)))
 	_, registryErr := docker.Run(ctx, "rm", "--force", "--volumes", RegistryName)
@@ -233,7 +235,7 @@ func Down(ctx context.Context, opts DownOptions) error {
 	return errors.Join(err, registryErr, fileErr)
 }
 
-// said adds what a command of kind's printed, which kind leaves to its caller.
+// said adds the output of kind's command to an error. kind itself leaves it out.
 func said(err error) error {
 	failed := exec.RunErrorForError(err)
 	if err == nil || failed == nil || len(failed.Output) == 0 {

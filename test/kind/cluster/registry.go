@@ -43,13 +43,13 @@ data:
     help: https://kind.sigs.k8s.io/docs/user/local-registry/
 `
 
-// startRegistry is what kind's documentation has for a local registry.
+// startRegistry starts a local registry as kind's documentation describes.
 // Reference: https://kind.sigs.k8s.io/docs/user/local-registry/
 func startRegistry(ctx context.Context, all []nodes.Node, image string, k kubectl.Kubectl) error {
 	if image == "" {
 		image = DefaultRegistryImage
 	}
-	// One may be left where "up" was killed.
+	// An "up" that was killed may have left one.
 	if _, err := docker.Run(ctx, "rm", "--force", "--volumes", RegistryName); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func startRegistry(ctx context.Context, all []nodes.Node, image string, k kubect
 	return group.Wait()
 }
 
-// RegistryAddress is where this machine reaches the registry.
+// RegistryAddress returns the registry's address for this machine.
 func RegistryAddress(ctx context.Context) (string, error) {
 	address, err := docker.Run(ctx, "port", RegistryName, RegistryPort)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package docker runs the docker command line, which honours DOCKER_HOST, docker's
 // contexts and its credentials.
 //
-// It exists because kind needs that command anyway: a client library would be a
+// It exists because kind needs that command anyway, and a client library would be a
 // second way to find the daemon.
 package docker
 
@@ -14,15 +14,15 @@ import (
 	"strings"
 )
 
-// Run runs "docker args…" and returns what it printed, without white space around
-// it. The error has what docker said.
+// Run runs "docker args…" and returns its output, without white space around it. The
+// error includes what docker said.
 func Run(ctx context.Context, args ...string) (string, error) {
 	var out bytes.Buffer
 	err := run(ctx, &out, args)
 	return strings.TrimSpace(out.String()), err
 }
 
-// Present returns those of the images that the daemon has. None of them is pulled.
+// Present returns which of the images the daemon has. It pulls none of them.
 func Present(ctx context.Context, images []string) ([]string, error) {
 	var present []string
 	for _, image := range images {

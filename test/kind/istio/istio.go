@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	// DefaultHub has the images: of 1.31 and later there are none elsewhere.
+	// DefaultHub is the only place with the images of 1.31 and later.
 	// Reference: https://istio.io/latest/blog/2026/retirement-of-gcr.io/
 	DefaultHub = "docker.io/istio"
-	// DefaultTag is the release that test/consumers has the source of.
+	// DefaultTag is the release whose source test/consumers has.
 	DefaultTag = "1.31.1"
-	// DefaultCharts is where the charts stay after December 2026.
+	// DefaultCharts is where the charts remain after December 2026.
 	// Reference: https://github.com/istio/istio.io/pull/17539
 	DefaultCharts = "https://blob.istio.io/istio-release/charts"
 
@@ -49,12 +49,11 @@ type Options struct {
 	Kubeconfig string
 	// Hub and Tag name the images. Default: DefaultHub and DefaultTag.
 	Hub, Tag string
-	// Charts is a Helm repository (https:// or oci://), which has to have the
-	// version Tag, or a folder: manifests/charts of a release or of Istio's source, or
-	// one with the charts base and istiod, unpacked or as .tgz. Default:
-	// DefaultCharts.
+	// Charts is a Helm repository (https:// or oci://) that has the version Tag, or a
+	// folder. The folder is manifests/charts of a release or of Istio's source, or has
+	// the charts base and istiod, unpacked or as .tgz. Default: DefaultCharts.
 	Charts string
-	// Values are Helm values files for the chart istiod. They win over what is set
+	// Values are Helm values files for the chart istiod. They override what is set
 	// here. Default: none.
 	Values []string
 }
@@ -72,19 +71,19 @@ func (o Options) defaults() Options {
 	return o
 }
 
-// Images are the control plane's and the sidecar's.
+// Images returns the images of the control plane and of the sidecar.
 func (o Options) Images() []string {
 	o = o.defaults()
 	return []string{path.Join(o.Hub, "pilot") + ":" + o.Tag, path.Join(o.Hub, "proxyv2") + ":" + o.Tag}
 }
 
-// Charts are what Install installs.
+// Charts holds the charts that Install installs.
 type Charts struct {
 	base, istiod chart.Charter
 	values       map[string]any
 }
 
-// Load fetches or reads the charts and the values, which needs no cluster.
+// Load fetches or reads the charts and the values. It needs no cluster.
 func Load(opts Options) (*Charts, error) {
 	opts = opts.defaults()
 	base, err := load(opts, "base", "base")
@@ -119,7 +118,7 @@ func small(opts Options) map[string]any {
 	}
 }
 
-// load returns a chart by its published name, or by where it is in Istio's source.
+// load returns a chart by its published name, or by its place in Istio's source.
 func load(opts Options, name, inSource string) (chart.Charter, error) {
 	if u, err := url.Parse(opts.Charts); strings.Contains(opts.Charts, "://") && (err != nil || u.User != nil || u.RawQuery != "") {
 		return nil, errors.New("find Istio's charts: ISTIO_CHARTS is no URL, or holds credentials, which would appear in logs; download the charts, and name their folder")

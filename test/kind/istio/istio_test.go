@@ -15,7 +15,7 @@ import (
 	"helm.sh/helm/v4/pkg/repo/v1"
 )
 
-// newChart is a chart that says of itself where it was found.
+// newChart makes a chart whose description says where it was found.
 func newChart(name, description string) *chartv2.Chart {
 	return &chartv2.Chart{Metadata: &chartv2.Metadata{APIVersion: "v2", Name: name, Version: DefaultTag, Description: description}}
 }
@@ -38,8 +38,7 @@ func packed(t *testing.T, folder, name string) {
 	}
 }
 
-// The charts are found where releases, Istio's source, mirrors and repositories have
-// them.
+// The charts are found in releases, in Istio's source, in mirrors and in repositories.
 func TestLoad(t *testing.T) {
 	t.Setenv("HELM_CACHE_HOME", t.TempDir())
 	t.Setenv("HELM_CONFIG_HOME", t.TempDir())
@@ -113,7 +112,7 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// What the user gives wins over what is set here, and leaves the rest.
+// The user's values override what is set here, and leave the rest.
 func TestValues(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

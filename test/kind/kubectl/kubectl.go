@@ -1,7 +1,7 @@
 // Package kubectl is the real kubectl, linked in at a pinned version.
 //
-// It exists so that a machine needs no kubectl for the smoke test, and so that what
-// the test does is what a user does: the same command with the same arguments.
+// It exists so that a machine needs no kubectl for the smoke test. The test also does
+// what a user does: the same command with the same arguments.
 package kubectl
 
 import (
@@ -21,8 +21,8 @@ import (
 // Command is the first argument that makes this program behave as kubectl.
 const Command = "kubectl"
 
-// Main is kubectl with the arguments after the first. It ends the process: kubectl's
-// own commands do.
+// Main runs kubectl with the arguments after the first. It ends the process, because
+// kubectl's own commands do.
 func Main() {
 	os.Args = os.Args[1:]
 	if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
@@ -42,21 +42,21 @@ type Kubectl struct {
 	Namespace string
 }
 
-// In is the same in a namespace.
+// In returns k with another namespace.
 func (k Kubectl) In(namespace string) Kubectl {
 	k.Namespace = namespace
 	return k
 }
 
-// Run runs "kubectl args…" with an optional standard input and returns what it
-// printed. The error has what kubectl said.
+// Run runs "kubectl args…" with an optional standard input and returns its output. The
+// error includes what kubectl said.
 func (k Kubectl) Run(ctx context.Context, stdin io.Reader, args ...string) (string, error) {
 	out, _, err := k.run(ctx, stdin, args)
 	return out, err
 }
 
-// DryRun runs "kubectl apply --dry-run=server args…": the API server and its
-// webhooks judge, and nothing is changed. It returns their warnings.
+// DryRun runs "kubectl apply --dry-run=server args…": the API server and its webhooks
+// check the objects, and nothing is changed. It returns their warnings.
 func (k Kubectl) DryRun(ctx context.Context, stdin io.Reader, args ...string) (warnings []string, err error) {
 	_, said, err := k.run(ctx, stdin, append([]string{"apply", "--dry-run=server"}, args...))
 	for line := range strings.Lines(said) {

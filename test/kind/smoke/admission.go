@@ -24,15 +24,16 @@ var istioForms = []string{"wasmplugin", "wasmplugin-http", "trafficextension", "
 // httpbinForm is the folder with the httpbin to try a filter on.
 const httpbinForm = "httpbin"
 
-// standingWarning is what istiod says of every EnvoyFilter.
+// standingWarning is the warning that istiod gives for every EnvoyFilter.
 const standingWarning = "EnvoyFilter exposes internal implementation details"
 
-// refusal is a mistake in a rendered file, and who has to find it with which words.
+// refusal is a mistake in a rendered file, and the words of the error that must report
+// it.
 type refusal struct {
 	name     string
 	file     string // below the folder of the filter headers
 	old, new string
-	// warned: istiod lets it pass with a warning.
+	// warned says that istiod only warns of the mistake.
 	warned bool
 	want   []string
 }
@@ -48,10 +49,10 @@ var refusals = []refusal{
 	{"a URL that nobody can fetch", "wasmplugin/wasmplugin.yaml", "oci://", "docker://", false, []string{"spec.url"}},
 }
 
-// checkAdmission applies all rendered manifests with --dry-run=server, which passes
-// the API server's schema and istiod's webhook and changes nothing. A warning is an
-// error, for it names what the proxies would ignore. Then both have to refuse what
-// is wrong.
+// checkAdmission applies all rendered manifests with --dry-run=server, which passes the
+// API server's schema and istiod's webhook and changes nothing. A warning is an error,
+// because it names something that the proxies would ignore. Then it checks that the
+// mistakes are refused.
 func checkAdmission(ctx context.Context, k kubectl.Kubectl, manifests string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, admissionTimeout, fmt.Errorf("gave up after %v", admissionTimeout))
 	defer cancel()
@@ -91,7 +92,7 @@ func oneForm(manifests, form string) (string, error) {
 		return "", fmt.Errorf("%s has no form %s of any filter", manifests, form)
 	}
 	if form == httpbinForm {
-		of = of[:1] // the same for each filter
+		of = of[:1] // it is the same for each filter
 	}
 	content := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n"
 	for _, folder := range of {
@@ -104,8 +105,8 @@ func oneForm(manifests, form string) (string, error) {
 	return folder, os.WriteFile(filepath.Join(folder, "kustomization.yaml"), []byte(content), 0o600)
 }
 
-// check sends the file with its mistake until it is refused: until the webhook is
-// there, it is not.
+// check sends the file with its mistake until it is refused. It is accepted until the
+// webhook is there.
 func (r refusal) check(ctx context.Context, k kubectl.Kubectl, manifests string) error {
 	file := filepath.Join(manifests, "headers", filepath.FromSlash(r.file))
 	content, err := os.ReadFile(file)

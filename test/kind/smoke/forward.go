@@ -16,8 +16,8 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// tunnel is what "kubectl port-forward" is, but that it comes up again: the API
-// server ends a whole tunnel when one connection through it is refused.
+// tunnel does what "kubectl port-forward" does, but opens again after a failure: the
+// API server ends a whole tunnel when one connection through it is refused.
 type tunnel struct {
 	// Address is the local end: host and port, the same as long as it is open.
 	Address string
@@ -25,7 +25,7 @@ type tunnel struct {
 	ended   sync.WaitGroup
 }
 
-// openTunnel returns once connections to Address reach the port in the pod's network.
+// openTunnel returns once connections to Address reach the port of the pod.
 func openTunnel(ctx context.Context, config *rest.Config, client kubernetes.Interface, namespace, pod string, port int) (*tunnel, error) {
 	url := client.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
 	overWebsocket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, config)
@@ -36,11 +36,12 @@ func openTunnel(ctx context.Context, config *rest.Config, client kubernetes.Inte
 	if err != nil {
 		return nil, err
 	}
-	// As kubectl does: servers before 1.31, and proxies in between, know one of them.
+	// As in kubectl: servers before 1.31, and proxies in between, know only one of the
+	// two.
 	dialer := portforward.NewFallbackDialerForStreaming(overWebsocket, spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url),
 		func(err error) bool { return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) })
 
-	// It outlives what the caller has to do first.
+	// The tunnel outlives ctx.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	t := &tunnel{stop: stop}
 	opened := make(chan error, 1)
@@ -57,7 +58,7 @@ func openTunnel(ctx context.Context, config *rest.Config, client kubernetes.Inte
 	return t, nil
 }
 
-// reopenPause keeps a pod that is gone from being asked for all the time.
+// reopenPause limits how often a pod that is gone is asked for.
 const reopenPause = 100 * time.Millisecond
 
 func (t *tunnel) keepOpen(ctx context.Context, dialer httpstream.Dialer, port int, opened chan<- error) {

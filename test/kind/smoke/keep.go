@@ -15,9 +15,9 @@ import (
 // keepTimeout bounds what is done after a failure.
 const keepTimeout = time.Minute
 
-// Keep writes to a folder what helps to find out why a scenario failed, and returns
-// it: the proxy's log, its configuration and statistics, what the namespace holds
-// and its events.
+// Keep writes what helps to find out why a scenario failed: the proxy's log, its
+// configuration and statistics, what the namespace holds, and its events. It returns
+// the folder that it writes to.
 func (w *workload) Keep(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
 	defer cancel()
@@ -40,7 +40,7 @@ func (w *workload) Keep(ctx context.Context) (string, error) {
 	return folder, write(folder, keep)
 }
 
-// keepControlPlane does that for what all scenarios share.
+// keepControlPlane does the same for the control plane, which all scenarios share.
 func (m *mesh) keepControlPlane(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
 	defer cancel()
@@ -56,8 +56,8 @@ func kubectlOutput(ctx context.Context, k kubectl.Kubectl, args ...string) func(
 	return func() (string, error) { return k.Run(ctx, nil, args...) }
 }
 
-// write writes all that can be had into files; in place of what cannot, it writes
-// why.
+// write writes the files. If it cannot get a file's content, it writes the error in its
+// place.
 func write(folder string, files map[string]func() (string, error)) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err

@@ -22,7 +22,8 @@ type mesh struct {
 	config  *rest.Config
 	client  kubernetes.Interface
 
-	// namespace is where the client is, and what the other namespaces begin with.
+	// namespace is the client's namespace. The names of the other namespaces begin with
+	// it.
 	namespace string
 	// registry is its host and port as proxies know it.
 	registry string
@@ -34,9 +35,10 @@ type mesh struct {
 	egress *tunnel
 }
 
-// egress lets the client's sidecar listen, for what enters the pod through a tunnel,
-// and route it by its host to the scenarios' httpbins. What it knows no route for it
-// would otherwise pass on to where it came to: itself.
+// egress lets the client's sidecar listen for requests that enter the pod through a
+// tunnel, and route them by their host to the scenarios' httpbins. Without
+// REGISTRY_ONLY, it would pass a request that has no route on to where the request
+// went: to itself.
 const egress = `
 apiVersion: networking.istio.io/v1
 kind: Sidecar
@@ -50,9 +52,10 @@ spec:
     hosts: [%s]
 `
 
-// startClient starts the pod that requests come from: one more httpbin, because its
-// image is there, whose sidecar takes them from a tunnel. They take the way of any
-// request of a pod in the mesh, and no image with a client is needed.
+// startClient starts the pod that requests come from. A tunnel brings the requests to
+// its sidecar, so they take the same way as any request of a pod in the mesh. The pod
+// is one more httpbin, because its image is there already: no image with a client is
+// needed.
 func (m *mesh) startClient(ctx context.Context, scenarios []rollout.Scenario) (*workload, error) {
 	w, err := m.start(ctx, m.namespace)
 	if err != nil {
@@ -93,7 +96,7 @@ func (m *mesh) Workload(ctx context.Context, name string) (rollout.Workload, err
 	return w, nil
 }
 
-// awaitAnswer waits until the client's sidecar knows the way to httpbin.
+// awaitAnswer waits until the client's sidecar has a route to httpbin.
 func (w *workload) awaitAnswer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("no answer after %v", upTimeout))
 	defer cancel()
@@ -111,5 +114,5 @@ func (w *workload) awaitAnswer(ctx context.Context) error {
 	}
 }
 
-// folderOf is where is kept what is known of a namespace.
+// folderOf returns the folder for what is kept of a namespace.
 func (m *mesh) folderOf(namespace string) string { return filepath.Join(m.failures, namespace) }

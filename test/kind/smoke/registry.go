@@ -9,8 +9,8 @@ import (
 
 const (
 	registryPort = 5000 // what the image listens on
-	// registryManifest is without a sidecar: agents fetch in plain HTTP and not
-	// through their Envoy. Its files go with the pod.
+	// registryManifest has no sidecar, because agents fetch in plain HTTP and not
+	// through their Envoy. The registry's files go with the pod.
 	registryManifest = `
 apiVersion: apps/v1
 kind: Deployment

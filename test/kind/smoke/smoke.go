@@ -45,19 +45,19 @@ type Options struct {
 	// Published is a version to roll out as it is published: see rollout.RollOut.
 	// Default: none.
 	Published []manifest.Source
-	// Registry is one that this machine and the cluster reach. Default: one is
+	// Registry is a registry that this machine and the cluster reach. Default: one is
 	// started in the cluster.
 	Registry Registry
-	// RegistryImage is the image for that.
+	// RegistryImage is the image of the registry that is started.
 	RegistryImage string
 	// HTTPBinImage is that of manifest.RenderOptions.
 	HTTPBinImage string
 	// Compiler, GoToolchain and TinyGoVersion are those of build.Options.
 	Compiler, GoToolchain, TinyGoVersion string
-	// CollectLogs adds to a folder what else is known of the cluster. Default:
-	// nothing is.
+	// CollectLogs adds what else is known of the cluster to a folder. Default: it adds
+	// nothing.
 	CollectLogs func(folder string) error
-	// Out is told what was seen. Required.
+	// Out gets what was seen. Required.
 	Out io.Writer
 }
 
@@ -67,8 +67,8 @@ type Registry struct {
 	Address, InCluster string
 }
 
-// Run plays all scenarios. The error names the folder with what was kept of a
-// failure. Whatever happens, the cluster is left as it was.
+// Run plays all scenarios. If one fails, the error names the folder with what was kept.
+// Whatever happens, the cluster is left as it was.
 func Run(ctx context.Context, opts Options) (err error) {
 	start := time.Now()
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
@@ -78,7 +78,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if err != nil {
 		return fmt.Errorf(`find a cluster: %w; start one with "go tool mage kind:up" or give kubectl one`, err)
 	}
-	// The scenarios ask often, and side by side.
+	// The scenarios send many requests, side by side.
 	config.QPS, config.Burst = 100, 200
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -161,9 +161,9 @@ func (m *mesh) run(ctx context.Context, opts Options) (err error) {
 	return r.PlayAll(ctx, m)
 }
 
-// prepare builds the releases. The storage is a folder here; proxies, which cannot
-// reach this machine, fetch the same bytes from the registry, where a module is a
-// blob: raw, by plain GET, under its sha256.
+// prepare builds the releases. The storage is a folder here, which proxies cannot
+// reach. They fetch the same bytes from the registry, where a module is a blob: raw, by
+// plain GET, under its sha256.
 func (m *mesh) prepare(ctx context.Context, opts Options, registry Registry) (_ *rollout.Rollout, done func() error, err error) {
 	dir, err := os.MkdirTemp("", "slipway-smoke-")
 	if err != nil {

@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 // of one filter.
 const golden = "../../../deploy/manifest/testdata/golden"
 
-// manifests copies rendered manifests, with a filter that has every form under the
-// name headers.
+// manifests copies rendered manifests. One filter has every form; the copy names it
+// headers.
 func manifests(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,7 +68,7 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// All forms that the smoke test sends are rendered, and every mistake can be made.
+// The smoke test's forms are all rendered, and every mistake can be made.
 func TestAdmissionFiles(t *testing.T) {
 	t.Parallel()
 	dir := manifests(t)
@@ -97,7 +97,7 @@ func TestAdmissionFiles(t *testing.T) {
 	}
 }
 
-// A refusal that is none, or that comes for another reason, is an error.
+// It is an error if the file is accepted, or refused for another reason.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -145,7 +145,7 @@ func TestPods(t *testing.T) {
 	}
 }
 
-// What cannot be had does not keep the rest from being written.
+// One file that fails does not keep the others from being written.
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "new")

@@ -75,15 +75,15 @@ func (m *mesh) start(ctx context.Context, namespace string) (_ *workload, err er
 	return w, err
 }
 
-// overlay writes the kustomization that fits the rendered httpbin to this mesh and
+// overlay writes the kustomization that adapts the rendered httpbin to this mesh, and
 // returns its folder.
 func (m *mesh) overlay(namespace string) (string, error) {
 	folder := filepath.Join(filepath.Dir(m.httpbin), "httpbin-in-"+namespace)
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return "", err
 	}
-	// Levels: what requestlog writes is at info; the agent's own words are anyway.
-	// Envoy drains for seconds unless told otherwise.
+	// The log level is for requestlog, which writes at info. The agent writes at info
+	// anyway. Envoy drains for seconds unless told otherwise.
 	content := fmt.Sprintf(`apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: %s
@@ -128,7 +128,7 @@ func (m *mesh) awaitPod(ctx context.Context, namespace, label string) (string, e
 	}
 }
 
-// wait waits a poll's interval; the error is why ctx has ended.
+// wait waits for one poll interval. Its error says why ctx has ended.
 func wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -144,7 +144,7 @@ func ready(pod corev1.Pod) bool {
 	})
 }
 
-// describe says why a pod is not ready, as far as its status tells.
+// describe says why a pod is not ready, as far as its status shows that.
 func describe(pod corev1.Pod) string {
 	said := []string{"pod " + pod.Name + " is " + string(pod.Status.Phase)}
 	for _, c := range pod.Status.Conditions {
@@ -160,7 +160,7 @@ func describe(pod corev1.Pod) string {
 	return strings.Join(said, "; ")
 }
 
-// hasSidecar tells whether Istio has injected its proxy, as a container or, since
+// hasSidecar reports whether Istio has injected its proxy, as a container or, since
 // 1.27, as an init container that keeps running.
 func hasSidecar(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers), func(c corev1.Container) bool { return c.Name == proxy })
@@ -253,8 +253,8 @@ func (m *mesh) deleteNamespace(name string) error {
 	return fmt.Errorf("delete the namespace %s: %w", name, err)
 }
 
-// awaitGone waits until the last of this run's namespaces is gone, which takes
-// seconds each, and all together hardly longer.
+// awaitGone waits until the last of this run's namespaces is gone. Each takes seconds,
+// and all together take hardly longer.
 func (m *mesh) awaitGone() error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), closeTimeout, fmt.Errorf("still there after %v", closeTimeout))
 	defer cancel()

@@ -1,8 +1,10 @@
-// Package variables has the environment variables of Slipway's own targets, beside
-// those that the targets of any repository read: package deploy/config reads both.
+// Package variables has the environment variables of Slipway's own targets. They come
+// on top of those that the targets of any repository read. Package deploy/config reads
+// both.
 //
-// Who reads them are programs in modules of their own, which the magefile cannot
-// import; "go tool mage vars" lists them for it.
+// The programs that read them are in modules of their own, which the magefile cannot
+// import. The magefile imports this package, so that "go tool mage vars" can list the
+// variables.
 package variables
 
 // Kind is what kind:up and kind:smoke read.

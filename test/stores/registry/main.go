@@ -1,6 +1,6 @@
-// Command registry is the CNCF's distribution registry, for tests: the real thing
-// with a file system below it and htpasswd before it. Its own command links every
-// cloud's storage as well, and takes minutes to build.
+// Command registry is the CNCF's distribution registry, for tests: the real thing, with
+// a file system behind it and htpasswd in front. Its own command also links every
+// cloud's storage, and takes minutes to build.
 package main
 
 import (

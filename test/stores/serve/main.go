@@ -1,5 +1,5 @@
-// Command serve runs an S3 server and nginx, prints as JSON how to upload to them,
-// and ends them when its standard input ends. With it, other modules try real stores
+// Command serve runs an S3 server and nginx, prints as JSON how to upload to them, and
+// ends them when its standard input ends. Other modules use it to try real stores
 // without this module's dependencies. It runs in the folder of its module.
 package main
 

@@ -17,7 +17,7 @@ const Debian = `"apt-get install nginx-light libnginx-mod-http-dav-ext apache2-b
 type NginxOptions struct {
 	// Dir is an empty folder for everything that it writes.
 	Dir string
-	// Username and Password are asked of who writes, and below /private of who reads.
+	// Username and Password are needed to write, and to read below /private.
 	Username, Password string
 	// WithoutLocks leaves out WebDAV's locks.
 	WithoutLocks bool

@@ -1,6 +1,6 @@
-// Package server starts stores as processes: web servers that take uploads, and an
-// S3 server. It is for whoever wants to try a real one: the tests beside it, and
-// through the command in ../serve the ones of other modules.
+// Package server starts stores as processes: web servers that take uploads, and an S3
+// server. The tests beside it use it, and so do other modules, through the command in
+// ../serve.
 package server
 
 import (
@@ -31,14 +31,14 @@ type Process struct {
 
 // Missing says that a program is not installed.
 type Missing struct {
-	// Program is what was looked for, and HowTo how to get it, for people.
+	// Program is the missing program, and HowTo says how to get it, for people.
 	Program, HowTo string
 }
 
 func (m *Missing) Error() string { return fmt.Sprintf("%s is not installed; %s", m.Program, m.HowTo) }
 
-// Find returns the path of a program, which may be one for administrators. Its error
-// is a *Missing.
+// Find returns the path of a program. It also looks in /usr/sbin. Its error is a
+// *Missing.
 func Find(name, howTo string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -50,8 +50,8 @@ func Find(name, howTo string) (string, error) {
 	return path, nil
 }
 
-// Start starts a server and waits until it listens on addr. The kernel ends it if
-// this process is killed.
+// Start starts a server and waits until it listens on addr. If this process is killed,
+// the kernel ends the server.
 func Start(ctx context.Context, addr string, cmd *exec.Cmd) (*Process, error) {
 	p := &Process{Addr: addr, cmd: cmd, end: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
@@ -100,14 +100,14 @@ func (p *Process) Stop() {
 	}
 }
 
-// Output is the end of what the server printed, with its name.
+// Output returns the end of what the server printed, after its name.
 func (p *Process) Output() string {
 	text := p.output.String()
 	return filepath.Base(p.cmd.Path) + ":\n" + text[max(0, len(text)-4000):]
 }
 
-// building keeps the go command to one build at a time, as its cache does for the
-// builds that come after the first.
+// building limits the go command to one build at a time. Later builds then come from
+// its cache.
 var building sync.Mutex
 
 // GoTool builds a tool of the module in dir, unless the build cache has it, and

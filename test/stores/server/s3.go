@@ -14,7 +14,7 @@ import (
 
 // Buckets of S3.
 const (
-	// PublicBucket lets everybody do what S3Options say.
+	// PublicBucket lets everybody do what S3Options.Everybody says.
 	PublicBucket = "filters"
 	// PrivateBucket lets nobody in without credentials.
 	PrivateBucket = "private"
@@ -33,8 +33,8 @@ type S3Options struct {
 	Everybody string
 }
 
-// S3 starts versitygw with its two buckets. It is built first where the build cache
-// does not have it, which takes minutes.
+// S3 starts versitygw with its two buckets. It is built first if the build cache lacks
+// it, which takes minutes.
 func S3(ctx context.Context, o S3Options) (*Process, error) {
 	versitygw, err := GoTool(ctx, o.Module, "versitygw")
 	if err != nil {
