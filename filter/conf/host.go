@@ -11,16 +11,16 @@ import (
 //
 // parse gets nil if there is no configuration. Its error is one line.
 func Plugin[T any](filter string, size int, parse func(data []byte) (T, error)) (c T, ok bool) {
-	return ask(filter, "plugin configuration: ", size, proxywasm.GetPluginConfiguration, parse)
+	return fromProxy(filter, "plugin configuration: ", size, proxywasm.GetPluginConfiguration, parse)
 }
 
 // VM does for the VM configuration what Plugin does for the plugin's. Call it in
 // OnVMStart.
 func VM[T any](filter string, size int, parse func(data []byte) (T, error)) (c T, ok bool) {
-	return ask(filter, "VM configuration: ", size, proxywasm.GetVMConfiguration, parse)
+	return fromProxy(filter, "VM configuration: ", size, proxywasm.GetVMConfiguration, parse)
 }
 
-func ask[T any](filter, kind string, size int, get func() ([]byte, error), parse func([]byte) (T, error)) (c T, ok bool) {
+func fromProxy[T any](filter, kind string, size int, get func() ([]byte, error), parse func([]byte) (T, error)) (c T, ok bool) {
 	var data []byte
 	if size > 0 { // a host answers with an error if there is no configuration
 		var err error

@@ -10,7 +10,7 @@ import (
 )
 
 // The host emulator is one for the process, so these do not run side by side.
-func TestAsk(t *testing.T) {
+func TestFromProxy(t *testing.T) {
 	number := func(data []byte) (int, error) {
 		if data == nil {
 			return 7, nil
@@ -39,7 +39,7 @@ func TestAsk(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			host, reset := proxytest.NewHostEmulator(proxytest.NewEmulatorOption())
 			defer reset()
-			got, ok := ask("f", "VM configuration: ", tc.size, tc.get, number)
+			got, ok := fromProxy("f", "VM configuration: ", tc.size, tc.get, number)
 			if got != tc.want || ok != tc.ok {
 				t.Errorf("got %d, %t; want %d, %t", got, ok, tc.want, tc.ok)
 			}

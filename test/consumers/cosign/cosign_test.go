@@ -390,7 +390,9 @@ func TestRefusals(t *testing.T) {
 		"no file":  {password, func(o *attest.SignOptions) { o.Signer.Key = "missing.key" }, "no such file"},
 		"no encrypted key": {password, func(o *attest.SignOptions) { o.Signer.Key = plain },
 			"cosign import-key-pair"},
-		"other module": {password, func(o *attest.SignOptions) { o.Release.Filters = []build.Built{attesttest.Filter(t, "headers", "other")} },
+		"other module": {password, func(o *attest.SignOptions) {
+			o.Release.Filters = []build.Built{attesttest.Filter(t, "headers", "other")}
+		},
 			"build the version that is published"},
 		"other commit": {password, func(o *attest.SignOptions) { o.Release.Revision = strings.Repeat("0", 40) },
 			"check out the commit that is published"},
