@@ -51,7 +51,7 @@ func filterFolder(t *testing.T, sources map[string]string) string {
 		"go.sum": string(sum),
 		"go.mod": `module example.com/filters
 
-go 1.22
+go 1.22.0
 
 require (
 	github.com/slipway-wasm/slipway/filter v0.0.0

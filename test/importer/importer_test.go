@@ -64,7 +64,7 @@ func repository(t *testing.T) string {
 	// tests there.
 	run(t, ".", "cp", "-R", filepath.Join(slipway, "filter"), filepath.Join(dir, "testdata"))
 	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
-	requireFolder(t, filepath.Join(dir, "filter"), "filter", "../testdata", "go 1.22\n")
+	requireFolder(t, filepath.Join(dir, "filter"), "filter", "../testdata", "go 1.22.0\n")
 	requireFolder(t, dir, ".", slipway, "go 1.26\n\ntool github.com/magefile/mage\n")
 	run(t, dir, "git", "init", "--quiet")
 	run(t, dir, "git", "add", ".")
