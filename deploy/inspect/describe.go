@@ -11,40 +11,40 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
-// Description is what a module is, and which Envoys load it.
+// Description says what a module is, and which Envoy versions load it.
 type Description struct {
 	// Size is the module's size in bytes.
 	Size int64 `json:"size"`
 	// WasmSHA256 is the sha256 of the module, in lowercase hex.
 	WasmSHA256 string `json:"wasmSha256"`
-	// Compiler says what made the module, by its producers section; empty if it has
-	// none.
+	// Compiler names what made the module, as its producers section says; empty if it has no
+	// such section.
 	Compiler string `json:"compiler,omitempty"`
 	Report
-	// Sections are the parts of the file, in their order.
+	// Sections are the parts of the file, in the file's order.
 	Sections []Section `json:"sections"`
-	// Envoys says for every Envoy version whether it loads the module.
+	// Envoys says for each range of Envoy versions whether they load the module.
 	Envoys []Envoys `json:"envoys"`
-	// Defects are why the module cannot work, although Envoy would load it.
+	// Defects are the reasons why the module cannot work, although Envoy would load it.
 	Defects []string `json:"defects,omitempty"`
-	// Started is what came of starting the module, as far as it is neither among the
-	// Reasons nor the Defects; nil if it would not load anyway.
+	// Started is the result of starting the module, beyond what Reasons and Defects say; nil
+	// if Envoy would not load it.
 	Started *Started `json:"started,omitempty"`
 }
 
-// Envoys is what a run of Envoy versions does with a module.
+// Envoys is a range of Envoy versions that treat a module alike.
 type Envoys struct {
-	// From and To are the first and the last version, as major.minor. An empty To
-	// stands for all that followed.
+	// From and To are the first and the last version, as major.minor. If To is empty, the
+	// range has no end.
 	From string `json:"from"`
 	To   string `json:"to,omitempty"`
 	// Loads says whether they load it.
 	Loads bool `json:"loads"`
-	// Reasons are why not, a line each.
+	// Reasons say why they do not load it, one line each.
 	Reasons []string `json:"reasons,omitempty"`
 }
 
-// Versions is the run of versions for people.
+// Versions is the range as a person reads it: "1.26 to 1.32".
 func (e Envoys) Versions() string {
 	switch e.To {
 	case "":
@@ -55,9 +55,8 @@ func (e Envoys) Versions() string {
 	return e.From + " to " + e.To
 }
 
-// Describe describes any WebAssembly module, and starts it with an empty
-// configuration; one that Envoy would not load is no error. The error is that of
-// Module.
+// Describe describes any WebAssembly module, and starts it with an empty configuration. It
+// describes a module that Envoy would not load as well. It returns the errors of Module.
 func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 	report, err := checked(ctx, wasm, StartOptions{})
 	if err != nil {
@@ -80,8 +79,8 @@ func Describe(ctx context.Context, wasm []byte) (*Description, error) {
 	return d, nil
 }
 
-// envoys asks each run of versions between which the tables do not differ, and
-// joins those that answer alike.
+// envoys checks one version per range between two changes of the tables, and joins
+// neighbouring ranges with the same answer.
 func (r *Report) envoys() []Envoys {
 	var runs []Envoys
 	for _, from := range []string{envoyBaseline, envoyGoWASI, envoyAfterV2, envoyGrowth, envoyFullWASI} {
@@ -97,8 +96,8 @@ func (r *Report) envoys() []Envoys {
 	return runs
 }
 
-// lacks lists the imports, the feature and the calls at start that an Envoy of that
-// version does not offer and a later one does.
+// lacks lists what the module needs and the given Envoy does not offer, though a later one
+// does: imports, a WebAssembly feature, and calls at start.
 func (r *Report) lacks(envoy string) []string {
 	var lacks []string
 	if r.newer != "" && versionLess(envoy, envoyAfterV2) {
@@ -121,14 +120,14 @@ func (r *Report) lacks(envoy string) []string {
 	return lacks
 }
 
-// before is the version before a major.minor version out of the tables.
+// before returns the version before a major.minor version from the tables.
 func before(version string) string {
 	major, minor, _ := strings.Cut(version, ".")
 	n, _ := strconv.Atoi(minor)
 	return major + "." + strconv.Itoa(n-1)
 }
 
-// compiler says what made a module by the values of its producers section.
+// compiler says what made a module. It gets the values of the module's producers section.
 func compiler(by []string) string {
 	for _, compiler := range []string{"TinyGo", "Go cmd/compile", "rustc"} { // before clang, which many have besides
 		if i := slices.IndexFunc(by, func(made string) bool { return strings.HasPrefix(made, compiler) }); i >= 0 {

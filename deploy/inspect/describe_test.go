@@ -104,8 +104,7 @@ func TestDescribeAgreesWithCheck(t *testing.T) {
 	}
 }
 
-// Envoy loads what lacks these exports; AssemblyScript's modules start by
-// themselves.
+// Envoy loads modules that lack these exports; AssemblyScript's modules start by themselves.
 func TestDefects(t *testing.T) {
 	t.Parallel()
 	options := wasmtest.Filter()
@@ -118,8 +117,8 @@ func TestDefects(t *testing.T) {
 	if len(d.Envoys) != 1 || !d.Envoys[0].Loads || !slices.Equal(d.Defects, []string{"no export _initialize or _start: the host would not initialize the module"}) {
 		t.Errorf("Envoys %+v, defects %q", d.Envoys, d.Defects)
 	}
-	// The start section, with the function that has no parameters, goes between the
-	// exports and the code.
+	// The start section, which names the function without parameters, goes between the exports
+	// and the code.
 	code := bytes.LastIndex(wasm, []byte("proxy_on_context_create"))
 	code += bytes.IndexByte(wasm[code:], sectionCode)
 	started := slices.Concat(wasm[:code], []byte{sectionStart, 1, 0}, wasm[code:])
@@ -131,8 +130,8 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// What is imported and exported besides functions, vectors, and what came after
-// WebAssembly 2.0. TestStrangers of test/e2e has the same modules in Envoy.
+// Imports and exports that are not functions, vectors, and features after WebAssembly 2.0.
+// TestStrangers of test/e2e loads the same modules into Envoy.
 func TestOthers(t *testing.T) {
 	t.Parallel()
 	const ends = "Envoy ends when it meets"
@@ -234,7 +233,7 @@ func TestCompiler(t *testing.T) {
 			t.Errorf("compiler is %q, want %q", d.Compiler, want)
 		}
 	}
-	// A section that is cut off tells what it can, and does no harm.
+	// A section that is cut off yields what is there, and does no harm.
 	long := withProducers(plain, "processed-by", [2]string{"TinyGo", "0.41.1"})
 	content := long[len(plain)+2:]
 	for n := len("producers") + 2; n < len(content); n++ {

@@ -91,7 +91,7 @@ type guest struct {
 	host *host
 }
 
-// offer gives the runtime the functions that the module imports.
+// offer gives the runtime the host functions that the module imports.
 func (h *host) offer(ctx context.Context, runtime wazero.Runtime, compiled wazero.CompiledModule) error {
 	builders := map[string]wazero.HostModuleBuilder{}
 	offered := map[string]bool{}
@@ -126,7 +126,7 @@ func (h *host) offer(ctx context.Context, runtime wazero.Runtime, compiled wazer
 	return nil
 }
 
-// permit traps a call that Envoy traps.
+// permit traps where Envoy traps a call of the host.
 func (h *host) permit(full, name string) {
 	if h.allowed == nil {
 		return
@@ -138,14 +138,14 @@ func (h *host) permit(full, name string) {
 	h.calls[full] = since
 }
 
-// keep counts bytes that are kept for the module.
+// keep counts the bytes that the host keeps for the module.
 func (h *host) keep(bytes int) {
 	if h.kept += bytes; h.kept > maxKept {
 		panic(fmt.Errorf("it hands the host more than %d MiB to keep, which is not tried any further", maxKept>>20))
 	}
 }
 
-// logLine keeps the first and the last lines: a panic begins with why, and a filter
+// logLine keeps the first and the last lines: a panic starts with its reason, and a filter
 // that gives up ends with it.
 func (h *host) logLine(line string) {
 	line = strings.TrimSpace(strings.ToValidUTF8(line, "?"))
@@ -158,7 +158,7 @@ func (h *host) logLine(line string) {
 	}
 }
 
-// write writes to standard output or error, which a runtime does piece by piece.
+// write writes to standard output or error, to which a runtime writes piece by piece.
 func (h *host) write(text []byte) {
 	for {
 		line, rest, ended := bytes.Cut(text, []byte("\n"))
@@ -171,7 +171,7 @@ func (h *host) write(text []byte) {
 	}
 }
 
-// logged is what the module wrote to the log in this call, for an error.
+// logged returns what the module logged during this call, for an error message.
 func (h *host) logged() string {
 	h.logLine(string(h.line))
 	h.line = nil
@@ -200,7 +200,7 @@ func (g guest) write64(ptr, value uint64) bool {
 	return g.Memory() != nil && g.Memory().WriteUint64Le(uint32(ptr), value)
 }
 
-// status is the result of a function of env that wrote to the memory, or could not.
+// status is the result of an env function that writes to the module's memory.
 func status(written bool) uint64 {
 	if written {
 		return statusOK
@@ -208,7 +208,7 @@ func status(written bool) uint64 {
 	return statusInvalidMemoryAccess
 }
 
-// errno is that of a function of WASI.
+// errno is the result of a WASI function that writes to the module's memory.
 func errno(written bool) uint64 {
 	if written {
 		return errnoSuccess
@@ -216,7 +216,8 @@ func errno(written bool) uint64 {
 	return errnoFault
 }
 
-// give copies data into memory that the module allocates for it, and writes where it is.
+// give copies data into memory that the module allocates, and writes its address and size to
+// ptrPtr and sizePtr.
 func (g guest) give(data string, ptrPtr, sizePtr uint64) bool {
 	var ptr uint64
 	if data != "" {
@@ -252,7 +253,7 @@ func (g guest) allocate(size uint64) (ptr uint64, ok bool) {
 	return results[0], true
 }
 
-// buffer is what a type of buffer holds; nil if there is none.
+// buffer returns the content of a buffer type; nil if there is no such buffer.
 //
 // Reference: https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1#proxy_buffer_type_t
 func (h *host) buffer(kind uint64) *string {
@@ -266,13 +267,12 @@ func (h *host) buffer(kind uint64) *string {
 	return new(string)
 }
 
-// properties are those that there are without a stream. Envoy has more, of its node and
-// of its listener, which differ from proxy to proxy.
+// properties are the ones that exist without a stream. Envoy has more, about its node and its
+// listener, but they differ from proxy to proxy.
 var properties = []string{"plugin_name", "plugin_root_id", "plugin_vm_id"}
 
-// hostFunctions are the functions of the host by their names, which those of env and of
-// WASI do not share. Each gets its arguments, and returns its result. What only answers
-// with 0 is left out.
+// hostFunctions are the functions of the host by name; env and WASI share no name. Each gets
+// its arguments, and returns its result. Functions that only return 0 are left out.
 var hostFunctions = map[string]func(g guest, a []uint64) uint64{
 	"proxy_log": func(g guest, a []uint64) uint64 {
 		const critical = 5
@@ -386,7 +386,7 @@ var hostFunctions = map[string]func(g guest, a []uint64) uint64{
 		return status(g.give(*g.host.configuration, a[0], a[1]))
 	},
 
-	// The cluster is one that the proxy has; the answer never comes.
+	// The module may name any cluster; the answer never comes.
 	"proxy_http_call":   func(g guest, a []uint64) uint64 { return g.token(a[9]) },
 	"proxy_grpc_call":   func(g guest, a []uint64) uint64 { return g.token(a[11]) },
 	"proxy_grpc_stream": func(g guest, a []uint64) uint64 { return g.token(a[8]) },
@@ -548,7 +548,7 @@ func answers(result uint64) func(guest, []uint64) uint64 {
 	return func(guest, []uint64) uint64 { return result }
 }
 
-// standardOnly does nothing, for the two files that there are.
+// standardOnly accepts the only two files, standard output and error, and does nothing.
 func standardOnly(_ guest, a []uint64) uint64 {
 	if a[0] != stdout && a[0] != stderr {
 		return errnoBadf
@@ -556,7 +556,7 @@ func standardOnly(_ guest, a []uint64) uint64 {
 	return errnoSuccess
 }
 
-// queue is the status of a call for a queue, if there is one with that token.
+// queue returns the given status if the queue with that token exists.
 func (h *host) queue(token, status uint64) uint64 {
 	if token == 0 || token > uint64(len(h.queues)) {
 		return statusNotFound
@@ -573,13 +573,13 @@ func (h *host) metric(id uint64, change func(uint64) uint64) uint64 {
 	return statusOK
 }
 
-// token answers a call into a cluster.
+// token writes the token of a new call to a cluster.
 func (g guest) token(ptr uint64) uint64 {
 	g.host.tokens++
 	return status(g.write32(ptr, g.host.tokens))
 }
 
-// writev writes what a list of pointers and sizes points to, to the log.
+// writev writes to the log what a list of pointers and sizes points to.
 func (g guest) writev(file, list, count, writtenPtr uint64) uint64 {
 	if file != stdout && file != stderr {
 		return errnoBadf

@@ -12,14 +12,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// module imports what few Envoys have.
+// module imports a function that only some Envoy versions offer.
 func module() []byte {
 	options := wasmtest.Filter()
 	options.Imports = []wasmtest.Func{{Module: "wasi_snapshot_preview1", Name: "sched_yield", Signature: ":i"}}
 	return wasmtest.Encode(options)
 }
 
-// Check is for a module that is about to be published.
+// Check is for a module that you are about to publish.
 func ExampleCheck() {
 	report, err := inspect.Check(context.Background(), module(), inspect.StartOptions{})
 	if err != nil {
@@ -34,7 +34,7 @@ func ExampleCheck() {
 	// true
 }
 
-// Module reports and judges nothing.
+// Module reports, and does not judge.
 func ExampleModule() {
 	report, err := inspect.Module(context.Background(), module())
 	if err != nil {
@@ -49,7 +49,7 @@ func ExampleModule() {
 	// 4 []
 }
 
-// Describe is for a person who wonders about a module.
+// Describe explains a module to a person.
 func ExampleDescribe() {
 	d, err := inspect.Describe(context.Background(), module())
 	if err != nil {
@@ -63,7 +63,7 @@ func ExampleDescribe() {
 	// 1.33 and later true []
 }
 
-// File is Check for a file, whose debug information it does not hold in memory.
+// File does what Check does, and does not hold the file's debug information in memory.
 func ExampleFile() {
 	dir, err := os.MkdirTemp("", "slipway-example-")
 	if err != nil {

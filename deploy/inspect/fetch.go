@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 )
 
-// maxModule bounds what is fetched: Istio and Envoy Gateway take no more.
+// maxModule limits the size of a download: Istio and Envoy Gateway accept no more.
 //
 // Reference: https://github.com/istio/istio/blob/master/pkg/wasm/httpfetcher.go
 const maxModule = 256 << 20
@@ -25,20 +25,20 @@ type Fetched struct {
 	// Packed says that the module was served compressed or in an archive. Istio
 	// unpacks it before it compares the sha256; plain Envoy does neither.
 	Packed bool
-	// Redirect is where the URL leads by a redirect, without query; empty if it serves
-	// the module itself. Plain Envoy follows none.
+	// Redirect is the address that URL redirects to, without query; empty if URL serves the
+	// module itself. Plain Envoy follows no redirect.
 	Redirect string
 }
 
-// Fetch fetches a module by HTTP, without credentials but those in the URL. An error has
-// URLs without them, and without their queries.
+// Fetch fetches a module by HTTP. It sends no credentials except those in the URL. Errors show
+// URLs without credentials and without queries.
 func Fetch(ctx context.Context, url string) (*Fetched, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		// The parser's error repeats what it does not understand.
+		// The parser's error repeats the URL, with its secrets.
 		return nil, fmt.Errorf("fetch module: %s is no URL", redact.Address(url))
 	}
-	// Without it, Go would ask for gzip and unpack it in silence.
+	// Without this header, Go asks for gzip and unpacks it silently.
 	req.Header.Set("Accept-Encoding", "identity")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -60,7 +60,7 @@ func Fetch(ctx context.Context, url string) (*Fetched, error) {
 	return &Fetched{Wasm: wasm, Packed: !bytes.Equal(wasm, body), Redirect: redirect.To(res)}, nil
 }
 
-// unpack takes a module out of gzip and tar, in that order, as Istio does.
+// unpack unpacks first gzip and then tar, as Istio does.
 func unpack(body []byte) ([]byte, error) {
 	if bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
 		zip, err := gzip.NewReader(bytes.NewReader(body))

@@ -104,7 +104,7 @@ func TestFetch(t *testing.T) {
 		server.URL + "/missing": "answers 404 Not Found",
 		"http://127.0.0.1:1/":   "connection refused",
 		"http://[":              "fetch module: http://[hidden] is no URL",
-		// What lets somebody in is not shown, wherever it is and whoever sent it.
+		// Credentials are never shown, wherever they are and whoever sent them.
 		withUser + "/missing":                    "fetch module: " + server.URL + "/missing answers 404",
 		withUser + "/cut":                        "fetch module: " + server.URL + "/cut: unpack it",
 		server.URL + "/missing?signature=secret": "fetch module: " + server.URL + "/missing answers 404",
@@ -120,8 +120,8 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// FuzzUnpack: whatever a server answers, unpacking it ends, and gives no more than
-// proxies read.
+// FuzzUnpack: whatever a server answers, unpacking ends, and returns no more than proxies
+// accept.
 func FuzzUnpack(f *testing.F) {
 	wasm := wasmtest.Encode(wasmtest.Filter())
 	for _, seed := range [][]byte{nil, wasm, zipped(f, wasm), archived(f, wasm), zipped(f, archived(f, wasm)), zipped(f, zipped(f, wasm)), zipped(f, wasm)[:20]} {

@@ -11,8 +11,8 @@ import (
 	"os"
 )
 
-// File is Check for a module in a file. What nothing needs to run it, custom sections
-// such as debug information, is not held in memory.
+// File does what Check does for a module in a file. It does not hold custom sections in
+// memory: they are not needed to run the module, and debug information can be large.
 func File(ctx context.Context, path string, opts StartOptions) (*Report, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -26,7 +26,7 @@ func File(ctx context.Context, path string, opts StartOptions) (*Report, error) 
 	return Check(ctx, wasm, opts)
 }
 
-// Sections of a module that are looked into.
+// Ids of the sections that the inspection reads.
 //
 // Reference: https://webassembly.github.io/spec/core/binary/modules.html#sections
 const (
@@ -45,7 +45,7 @@ const (
 	sectionTag       = 13 // a host sees it too; it stands between memory and global
 )
 
-// withoutCustom reads a module, and passes over its custom sections.
+// withoutCustom reads a module and skips its custom sections.
 func withoutCustom(module *bufio.Reader) ([]byte, error) {
 	var out bytes.Buffer // which grows with what is there, and not with what a section says
 	if _, err := io.CopyN(&out, module, 8); err != nil {

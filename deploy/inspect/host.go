@@ -16,18 +16,19 @@ import (
 // pointer or size (Word) is an i32. Envoy refuses an import whose type differs
 // from the registered one, even where WASI itself says otherwise.
 
-// The Envoy versions in which host functions appeared. An Envoy older than the
-// baseline is out of support, and what it offered is not looked at.
+// The Envoy versions in which host functions appeared. Envoys older than the baseline are out
+// of support, and are not looked at.
 const (
 	envoyBaseline = "1.26"
-	// envoyGoWASI is the first version with what the Go runtime always imports:
+	// envoyGoWASI is the first version that offers the WASI functions that every Go program
+	// imports:
 	// https://github.com/proxy-wasm/proxy-wasm-cpp-host/pull/427
 	envoyGoWASI = "1.33"
-	// envoyAfterV2 is the lowest version in which modules were seen to load that use
-	// features of WebAssembly after 2.0: exceptions, tail calls, atomics and
-	// extended constant expressions. It is not known which one took them first.
+	// envoyAfterV2 is the lowest version that was seen to load modules with features of
+	// WebAssembly after 2.0: exceptions, tail calls, atomics and extended constant
+	// expressions. It is not known which version took them first.
 	envoyAfterV2 = "1.36"
-	// envoyGrowth is the first version that lets a module tell at start that its memory
+	// envoyGrowth is the first version that lets a module report at start that its memory
 	// grew: https://github.com/proxy-wasm/proxy-wasm-cpp-host/pull/461
 	envoyGrowth = "1.37"
 	// envoyFullWASI is the first version with the rest of WASI that Go's
@@ -43,7 +44,7 @@ type hostFunction struct {
 	abi       string // the only ABI versions it is offered to, space-separated; empty: all
 }
 
-// offeredTo reports whether modules of that ABI version may import f.
+// offeredTo reports whether a module of the given ABI version may import f.
 func (f hostFunction) offeredTo(abi string) bool {
 	return f.abi == "" || slices.Contains(strings.Fields(f.abi), abi)
 }
@@ -147,8 +148,8 @@ var wasiFunctions = map[string]hostFunction{
 	"fd_filestat_get":         {signature: "ii:i", since: envoyFullWASI},
 }
 
-// atStart are the functions of the host that a module may call in _initialize, _start
-// and main, with the first Envoy version that lets it. Envoy traps a call of any other.
+// atStart are the host functions that a module may call in _initialize, _start and main, each
+// with the first Envoy version that allows it. Envoy traps a call of any other.
 //
 // Reference: startVm in
 // https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/wasm.cc
@@ -196,7 +197,8 @@ var atStart = map[string]string{
 	"sock_shutdown":                   envoyFullWASI,
 }
 
-// inMalloc are those that it may call while the host allocates memory in it.
+// inMalloc are the host functions that a module may call while the host allocates memory in
+// it.
 //
 // Reference: allocMemory in
 // https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/include/proxy-wasm/wasm.h
@@ -207,9 +209,9 @@ var inMalloc = map[string]string{
 	"poll_oneoff":    envoyFullWASI,
 }
 
-// inStartFunction are those that need none of Envoy's contexts, of which there is none
-// yet when the start function runs, the one that needs no name: Envoy ends when that
-// calls another.
+// inStartFunction are the host functions that need no context of Envoy. There is no context
+// yet when the module's start function runs (the one in the start section, which needs no
+// name). If it calls another host function, the Envoy process ends.
 var inStartFunction = map[string]string{
 	"emscripten_notify_memory_growth": envoyBaseline,
 	"pthread_equal":                   envoyBaseline,
@@ -261,7 +263,7 @@ var callbacks = map[string]string{
 	"proxy_on_memory_allocate":                "i:i",
 }
 
-// callbacksABI01 are those whose signature was another in ABI 0.1.0.
+// callbacksABI01 are the callbacks with another signature in ABI 0.1.0.
 var callbacksABI01 = map[string]string{
 	"proxy_on_request_headers":  "ii:i",
 	"proxy_on_response_headers": "ii:i",

@@ -1,9 +1,8 @@
 // Package inspect tells whether Envoy would load a wasm module, and why not.
 //
-// A module that a proxy refuses takes down the traffic behind it, and the
-// refusal shows in the proxy's log only. What it turns on is written in the
-// module: its imports, its exports and their types. So it is checked before the
-// module leaves the machine that built it.
+// A module that a proxy refuses takes down the traffic behind it, and only the proxy's log
+// shows the refusal. The module itself says whether Envoy takes it: by its imports, its
+// exports and their types. So it is checked before it leaves the machine that built it.
 package inspect
 
 import (
@@ -32,10 +31,10 @@ type Function struct {
 	Signature string `json:"signature"`
 }
 
-// Report is what a module says of itself.
+// Report is what a module declares about itself.
 type Report struct {
-	// ABI is the proxy-wasm ABI version, for example "0.2.0"; empty if the module
-	// exports no proxy_abi_version_x_y_z that Envoy knows.
+	// ABI is the proxy-wasm ABI version, for example "0.2.0"; empty if the module exports no
+	// proxy_abi_version_x_y_z function that Envoy knows.
 	ABI string `json:"abi"`
 	// EnvoyMin is the lowest Envoy version, as major.minor, that offers every
 	// imported function; empty if none does.
@@ -44,8 +43,8 @@ type Report struct {
 	Imports []Function `json:"imports"`
 	Exports []Function `json:"exports"`
 
-	// newer names the feature that came after WebAssembly 2.0 and that it uses; empty
-	// for none.
+	// newer names the feature after WebAssembly 2.0 that the module uses; empty if it uses
+	// none.
 	newer    string
 	calls    map[string]string // what it calls at start, with the first Envoy that lets it
 	started  *Started          // nil if it was not tried, because it would not load
@@ -54,25 +53,24 @@ type Report struct {
 	defects  []string          // why it could not work, although Envoy would load it
 }
 
-// Exported reports whether the module exports a function of that name.
+// Exported reports whether the module exports a function with the given name.
 func (r *Report) Exported(name string) bool {
 	return slices.ContainsFunc(r.Exports, func(f Function) bool { return f.Name == name })
 }
 
-// Problems lists why Envoy would not load the module, or would have no use for it,
-// one line each; it is empty for a module that loads and can work.
+// Problems lists why Envoy would not load the module, or could not use it, one line each. It
+// is empty for a module that loads and can work.
 func (r *Report) Problems() []string { return slices.Concat(r.problems, r.defects) }
 
 // Trapped is the function that trapped when the module was started; empty if none did.
 func (r *Report) Trapped() string { return r.trapped }
 
-// ErrWouldNotLoad is in the chain of every error that Check returns for a valid
-// module that Envoy would refuse, or could make no use of.
+// ErrWouldNotLoad is in the chain of every error that Check returns for a valid module that
+// Envoy would refuse or could not use.
 var ErrWouldNotLoad = errors.New("envoy would not load the module")
 
-// Check inspects a module, starts it as Envoy does, and returns an error that names
-// every import or export at fault, or the call that failed, if Envoy would not load
-// it, or could make no use of it.
+// Check inspects a module and starts it as Envoy does. If Envoy would not load it, or could
+// not use it, the error names every import or export at fault, or the call that failed.
 func Check(ctx context.Context, wasm []byte, opts StartOptions) (*Report, error) {
 	report, err := checked(ctx, wasm, opts)
 	if err != nil {
@@ -84,7 +82,7 @@ func Check(ctx context.Context, wasm []byte, opts StartOptions) (*Report, error)
 	return report, nil
 }
 
-// checked is the report of a module that was started.
+// checked returns the report of a module after starting it.
 func checked(ctx context.Context, wasm []byte, opts StartOptions) (*Report, error) {
 	m, err := read(ctx, wasm)
 	if err != nil {
@@ -97,9 +95,8 @@ func checked(ctx context.Context, wasm []byte, opts StartOptions) (*Report, erro
 	return m.report, nil
 }
 
-// Module reads a module's imports and exports, and does not start it. The error is not
-// nil if the bytes are no valid module of WebAssembly 2.0, with or without what Envoy
-// takes besides.
+// Module reads a module's imports and exports, and does not start it. It fails if the bytes
+// are not a valid module of WebAssembly 2.0, or of the later features that Envoy takes.
 func Module(ctx context.Context, wasm []byte) (*Report, error) {
 	m, err := read(ctx, wasm)
 	if err != nil {
@@ -109,7 +106,7 @@ func Module(ctx context.Context, wasm []byte) (*Report, error) {
 	return m.report, nil
 }
 
-// module is one that was read and is ready to be started.
+// module is a module that was read and can be started.
 type module struct {
 	report   *Report
 	shape    *shape
@@ -142,7 +139,7 @@ func read(ctx context.Context, wasm []byte) (*module, error) {
 		err = m.compile(ctx, interpreter)
 	}
 	if err != nil && strings.Contains(err.Error(), "legacy exception handling") {
-		// Envoy takes these instructions, and wazero reads none of them: the bodies of
+		// Envoy takes these instructions, but wazero reads none of them. So the bodies of
 		// functions stay unread.
 		newer, m.outlined = "exception-handling", true
 		m.wasm = outline(wasm[:8], list, contents)
@@ -174,15 +171,15 @@ func read(ctx context.Context, wasm []byte) (*module, error) {
 const afterV2 = experimental.CoreFeaturesThreads | experimental.CoreFeaturesTailCall |
 	experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesExceptionHandling
 
-// The two ways in which wazero can run a module. To read and start a module of 2.5 MB
-// by the ordinary Go compiler takes 0.2 seconds with the interpreter, and 1.2 with the
-// compiler: what runs at start is short, and machine code for the rest takes long.
+// The two ways in which wazero can run a module. For a module of 2.5 MB from the ordinary Go
+// compiler, reading and starting take 0.2 seconds with the interpreter and 1.2 with the
+// compiler: little code runs at start, and compiling the rest takes long.
 var (
 	interpreter = wazero.NewRuntimeConfigInterpreter
 	machineCode = wazero.NewRuntimeConfig // where the platform has one
 )
 
-// compile validates the module, and makes it ready to be started.
+// compile validates the module, and prepares it to be started.
 func (m *module) compile(ctx context.Context, config func() wazero.RuntimeConfig) (err error) {
 	pages := uint32(maxPages)
 	if m.shape.pages > maxPages {
@@ -199,8 +196,8 @@ func (m *module) compile(ctx context.Context, config func() wazero.RuntimeConfig
 
 var disabledFeature = regexp.MustCompile(`feature "([^"]+)" is disabled`)
 
-// disabled is the feature for lack of which a module was refused; empty if that was
-// not why.
+// disabled names the feature whose absence made wazero refuse a module; empty if the reason
+// was another.
 func disabled(err error) string {
 	if err == nil {
 		return ""
@@ -337,7 +334,7 @@ func (r *Report) checkImports(imports []function) {
 	}
 }
 
-// checkExports looks for what Envoy calls. starts says that the module has a start
+// checkExports looks for the exports that Envoy calls. starts says that the module has a start
 // function, which runs by itself.
 func (r *Report) checkExports(exports []function, starts bool) {
 	for _, f := range exports {
@@ -367,7 +364,7 @@ func (r *Report) checkExports(exports []function, starts bool) {
 	}
 }
 
-// versionLess compares two major.minor versions out of the tables.
+// versionLess compares two major.minor versions from the tables.
 func versionLess(a, b string) bool {
 	minor := func(v string) int {
 		_, m, _ := strings.Cut(v, ".")

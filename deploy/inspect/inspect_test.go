@@ -149,8 +149,8 @@ func TestNotWasm(t *testing.T) {
 	}
 }
 
-// TestShortCounts: a few bytes that announce more than there is are refused before
-// anything makes room for it.
+// TestShortCounts: a few bytes that announce a large count are refused before anything
+// allocates memory for it.
 func TestShortCounts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/count-*.wasm")
@@ -182,14 +182,14 @@ func TestShortCounts(t *testing.T) {
 			t.Errorf("%s: error is %v, want %q in it", name, err, test.want)
 		}
 	}
-	// What nobody needs to run it is not read for it: names of functions.
+	// Running a module does not need the names of functions, so they are not read.
 	names := string(least) + "\x00\x0c\x04name\x01\x05\xff\xff\xff\xff\x0f"
 	if _, err := inspect.Describe(t.Context(), []byte(names)); err != nil {
 		t.Errorf("names: %v", err)
 	}
 }
 
-// FuzzModule: no bytes make the inspection panic, fill the machine or last.
+// FuzzModule: no input makes the inspection panic, exhaust the memory or run for long.
 func FuzzModule(f *testing.F) {
 	f.Add([]byte{})
 	for _, module := range wasmtest.Starts() {

@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// Offered lists the functions that an Envoy of the given version, as major.minor,
-// offers to a module of the given ABI version, sorted by module and name: what
-// such a module may import.
+// Offered lists the functions that a module may import: those that the given Envoy version, as
+// major.minor, offers to modules of the given ABI version. They are sorted by module and name.
 func Offered(envoy, abi string) []Function {
 	var list []Function
 	for _, module := range []struct {

@@ -11,14 +11,14 @@ import (
 
 // Section is a part of a module.
 type Section struct {
-	// Name is what the specification calls it; that of a custom section is
-	// "custom" and the name that it has itself.
+	// Name is the specification's name for the section. For a custom section it is "custom"
+	// and the section's own name.
 	Name string `json:"name"`
-	// Size is that of its content in bytes.
+	// Size is the size of the content in bytes.
 	Size int64 `json:"size"`
 }
 
-// custom reports whether it is none of the specification's.
+// custom reports whether s is a custom section.
 func (s Section) custom() bool { return strings.HasPrefix(s.Name, "custom ") }
 
 // sectionNames are the sections by id.
@@ -34,7 +34,7 @@ var (
 	errComponent = errors.New("it is a WebAssembly component, which no proxy takes; build a core module")
 )
 
-// componentHeader is what a component begins with in place of a module's header.
+// componentHeader is the header of a component; a module has another.
 //
 // Reference: https://github.com/WebAssembly/component-model/blob/main/design/mvp/Binary.md
 const componentHeader = "\x00asm\x0d\x00\x01\x00"
@@ -72,7 +72,7 @@ func sections(wasm []byte) (list []Section, contents [][]byte, err error) {
 	return list, contents, nil
 }
 
-// text reads a name, and returns what follows it.
+// text reads a name, and returns it with the bytes after it.
 func text(b []byte) (string, []byte, error) {
 	size, n := binary.Uvarint(b)
 	if n <= 0 || size > uint64(len(b)-n) {
@@ -81,8 +81,8 @@ func text(b []byte) (string, []byte, error) {
 	return strings.ToValidUTF8(string(b[n:][:size]), "?"), b[n:][size:], nil
 }
 
-// producers reads the custom section of that name: what the module was made with,
-// by field, each as "name version". Of one that is cut off it reads what is there.
+// producers reads the producers section: the tools that made the module, by field, each as
+// "name version". If the section is cut off, it reads what is there.
 //
 // Reference: https://github.com/WebAssembly/tool-conventions/blob/main/ProducersSection.md
 func producers(list []Section, contents [][]byte) map[string][]string {

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// What V8 takes of one module, which Envoy hands it as it is.
+// V8's limits for one module. Envoy hands the module to V8 unchanged.
 //
 // Reference: https://github.com/v8/v8/blob/main/src/wasm/wasm-limits.h
 const (
@@ -25,9 +25,9 @@ const maxPages = 1 << 14
 
 // typeV128 is the value type of vectors.
 //
-// V8's C API, through which Envoy looks at what a module imports and exports, knows
-// neither it nor tags, and ends the process: Envoy 1.36 to 1.40 do. Within a module
-// both are fine.
+// Envoy looks at a module's imports and exports through V8's C API. That API knows neither
+// vectors nor tags, and ends the process when it meets one: seen with Envoy 1.36 to 1.40.
+// Within a module both are fine.
 const typeV128 = 0x7b
 
 func (f function) hasV128() bool {
@@ -45,8 +45,8 @@ const (
 	kindTag
 )
 
-// shape is what a module has, besides functions, that decides whether and with how
-// much memory it can be read and started.
+// shape is what a module has besides functions. It decides whether the module can be read and
+// started, and how much memory that takes.
 type shape struct {
 	problems     []string // why Envoy would not load it
 	pages        uint64   // of its own memory at first
@@ -57,23 +57,23 @@ type shape struct {
 	locals       uint64   // of all functions
 }
 
-// table is the type of a table: what stands before, within and after its limits.
+// table is the type of a table: the bytes before, within and after its limits.
 type table struct {
 	before, after []byte
 	limits        limits
 }
 
-// limits are the least size of a table or a memory and, if flagged, the most.
+// limits are the minimum size of a table or a memory and, if flagged, the maximum.
 type limits struct {
 	flags       byte
 	least, most uint64
 }
 
-// shapeOf reads a module's sections before anything else does.
+// shapeOf reads a module's sections before any other reader does.
 //
-// A module says how many entries follow, and a reader that makes room for as many as
-// it says can be made to fill the machine by fifteen bytes: wazero's does. So every
-// count is compared here with the bytes that are there.
+// A module announces how many entries follow. A reader that trusts the number and makes room
+// for that many lets fifteen bytes fill the machine's memory; wazero's reader does. So shapeOf
+// compares every count with the bytes that are there.
 func shapeOf(list []Section, contents [][]byte) (*shape, error) {
 	s := &shape{}
 	total := 0
@@ -104,8 +104,8 @@ func shapeOf(list []Section, contents [][]byte) (*shape, error) {
 			return nil, fmt.Errorf("section %s: %w", section.Name, b.err)
 		}
 	}
-	// Real compilers write code for each local. A few bytes can say 50000 of them, time
-	// and again.
+	// Real compilers write code for each local. Without this limit, a few bytes can declare
+	// 50000 locals, again and again.
 	if s.locals > maxLocals+uint64(total) {
 		return nil, fmt.Errorf("its functions have %d locals in %d bytes", s.locals, total)
 	}
@@ -194,8 +194,8 @@ func (s *shape) readCode(b *reader) {
 	}
 }
 
-// bounded is the module without its custom sections, which nothing needs to run it,
-// and with tables that cannot outgrow what V8 lets them grow to.
+// bounded returns the module without its custom sections, which are not needed to run it. It
+// limits the growth of tables to V8's limit.
 func (s *shape) bounded(header []byte, list []Section, contents [][]byte) []byte {
 	module := slices.Clone(header)
 	for i, section := range list {
@@ -210,8 +210,8 @@ func (s *shape) bounded(header []byte, list []Section, contents [][]byte) []byte
 	return module
 }
 
-// outline is a module with the same imports, exports and types, in which every
-// function traps.
+// outline returns a module with the same imports, exports and types, in which every function
+// traps.
 func outline(header []byte, list []Section, contents [][]byte) []byte {
 	module := slices.Clone(header)
 	var functions uint64
@@ -248,7 +248,7 @@ func (s *shape) boundedTables() []byte {
 	return section
 }
 
-// reader reads a section's content. After an error it reads zeros.
+// reader reads the content of a section. After an error it reads zeros.
 type reader struct {
 	rest []byte
 	err  error
@@ -261,10 +261,10 @@ func (r *reader) fail(err error) {
 	r.rest = nil
 }
 
-// since is what was read since rest was start.
+// since returns what was read since the time when rest was start.
 func (r *reader) since(start []byte) []byte { return start[:len(start)-len(r.rest)] }
 
-// each reads as many entries as a number says that stands before them.
+// each reads a number, and then as many entries.
 func (r *reader) each(most uint64, read func()) {
 	n := r.number()
 	switch {
@@ -308,7 +308,7 @@ func (r *reader) number() uint64 {
 
 func (r *reader) skipNumber() { r.number() }
 
-// skipSigned passes over a signed number, or a type that is written as one.
+// skipSigned skips a signed number, or a type that is written as one.
 func (r *reader) skipSigned() {
 	for range binary.MaxVarintLen64 {
 		if r.byte() < 0x80 {
@@ -328,7 +328,7 @@ func (r *reader) name() string {
 	return name
 }
 
-// valueType returns the first byte of a type: all of it but for a typed reference.
+// valueType returns the first byte of a type. Only a typed reference has more than one.
 //
 // Reference: https://webassembly.github.io/spec/core/binary/types.html#value-types
 func (r *reader) valueType() byte {
@@ -368,7 +368,7 @@ func (r *reader) limits() limits {
 	return l
 }
 
-// element reads a segment of a table.
+// element reads an element segment, which fills a table.
 //
 // Reference: https://webassembly.github.io/spec/core/binary/modules.html#element-section
 func (r *reader) element() {
@@ -394,7 +394,7 @@ func (r *reader) element() {
 	}
 }
 
-// data reads a segment of the memory.
+// data reads a data segment, which fills the memory.
 func (r *reader) data() {
 	const passive, explicit = 1, 2
 	switch r.number() {
@@ -410,7 +410,7 @@ func (r *reader) data() {
 	r.skip(r.number())
 }
 
-// constant is a constant expression.
+// constant reads a constant expression.
 //
 // Reference: https://webassembly.github.io/spec/core/valid/instructions.html#constant-expressions
 func (r *reader) constant() {

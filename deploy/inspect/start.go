@@ -13,37 +13,38 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// StartOptions says with what a module is started. The zero value is for a module of
-// which nothing is known.
+// StartOptions says how to start a module. The zero value is for a module of which nothing is
+// known.
 type StartOptions struct {
-	// Configuration is what proxy_on_configure gets. A module that refuses it is
-	// refused, unless it is empty: many filters need one. Default: it is not known, and
-	// what the module makes of an empty one is told and nothing else.
+	// Configuration is the input of proxy_on_configure. A module that refuses it is refused,
+	// unless it is empty: many filters need a configuration. Default: unknown; the module gets
+	// an empty one, and its answer is reported and has no other effect.
 	Configuration *string
-	// CallTimeout bounds each call of the module. Default: 30 seconds, which no filter
-	// needs by far.
+	// CallTimeout limits each call of the module. Default: 30 seconds, far more than a filter
+	// needs.
 	CallTimeout time.Duration
 }
 
-// Started is what came of starting a module.
+// Started is the result of starting a module.
 type Started struct {
-	// Skipped is why it was not started; empty if it was.
+	// Skipped is the reason why the module was not started; empty if it was.
 	Skipped string `json:"skipped,omitempty"`
-	// Refuses says which call fails for want of a configuration, and how; empty if none.
+	// Refuses names the call that fails for lack of a configuration, and says how; empty if
+	// none does.
 	Refuses string `json:"refuses,omitempty"`
 }
 
 // rootContext is the id of the first context that Envoy makes in a module.
 const rootContext = 1
 
-// start does what Envoy does with a module before the first request, in the same order,
-// with the functions of package host.go around it: it runs the start function, then
-// _initialize and main, or _start; it creates the root context, starts the VM, and
-// configures the plugin. What fails is among the report's problems then, or its
-// defects. The error is that of ctx.
+// start does what Envoy does with a module before the first request, in the same order, with
+// the functions of envoy.go as the host. It runs the start function, then _initialize and
+// main, or else _start; it creates the root context, starts the VM, and configures the plugin.
+// Failures end up among the report's problems or defects. The error is ctx's.
 //
 // Envoy gives a module 1 GiB of memory and all the time in the world; here it has the
-// same memory, and a time for each call.
+// Envoy gives a module 1 GiB of memory and unlimited time. Here the memory is the same, and
+// each call has a time limit.
 //
 // Reference: startVm in https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/wasm.cc,
 // onStart and onConfigure in src/context.cc.
@@ -58,7 +59,7 @@ func (m *module) start(ctx context.Context, opts StartOptions) error {
 	s := &starting{module: m, opts: opts, host: newHost()}
 	err := s.run(ctx)
 	if tooDeep(err) {
-		// Envoy's V8 has room for more calls within each other.
+		// Envoy's V8 allows deeper recursion.
 		m.close()
 		if err := m.compile(ctx, machineCode); err != nil {
 			return err
@@ -92,7 +93,8 @@ func (m *module) start(ctx context.Context, opts StartOptions) error {
 	return nil
 }
 
-// unstartable is why a module cannot be started here, although Envoy may start it.
+// unstartable returns the reason why a module cannot be started here, although Envoy may start
+// it.
 func (m *module) unstartable() string {
 	switch {
 	case m.outlined:
@@ -105,12 +107,12 @@ func (m *module) unstartable() string {
 	return ""
 }
 
-// startDefect says that Envoy loads the module, and that it fails every request then.
+// startDefect says that Envoy loads the module, and that the module then fails every request.
 type startDefect struct{ error }
 
 func (d *startDefect) Unwrap() error { return d.error }
 
-// starting is a module on its way.
+// starting is a module while it is being started.
 type starting struct {
 	module  *module
 	opts    StartOptions
@@ -137,8 +139,8 @@ func (s *starting) run(ctx context.Context) error {
 	}
 	s.host.allowed = nil
 	s.host.configuration = s.configuration()
-	// What traps here shows as a failed call only when the first request comes; Envoy
-	// goes on, and so do the calls of the next lines.
+	// Envoy goes on after a trap here, and shows it as a failed call only when the first
+	// request comes. So the calls below go on as well.
 	_, trapped := s.call(ctx, "proxy_on_context_create", rootContext, 0)
 	s.host.configuration = nil
 	if tooDeep(trapped) || ctx.Err() != nil {
@@ -163,7 +165,7 @@ func (s *starting) run(ctx context.Context) error {
 	return s.configure(ctx)
 }
 
-// initialize runs what initializes the module.
+// initialize runs the module's initialization functions.
 func (s *starting) initialize(ctx context.Context) error {
 	s.host.allowed = atStart
 	names := []string{"_start"}
@@ -218,8 +220,8 @@ func (s *starting) defect(err error) error {
 	return &startDefect{fmt.Errorf("%w; Envoy loads the module nonetheless, and fails every request", err)}
 }
 
-// call calls a function that the module may export, and says whether it returned
-// another number than 0, or nothing.
+// call calls a function if the module exports it. accepted is false only if the function
+// returned 0.
 func (s *starting) call(ctx context.Context, name string, args ...uint64) (accepted bool, err error) {
 	f := s.guest.ExportedFunction(name)
 	if f == nil {
@@ -234,7 +236,7 @@ func (s *starting) call(ctx context.Context, name string, args ...uint64) (accep
 	return accepted, err
 }
 
-// bounded does what runs code of the module, and explains why it failed.
+// bounded runs code of the module within the time limit, and explains why it failed.
 func (s *starting) bounded(ctx context.Context, name string, do func(context.Context) error) error {
 	timeout := cmp.Or(s.opts.CallTimeout, 30*time.Second)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -256,7 +258,8 @@ func (h *host) explain(name string, err error) error {
 	if errors.As(err, &forbidden) {
 		return forbidden
 	}
-	// After the first line comes the stack, which has no names in a module without them.
+	// The first line is the reason. The stack follows, and has no names if the module has
+	// none.
 	reason, _, _ := strings.Cut(err.Error(), "\n")
 	if _, after, found := strings.Cut(reason, "wasm error: "); found {
 		reason = after
@@ -269,14 +272,13 @@ type trap struct{ function, reason, logged string }
 
 func (t *trap) Error() string { return t.function + " traps: " + t.reason + t.logged }
 
-// tooDeep reports whether the interpreter has no room for so many calls within each
-// other.
+// tooDeep reports whether the interpreter ran out of room for nested calls.
 func tooDeep(err error) bool {
 	var t *trap
 	return errors.As(err, &t) && t.reason == "stack overflow"
 }
 
-// forbiddenCall is a call of the host that Envoy answers with a trap.
+// forbiddenCall is a host call that Envoy answers with a trap.
 type forbiddenCall struct{ caller, function string }
 
 func (c *forbiddenCall) Error() string {

@@ -11,10 +11,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// example is a configuration of the length that wasmtest.Starts wants.
+// example is a configuration of the length that wasmtest.Starts expects.
 const example = "0123456789"
 
-// TestStart of test/e2e has the same modules in Envoy.
+// TestStart of test/e2e starts the same modules in Envoy.
 func TestStart(t *testing.T) {
 	t.Parallel()
 	for name, module := range wasmtest.Starts() {
@@ -54,7 +54,7 @@ func with(name, signature string, code []byte) []byte {
 	return wasmtest.Encode(o)
 }
 
-// A module of which nothing is known may want a configuration.
+// A module of which nothing is known may need a configuration.
 func TestStartWithoutConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -98,7 +98,7 @@ func TestStartWithoutConfiguration(t *testing.T) {
 	}
 }
 
-// An Envoy would wait for ever, so none is asked.
+// Envoy itself would wait for ever, so this test does not start one.
 func TestStartEndlessLoop(t *testing.T) {
 	t.Parallel()
 	wasm := with("_initialize", ":", wasmtest.Endless)
@@ -113,7 +113,7 @@ func TestStartEndlessLoop(t *testing.T) {
 	}
 }
 
-// What cannot be started here is not called bad for that.
+// A module that cannot be started here is not called bad for that.
 func TestStartSkipped(t *testing.T) {
 	t.Parallel()
 	o := wasmtest.Filter()

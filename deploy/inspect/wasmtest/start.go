@@ -2,22 +2,22 @@ package wasmtest
 
 import "slices"
 
-// Start is a module that starts, or fails on the way in a way of its own.
+// Start is a module that starts, or fails to start in one particular way.
 type Start struct {
 	Options
-	// From is the first Envoy version, as major.minor, that does with it what the
-	// newest does. Empty: all.
+	// From is the first Envoy version, as major.minor, that treats the module as the newest
+	// version does. Empty: all do.
 	From string
-	// Reason is how the reason begins for which Envoy refuses the module with a
-	// configuration of 10 bytes; empty if it loads it.
+	// Reason is how Envoy's reason begins when it refuses the module with a configuration of
+	// 10 bytes; empty if it loads the module.
 	Reason string
-	// Fails says that Envoy loads it, and fails every request.
+	// Fails says that Envoy loads the module, and that every request fails.
 	Fails bool
 }
 
 const wasi = "wasi_snapshot_preview1"
 
-// Starts are modules by what they do at start.
+// Starts are the modules, by what they do at start.
 func Starts() map[string]Start {
 	return map[string]Start{
 		"nothing":                  {Options: Filter()},
@@ -76,7 +76,7 @@ const (
 	i32Const = 0x41
 )
 
-// does is Filter with a function that does something, and with further exports, which
+// does is Filter with a function that runs the given code, and with further exports, which
 // replace those of the same name.
 func does(name, signature string, code []byte, exports ...Func) Options {
 	o := Filter()
@@ -87,7 +87,7 @@ func does(name, signature string, code []byte, exports ...Func) Options {
 	return o
 }
 
-// calls is Filter with a function that calls the host, and returns true.
+// calls is Filter with a function that calls a host function, and returns true.
 func calls(module, function, signature, name, nameSignature string) Options {
 	imported := Func{Module: module, Name: function, Signature: signature}
 	code := Call(0, imported)
@@ -106,7 +106,7 @@ func forbidden(module, function, signature string) Start {
 	}
 }
 
-// command has no _initialize.
+// command is a module without _initialize.
 func command(o Options, exports ...Func) Options {
 	o.Exports = slices.DeleteFunc(o.Exports, func(f Func) bool { return f.Name == "_initialize" })
 	o.Exports = append(o.Exports, exports...)
@@ -131,8 +131,7 @@ func data(data string) Options {
 	return o
 }
 
-// asks asks for its configuration in proxy_on_configure, and its allocator does what
-// code says.
+// asks reads its configuration in proxy_on_configure. Its allocator runs the given code.
 func asks(code []byte, imports ...Func) Options {
 	o := does("proxy_on_memory_allocate", "i:i", code, Func{Name: "proxy_on_configure", Signature: "ii:i", Code: []byte{
 		i32Const, 7, // the plugin's configuration

@@ -1,5 +1,5 @@
-// Package wasmtest makes small valid WebAssembly modules for tests: with just the
-// imports and exports that a test is about, which no compiler would produce.
+// Package wasmtest makes small valid WebAssembly modules for tests. They have only the imports
+// and exports that a test needs, which no compiler would produce.
 package wasmtest
 
 import (
@@ -15,9 +15,9 @@ type Func struct {
 	Module    string // of an import
 	Name      string
 	Signature string
-	// Code is what an export does: instructions that leave its results on the stack,
-	// without the end. If it is nil, the export does nothing and returns 1 for each
-	// result, which is "true" to the host.
+	// Code is the body of an export: instructions that leave its results on the stack, without
+	// the end. If Code is nil, the export does nothing and returns 1 for each result, which is
+	// "true" to the host.
 	Code []byte
 }
 
@@ -54,19 +54,19 @@ var zero = map[rune][]byte{
 type Options struct {
 	Imports []Func
 	Exports []Func
-	// Others are imports that are no functions.
+	// Others are imports that are not functions.
 	Others []Other
 	// NoMemory leaves out the exported memory.
 	NoMemory bool
-	// Pages is how large the memory is at first, in pages of 64 KiB. Default: 1.
+	// Pages is the initial size of the memory in pages of 64 KiB. Default: 1.
 	Pages int
 	// Start makes the n-th export, counted from 1, the start function. 0: none.
 	Start int
-	// Tag declares a tag, which came with exceptions after WebAssembly 2.0.
+	// Tag declares a tag, a part of the exceptions that came after WebAssembly 2.0.
 	Tag bool
 	// VectorGlobal exports a global of type v128.
 	VectorGlobal bool
-	// Data is what the memory begins with.
+	// Data is the initial content of the memory.
 	Data string
 	// Custom is the content of a custom section, to make modules differ.
 	Custom string
@@ -78,8 +78,8 @@ type Other struct {
 	Kind         []byte
 }
 
-// Kinds of Other. The tag is of the type of Filter's first export, which takes and
-// returns nothing, where no functions are imported.
+// Kinds of Other. The tag has the type of Filter's first export, which takes and returns
+// nothing, as long as the module imports no functions.
 var (
 	Table  = []byte{0x01, 0x70, 0x00, 1} // of one function
 	Memory = []byte{0x02, 0x00, 1}       // of one page
@@ -87,7 +87,7 @@ var (
 	Tag    = []byte{0x04, 0x00, 0}
 )
 
-// Filter returns the options of the least module that Envoy loads.
+// Filter returns the options of the smallest module that Envoy loads.
 func Filter() Options {
 	return Options{Exports: []Func{
 		{Name: "_initialize", Signature: ":"},
