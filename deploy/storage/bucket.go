@@ -9,29 +9,27 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
-// Errors that a Bucket returns, in the chain.
+// Errors that a Bucket returns, possibly wrapped.
 var (
-	// ErrNotFound says that there is no object under a key. Only a definite answer
-	// counts: 404, and never 401 or 403.
+	// ErrNotFound says that there is no object under a key. Only a definite answer counts:
+	// 404, but not 401 or 403.
 	ErrNotFound = finding.ErrAbsent
-	// ErrPrecondition says that the object under a key is not what the writer
-	// expected, and was left as it is.
+	// ErrPrecondition says that the object under a key is not in the state that the writer
+	// expected. It was left unchanged.
 	ErrPrecondition = errors.New("somebody else wrote the object first")
 )
 
-// Bucket is a store of objects under keys, as far as Slipway needs it. Keys are
-// those of ModuleKey, SumKey, SumsKey and IndexKey. An object appears complete or
-// not at all.
+// Bucket stores objects under keys; it has only the methods that Slipway needs. ModuleKey,
+// SumKey, SumsKey and IndexKey make the keys. An object appears complete or not at all.
 type Bucket interface {
-	// Get opens the object under a key, or returns ErrNotFound. The tag identifies
-	// the object's present state for Replace, in the store's own way; it may be
+	// Get opens the object under a key, or returns ErrNotFound. The tag identifies the
+	// object's current state for Replace, in a form that depends on the store; it may be
 	// empty.
 	Get(ctx context.Context, key string) (body io.ReadCloser, tag string, err error)
-	// Create writes an object that does not exist; if it does, the error is
-	// ErrPrecondition.
+	// Create writes a new object. If the key has one already, the error is ErrPrecondition.
 	Create(ctx context.Context, key string, content Content) error
-	// Replace writes an object that exists and has the state old; if it has
-	// another, the error is ErrPrecondition.
+	// Replace overwrites an object that is in the state old. If it is in another state, the
+	// error is ErrPrecondition.
 	Replace(ctx context.Context, key string, old State, content Content) error
 }
 
@@ -39,12 +37,12 @@ type Bucket interface {
 type State struct {
 	// Tag is what Get returned.
 	Tag string
-	// SHA256 is the sum of the bytes that were read, in hex, for stores whose tags
+	// SHA256 is the sum of the bytes that were read, in hex. It is for stores whose tags
 	// cannot be trusted.
 	SHA256 string
 }
 
-// Content is what an object is to hold.
+// Content is the content of an object to write.
 type Content struct {
 	// Type is the object's Content-Type.
 	Type string
@@ -52,11 +50,11 @@ type Content struct {
 	CacheControl string
 	// Size is in bytes.
 	Size int64
-	// Open returns the bytes from the beginning, each time that it is called.
+	// Open returns a reader that starts at the first byte. It can be called several times.
 	Open func() (io.ReadCloser, error)
 }
 
-// bytesContent is a small content that is in memory.
+// bytesContent is a small content in memory.
 func bytesContent(data []byte, mediaType, cacheControl string) Content {
 	return Content{
 		Type:         mediaType,

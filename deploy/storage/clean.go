@@ -8,8 +8,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
-// cleaner takes secrets out of text that comes from elsewhere: a server may repeat
-// a request's headers in its answer, and SDKs put signed URLs into their errors.
+// cleaner removes secrets from text of others: a server may repeat a request's headers in its
+// answer, and SDKs put signed URLs into their errors.
 type cleaner struct{ secrets *strings.Replacer }
 
 func newCleaner(username, password, token string) cleaner {
@@ -26,5 +26,5 @@ func newCleaner(username, password, token string) cleaner {
 
 func (c cleaner) text(text string) string { return redact.Text(c.secrets.Replace(text)) }
 
-// err returns an error with the same chain whose text is clean.
+// err returns an error with the same chain and a clean text.
 func (c cleaner) err(err error) error { return redact.Error(err, c.text) }

@@ -15,8 +15,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// place makes what the examples work with: the embedded storage, and a module as
-// package build leaves it. done removes both.
+// place makes what the examples need: the embedded storage, and a module as package build
+// leaves it. done removes both.
 func place() (s *storage.Storage, module build.Module, done func()) {
 	dir, err := os.MkdirTemp("", "slipway-example-")
 	if err != nil {
@@ -40,7 +40,7 @@ func place() (s *storage.Storage, module build.Module, done func()) {
 	}
 }
 
-// A storage is opened once; nothing is sent before it is used.
+// Open checks the options. It sends nothing.
 func ExampleOpen() {
 	s, err := storage.Open(storage.Options{
 		URL:       "s3://acme/filters?region=eu-central-1",
@@ -54,7 +54,7 @@ func ExampleOpen() {
 	// Output: https://cdn.acme.example/filters/headers/1.4.0/headers.wasm
 }
 
-// The first upload stores, the second finds that the same is there.
+// The first upload stores the module. The second finds it there.
 func ExampleUpload() {
 	ctx := context.Background()
 	s, module, done := place()
@@ -88,7 +88,7 @@ func ExampleVerify() {
 	// Output: headers true
 }
 
-// Whoever only reads needs nothing but the public address.
+// A reader needs only the public address.
 func ExampleOpenPublic() {
 	ctx := context.Background()
 	s, module, done := place()

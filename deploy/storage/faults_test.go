@@ -17,8 +17,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// refusing answers every request that changes something with a status, and says that
-// nothing is there.
+// refusing answers every request to change something with the status, and every other with
+// 404.
 func refusing(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
@@ -31,7 +31,7 @@ func refusing(status int) http.HandlerFunc {
 	}
 }
 
-// repeating puts what it was sent into its refusal, credentials included.
+// repeating repeats in its refusal what it was sent, credentials included.
 func repeating(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet {
 		http.NotFound(w, r)
@@ -42,7 +42,7 @@ func repeating(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "you sent %q: %s %s", r.Header.Get("Authorization"), name, password)
 }
 
-// losing acknowledges what it is sent, and has nothing.
+// losing acknowledges every write, and stores nothing.
 func losing(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	switch {
@@ -96,7 +96,7 @@ func TestUploadToFaultyServer(t *testing.T) {
 	}
 }
 
-// A 403 for an object is not "there is none": nothing may be created over it.
+// A 403 does not mean that there is no object: nothing may be created over it.
 func TestForbiddenIsNotAbsent(t *testing.T) {
 	t.Parallel()
 	var puts atomic.Int64
@@ -130,7 +130,7 @@ func publicServer(t *testing.T, dir string, fault func(http.Handler) http.Handle
 	return server.URL
 }
 
-// answering gives a status for objects whose path ends so.
+// answering answers with a status if the path ends with suffix.
 func answering(status int, suffix string) func(http.Handler) http.Handler {
 	return func(store http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -143,7 +143,7 @@ func answering(status int, suffix string) func(http.Handler) http.Handler {
 	}
 }
 
-// compressing sends modules with gzip whatever the client asked for.
+// compressing sends modules with gzip even if the client did not ask for it.
 func compressing(store http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := httptest.NewRecorder()
@@ -159,7 +159,7 @@ func compressing(store http.Handler) http.Handler {
 	})
 }
 
-// replacing serves something else for objects whose path ends so.
+// replacing serves other content if the path ends with suffix.
 func replacing(suffix, content string) func(http.Handler) http.Handler {
 	return func(store http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -226,7 +226,7 @@ func TestFaultyPublicURL(t *testing.T) {
 			if c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("it is not %v", c.is)
 			}
-			// Readers who come later find the same fault.
+			// Later readers find the same fault.
 			readers, err := OpenPublic(public, Options{Retry: fast})
 			if err != nil {
 				t.Fatal(err)
@@ -238,7 +238,8 @@ func TestFaultyPublicURL(t *testing.T) {
 	}
 }
 
-// A redirect is followed as Istio does, and told, because plain Envoy does not follow it.
+// Redirects are followed, as Istio does, and reported, because plain Envoy does not follow
+// them.
 func TestRedirectIsTold(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -270,7 +271,7 @@ func TestRedirectIsTold(t *testing.T) {
 	}
 }
 
-// A cache that still has the old state is asked again.
+// If a cache still has the old state, it is asked again.
 func TestPublicURLCatchesUp(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -294,7 +295,7 @@ func TestPublicURLCatchesUp(t *testing.T) {
 	}
 }
 
-// Readers get no credentials, wherever the storage and its public address are.
+// Readers send no credentials, wherever the storage and its public address are.
 func TestReadersSendNoCredentials(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -17,15 +17,15 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
-// folder is a Bucket in a directory, which some web server serves. It is safe for
-// several processes on one machine, and on a network file system that has hard
+// folder is a Bucket in a directory that some web server serves. Several processes on one
+// machine can use it safely, and so can machines that share a network file system with hard
 // links and locks.
 type folder struct{ dir string }
 
 var _ Bucket = (*folder)(nil)
 
-// tempPrefix begins the names of uploads that are not complete. Web servers are
-// usually told not to serve names with a dot; nothing refers to them anyway.
+// tempPrefix begins the names of incomplete uploads. Most web servers are told not to serve
+// names with a leading dot; nothing refers to these names anyway.
 const tempPrefix = ".slipway-"
 
 // Get opens an object.
@@ -37,8 +37,8 @@ func (f *folder) Get(_ context.Context, key string) (io.ReadCloser, string, erro
 	return file, "", err
 }
 
-// Create writes a file under a name of its own and links it to the key, which
-// fails if that is taken: of two writers one wins.
+// Create writes a file under a temporary name and links it to the key. Linking fails if the
+// key is taken: of two writers one wins.
 func (f *folder) Create(_ context.Context, key string, content Content) error {
 	return f.write(key, content, func(root *os.Root, temp string) error {
 		err := root.Link(temp, key)
@@ -49,7 +49,7 @@ func (f *folder) Create(_ context.Context, key string, content Content) error {
 	})
 }
 
-// Replace renames a file over the key, under a lock that ends with the process.
+// Replace renames a file over the key. It holds a lock, which ends with the process.
 func (f *folder) Replace(ctx context.Context, key string, old State, content Content) error {
 	return f.write(key, content, func(root *os.Root, temp string) error {
 		lock := flock.New(filepath.Join(f.dir, tempPrefix+"lock"))

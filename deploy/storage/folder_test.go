@@ -69,7 +69,7 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
-// Verify names what was changed after the upload, one thing at a time.
+// Verify names each thing that was changed after the upload.
 func TestVerifyFindsTampering(t *testing.T) {
 	t.Parallel()
 	other := strings.Repeat("c", 64)
@@ -177,9 +177,8 @@ func TestMemoryIsFlat(t *testing.T) {
 	}
 }
 
-// mortal is a bucket in a process that ends with SIGKILL at one of its steps: before
-// and after each write, and at the beginning, in the middle and at the end of each
-// body.
+// mortal is a bucket in a process that kills itself with SIGKILL at one of its steps: before
+// and after each write, and at the beginning, in the middle and at the end of each body.
 type mortal struct {
 	Bucket
 	left int
@@ -229,7 +228,7 @@ func (m *mortal) Replace(ctx context.Context, key string, old State, c Content) 
 	return err
 }
 
-// mortalRequest is what the process that is to be killed reads.
+// mortalRequest is the input of the process that is to be killed.
 type mortalRequest struct {
 	Dir    string
 	Step   int
@@ -332,8 +331,8 @@ func (l *losingOnce) Create(ctx context.Context, key string, c Content) error {
 	return l.Bucket.Create(ctx, key, c)
 }
 
-// A list that is not as it was written, because a server or another release got in
-// between, is written again; one that never is, ends the upload.
+// A server or another release may change a list right after it was written. Then the list is
+// written again; if it never stays, the upload fails.
 func TestListsAreReadBack(t *testing.T) {
 	t.Parallel()
 	s, _ := embedded(t)

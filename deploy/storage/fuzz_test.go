@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// hostileServer answers as it likes.
+// hostileServer serves whatever the fuzzer says.
 type hostileServer struct{ sums, sum, index, module []byte }
 
 func (h hostileServer) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -30,8 +30,8 @@ func (h hostileServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: req, ContentLength: -1, Body: io.NopCloser(bytes.NewReader(body))}, nil
 }
 
-// FuzzAnswers: whatever a server answers, what passes as verified has the sum that all
-// lists say, and an error is one line without control characters.
+// FuzzAnswers: whatever a server answers, a verified module has the sum that all lists say,
+// and an error is one line without control characters.
 func FuzzAnswers(f *testing.F) {
 	module := []byte("\x00asm\x01\x00\x00\x00")
 	digest := sha256.Sum256(module)
@@ -69,7 +69,7 @@ func FuzzAnswers(f *testing.F) {
 		if err != nil || len(entries) == 0 {
 			return
 		}
-		// What was read can be written, and is read as the same.
+		// An index that was read can be written, and reads back as the same.
 		again, err := addEntry(index, "headers", IndexEntry{Version: "9.9.9-fuzz", WasmSHA256: strings.Repeat("f", 64)}, "")
 		if err != nil {
 			return

@@ -18,27 +18,27 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// CloudRequest is what Upload hands to the command in cloud, on its standard input.
-// Secrets are not part of it: the command has the environment.
+// CloudRequest is the request that Upload writes to the standard input of the command in
+// cloud. It holds no secrets: the command reads them from the environment.
 type CloudRequest struct {
 	URL       string
 	PublicURL string
 	Upload    UploadOptions
-	// Deadline is that of the context; zero if it has none.
+	// Deadline is the context's deadline; zero if it has none.
 	Deadline time.Time
 }
 
-// CloudResponse is what the command answers on its standard output. Standard error
-// is for people.
+// CloudResponse is the answer that the command writes to its standard output. Its standard
+// error is for people.
 type CloudResponse struct {
 	Objects []Object
 	// Error is empty after a success.
 	Error string
-	// Kinds are those of the error: keys of kinds.
+	// Kinds are the error's kinds: keys of the map kinds.
 	Kinds []string
 }
 
-// kinds are what is told of an error besides its text.
+// kinds are the errors that the process that asked can recognize with errors.Is.
 var kinds = map[string]error{"elsewhere": ErrElsewhere, "private": ErrPrivate, "deadline": retry.ErrDeadline}
 
 // cloudError is an error of the command.
@@ -50,11 +50,11 @@ type cloudError struct {
 func (e *cloudError) Error() string   { return e.text }
 func (e *cloudError) Unwrap() []error { return e.kinds }
 
-// cloudBuild is said before the go command, which may have much to compile.
+// cloudBuild is printed before the go command runs, which may have much to compile.
 const cloudBuild = "building the command for %s:// with the clouds' SDKs (minutes the first time, then cached)"
 
-// handOver runs the command that links the clouds' SDKs. It ends with this process:
-// the command stops when its standard input does.
+// handOver runs the command that links the clouds' SDKs. When this process ends, the command's
+// standard input ends, and so the command stops, too.
 func (s *Storage) handOver(ctx context.Context, opts UploadOptions) ([]Object, error) {
 	command, err := s.cloudCommand(ctx)
 	if err != nil {
@@ -101,8 +101,8 @@ func (s *Storage) handOver(ctx context.Context, opts UploadOptions) ([]Object, e
 	return response.Objects, nil
 }
 
-// cloudCommand returns the path of the command, after building it where the build
-// cache does not have it.
+// cloudCommand returns the path of the command. It builds it if the build cache does not have
+// it.
 func (s *Storage) cloudCommand(ctx context.Context) (string, error) {
 	if s.options.CloudCommand != "" {
 		return s.options.CloudCommand, nil
@@ -121,12 +121,12 @@ func (s *Storage) cloudCommand(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(path)), nil
 }
 
-// ServeCloud is the command in cloud: it reads a CloudRequest from in, opens the
-// bucket, uploads, and writes a CloudResponse to out. It stops when in ends, which
-// is when the process that asked is gone.
+// ServeCloud is the main function of the command in cloud. It reads a CloudRequest from in,
+// opens the bucket, uploads, and writes a CloudResponse to out. It stops when in ends, because
+// then the process that asked is gone.
 //
-// open gets the address of the bucket with its options, and the prefix for all keys,
-// with a slash at its end if it is not empty.
+// open gets the address of the bucket with its options, and the prefix of all keys: empty, or
+// with a slash at its end.
 func ServeCloud(ctx context.Context, in io.Reader, out, people io.Writer, open func(ctx context.Context, bucket *url.URL, prefix string) (Bucket, error)) error {
 	var request CloudRequest
 	decoder := json.NewDecoder(in)

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// What kind of error the command in cloud had is known to who started it.
+// The caller learns the kind of an error in the command in cloud.
 func TestCloudErrorKinds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

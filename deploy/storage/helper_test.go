@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// fast retries at once.
+// fast retries without delay.
 var fast = retry.Policy{Tries: 3, Delay: time.Millisecond, MaxDelay: time.Millisecond}
 
 // module makes a module that consists of a letter.
@@ -73,7 +73,7 @@ func withTimeout(t *testing.T) context.Context {
 	return ctx
 }
 
-// tree is every file below a folder with its content.
+// tree returns every file below a folder with its content.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -92,7 +92,7 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// wantError fails unless an error has all parts, in their order.
+// wantError fails unless the error has all parts, in the given order.
 func wantError(t *testing.T, err error, parts ...string) {
 	t.Helper()
 	if err == nil {

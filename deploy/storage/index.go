@@ -14,12 +14,12 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// IndexVersion is the version of index.json's form. It changes when a reader of the
-// old form could misread the new one.
+// IndexVersion is the version of index.json's format. It changes when a reader of the old
+// format could misread the new one.
 const IndexVersion = 1
 
-// Index is the content of <filter>/index.json: what a person or a tool looks at to
-// find a version.
+// Index is the content of <filter>/index.json, from which people and tools learn which
+// versions there are.
 type Index struct {
 	// IndexVersion is IndexVersion.
 	IndexVersion int `json:"indexVersion"`
@@ -33,7 +33,7 @@ type Index struct {
 type IndexEntry struct {
 	// Version is the version, for example "1.4.0".
 	Version string `json:"version"`
-	// Path is where the module is, as seen from index.json.
+	// Path is the path of the module, relative to index.json.
 	Path string `json:"path"`
 	// WasmSHA256 is the sha256 of the module, in hex.
 	WasmSHA256 string `json:"wasmSha256"`
@@ -41,15 +41,15 @@ type IndexEntry struct {
 	Size int64 `json:"size"`
 	// Published is when the version was listed first, in UTC.
 	Published time.Time `json:"published"`
-	// OCIReference is the same module in a registry, pinned by its manifest digest
-	// ("ghcr.io/acme/filters/headers@sha256:…"); empty while it is not known.
+	// OCIReference is the reference of the same module in a registry, pinned by its manifest
+	// digest ("ghcr.io/acme/filters/headers@sha256:…"); empty while it is not known.
 	OCIReference string `json:"ociReference,omitempty"`
 }
 
-// ParseIndex reads an index.json. It refuses one of a later form, and anything that
-// it would not write back as it is.
+// ParseIndex reads an index.json. It refuses a later format, and any text that it would not
+// write in the same way.
 func ParseIndex(data []byte, filter string) (*Index, error) {
-	// The form comes first: a later one may have fields that this one does not know.
+	// The format comes first: a later one may have fields that this one does not know.
 	var form struct {
 		IndexVersion int `json:"indexVersion"`
 	}
@@ -86,9 +86,9 @@ func (i *Index) Find(version string) *IndexEntry {
 	return nil
 }
 
-// addEntry adds a version to an index, or to a version the reference that was not
-// known before. Nothing else about a version ever changes. name is the index's
-// address, for messages.
+// addEntry adds a version to an index. If the version is there without a reference, it adds
+// the reference. Nothing else about a version ever changes. name is the index's address, for
+// messages.
 func addEntry(old []byte, filter string, entry IndexEntry, name string) ([]byte, error) {
 	index := &Index{IndexVersion: IndexVersion, Name: filter}
 	if len(old) > 0 {

@@ -136,7 +136,7 @@ func TestUploadStaysInside(t *testing.T) {
 	}
 }
 
-// What is in the storage and is not Slipway's, or says something else, is left alone.
+// An upload leaves foreign objects and differing content in the storage alone.
 func TestUploadKeepsWhatItFinds(t *testing.T) {
 	t.Parallel()
 	headers := module(t, "headers", 'a', 100)

@@ -34,8 +34,8 @@ const (
 	cacheCheckNew = "no-cache"
 )
 
-// checkNames keeps keys inside the storage's address: what filters and versions
-// are made of needs no escaping in a URL and cannot climb out of a folder.
+// checkNames makes sure that filters and versions have only characters that need no escaping
+// in a URL, and that no key leads out of the storage's address.
 func checkNames(v version.Version, filters []string) error {
 	if v.IsZero() {
 		return errors.New("no version was given")
@@ -48,7 +48,7 @@ func checkNames(v version.Version, filters []string) error {
 	return nil
 }
 
-// baseMediaType is a Content-Type without parameters.
+// baseMediaType returns a Content-Type without its parameters.
 func baseMediaType(contentType string) string {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil {

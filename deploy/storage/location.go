@@ -16,22 +16,22 @@ const (
 	schemeHTTPS = "https"
 )
 
-// cloudSchemes are those of the stores behind the command in cloud.
+// cloudSchemes are the schemes that the command in cloud serves.
 var cloudSchemes = []string{"gs", "s3", "azblob"}
 
-// location is a storage's address, checked.
+// location is a storage's address after checking.
 type location struct {
 	scheme string
 	// bucket is the bucket of a cloud's store, or the host and port of a server.
 	bucket string
-	// path is what is between it and the keys: "", or segments without a slash at
-	// either end. For a folder it is the folder, in the system's own form.
+	// path is the part between bucket and keys: "", or segments without a slash at either end.
+	// For a folder it is the folder's path in the operating system's form.
 	path string
-	// query is a cloud's options.
+	// query holds the options of a cloud's address.
 	query url.Values
 }
 
-// String is the address without options, fit to be shown.
+// String returns the address without options. It is safe to show.
 func (l location) String() string {
 	if l.scheme == schemeFile {
 		return "file://" + filepath.ToSlash(l.path)
@@ -77,8 +77,7 @@ func parseLocation(address string) (location, error) {
 	return l, nil
 }
 
-// parsePublic reads the address that readers use and returns it without a slash
-// at its end.
+// parsePublic reads the address that readers use, and returns it without a slash at its end.
 func parsePublic(address string) (string, error) {
 	u, err := parseAddress(address)
 	if err != nil {
@@ -93,7 +92,7 @@ func parsePublic(address string) (string, error) {
 	return strings.TrimRight(u.Scheme+"://"+u.Host+u.EscapedPath(), "/"), nil
 }
 
-// parseAddress does what holds for all addresses.
+// parseAddress makes the checks that all addresses share.
 func parseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	switch {

@@ -18,10 +18,9 @@ import (
 // server is a Bucket behind a web server that takes PUT: Artifactory, Nexus,
 // Apache or nginx with WebDAV, and others.
 //
-// HTTP has conditional requests, but servers differ in what they make of them on a
-// PUT: nginx overwrites as if If-None-Match were not there, because its DAV module
-// runs before conditions are looked at. So the server is tried out first, on a small
-// object of its own: see learn.
+// HTTP has conditional requests, but servers treat them differently on a PUT: nginx ignores
+// If-None-Match and overwrites, because its DAV module runs before conditions are checked. So
+// the server is tried out first, on a small object for this purpose: see learn.
 type server struct {
 	base      string
 	client    *http.Client
@@ -38,11 +37,11 @@ type serverKind int
 
 const (
 	unknown serverKind = iota
-	// locking servers have WebDAV's LOCK and MOVE.
+	// locking servers have LOCK and MOVE of WebDAV.
 	locking
-	// conditional servers do not, but honour If-None-Match and If-Match.
+	// conditional servers lack them, but honour If-None-Match and If-Match.
 	conditional
-	// trusting servers have neither. Two writers find out afterwards.
+	// trusting servers have neither. Two writers notice each other only after writing.
 	trusting
 )
 
@@ -54,13 +53,13 @@ func newServer(base string, transport http.RoundTripper, authorize func(*http.Re
 		warn:      warn,
 		client: &http.Client{
 			Transport: transport,
-			// net/http turns a redirected PUT into a GET, whose 200 says nothing.
+			// net/http turns a redirected PUT into a GET, whose status 200 proves nothing.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
 }
 
-// Get opens an object. The request asks caches on the way to look again.
+// Get opens an object. The request makes caches on the way revalidate.
 func (s *server) Get(ctx context.Context, key string) (io.ReadCloser, string, error) {
 	resp, err := s.send(ctx, http.MethodGet, key, http.Header{
 		"Accept-Encoding": {"identity"},
@@ -79,7 +78,7 @@ func (s *server) Get(ctx context.Context, key string) (io.ReadCloser, string, er
 	return nil, "", refused(resp)
 }
 
-// Create writes an object that does not exist, by the best means of the server.
+// Create writes a new object by the safest method that the server supports.
 func (s *server) Create(ctx context.Context, key string, content Content) error {
 	if err := s.learn(ctx); err != nil {
 		return err
@@ -97,7 +96,7 @@ func (s *server) Create(ctx context.Context, key string, content Content) error 
 	return s.putTrusting(ctx, key, content, "")
 }
 
-// Replace writes an object whose state is known, by the best means of the server.
+// Replace overwrites an object in a known state by the safest method that the server supports.
 func (s *server) Replace(ctx context.Context, key string, old State, content Content) error {
 	if err := s.learn(ctx); err != nil {
 		return err
@@ -109,8 +108,8 @@ func (s *server) Replace(ctx context.Context, key string, old State, content Con
 		})
 	case s.kind == locking:
 		return s.putAside(ctx, key, content, func(ctx context.Context, temp string) error {
-			// nginx makes an ETag of a time in seconds and a size, which two
-			// releases can have in common; so the bytes are compared.
+			// nginx makes an ETag from a time in seconds and a size. Two releases can have
+			// both in common, so the bytes are compared.
 			if err := s.expect(ctx, key, old.SHA256); err != nil {
 				return err
 			}
@@ -125,7 +124,7 @@ func (s *server) Replace(ctx context.Context, key string, old State, content Con
 // Reference: https://www.rfc-editor.org/rfc/rfc9110#name-if-match
 func strong(tag string) bool { return strings.HasPrefix(tag, `"`) }
 
-// putTrusting looks and writes; an empty sum stands for no object.
+// putTrusting checks the object and then writes it; an empty sum stands for no object.
 func (s *server) putTrusting(ctx context.Context, key string, content Content, sha256 string) error {
 	return s.settled(ctx, func() error {
 		if err := s.expect(ctx, key, sha256); err != nil {
@@ -135,8 +134,8 @@ func (s *server) putTrusting(ctx context.Context, key string, content Content, s
 	})
 }
 
-// settled writes, and waits until another writer, who looked at the same time, has
-// most likely written too; who reads back after that sees who was last.
+// settled writes, and then waits until another writer that saw the same state has most likely
+// written, too. Reading back after that shows who was last.
 func (s *server) settled(ctx context.Context, write func() error) error {
 	start := time.Now()
 	if err := write(); err != nil {
@@ -158,11 +157,11 @@ func (s *server) expect(ctx context.Context, key, sha256 string) error {
 	return nil
 }
 
-// askFirst is the size from which on a body is only sent when the server has seen
-// the headers and wants it; a refusal then arrives instead of a broken connection.
+// askFirst is the size from which on the client sends the headers of a body first and waits
+// for the server's consent. So a refusal arrives as an answer, and not as a broken connection.
 const askFirst = 1 << 20
 
-// put sends an object. Where the folder has to be made first, it is.
+// put sends an object, and makes its folder where it has to exist first.
 func (s *server) put(ctx context.Context, key string, content Content, header http.Header) error {
 	header = header.Clone()
 	if header == nil {
@@ -197,8 +196,8 @@ func (s *server) put(ctx context.Context, key string, content Content, header ht
 	}
 }
 
-// makeFolders makes a folder and those above it, where they are missing. Whether that
-// worked, and whether somebody else was quicker, shows in the next PUT.
+// makeFolders makes the missing folders on a path. The next PUT shows whether that worked; it
+// also works if another writer was quicker.
 func (s *server) makeFolders(ctx context.Context, folder string) error {
 	for i, c := range folder + "/" {
 		if c != '/' {
@@ -213,7 +212,7 @@ func (s *server) makeFolders(ctx context.Context, folder string) error {
 	return nil
 }
 
-// send does one request. An answer that a later try may change is an error.
+// send does one request. If a later try may get another answer, it returns an error.
 func (s *server) send(ctx context.Context, method, key string, header http.Header, content *Content) (*http.Response, error) {
 	var body io.Reader
 	if content != nil {
@@ -238,14 +237,14 @@ func (s *server) send(ctx context.Context, method, key string, header http.Heade
 	return s.client.Do(req)
 }
 
-// probeKey is where the server is tried out. Its content says so to whoever finds it.
+// probeKey is the object on which the server is tried out. Its content says so.
 const probeKey = tempPrefix + "probe"
 
 var probe = bytesContent([]byte("Slipway writes this file to find out whether the server honours If-None-Match and If-Match.\n"), "text/plain; charset=utf-8", cacheCheckNew)
 
-// learn finds out how the server keeps two writers apart. Locks come first, because
-// servers with files below them check a condition and write in two steps: of six
-// PUTs with If-None-Match at once, Apache lets five through.
+// learn finds out how the server keeps two writers apart. It tries locks first, because
+// servers that store files check a condition and write in two steps: of six PUTs with
+// If-None-Match at once, Apache lets five through.
 func (s *server) learn(ctx context.Context) error {
 	if s.kind != unknown {
 		return nil
@@ -262,7 +261,7 @@ func (s *server) learn(ctx context.Context) error {
 }
 
 func (s *server) tryOut(ctx context.Context) (serverKind, error) {
-	// The first PUT makes the folder, and shows whether anything may be written.
+	// The first PUT makes the folder, and shows whether the client may write at all.
 	honours, err := s.tryConditions(ctx)
 	if err != nil {
 		return unknown, err
@@ -283,8 +282,7 @@ func (s *server) tryOut(ctx context.Context) (serverKind, error) {
 	return trusting, nil
 }
 
-// tryConditions reports whether a PUT with conditions that do not hold is refused
-// with 412.
+// tryConditions reports whether the server answers 412 to a PUT whose condition is false.
 func (s *server) tryConditions(ctx context.Context) (bool, error) {
 	err := s.put(ctx, probeKey, probe, http.Header{"If-None-Match": {"*"}})
 	if answer := new(Refusal); errors.As(err, &answer) && errors.Is(s.expect(ctx, probeKey, ""), ErrPrecondition) {
@@ -306,7 +304,7 @@ func (s *server) tryConditions(ctx context.Context) (bool, error) {
 	return err != nil, nil
 }
 
-// Refusal is an answer of a storage that stays as it is.
+// Refusal is a final answer of a storage: trying again would not change it.
 type Refusal struct {
 	Method string
 	// URL is the address without query.
@@ -321,7 +319,7 @@ type Refusal struct {
 	kind error
 }
 
-// Unwrap returns ErrCredentials, ErrMoved or ErrPrivate, or nil if it is none of them.
+// Unwrap returns ErrCredentials, ErrMoved or ErrPrivate, or nil if none of them fits.
 func (r *Refusal) Unwrap() error { return r.kind }
 
 func (r *Refusal) Error() string {
@@ -335,8 +333,7 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// writerAdvice is what a person can do about an answer to a writer, and of what kind it
-// is.
+// writerAdvice returns what a writer can do about an answer, and the kind of the error.
 func writerAdvice(method string, status int) (advice string, kind error) {
 	switch status {
 	case http.StatusUnauthorized:
@@ -355,7 +352,7 @@ func writerAdvice(method string, status int) (advice string, kind error) {
 	return "", nil
 }
 
-// refused reads the rest of an answer.
+// refused makes a Refusal from an answer and the start of its body.
 func refused(resp *http.Response) *Refusal {
 	defer func() { _ = resp.Body.Close() }()
 	message, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what arrives is only shown

@@ -15,23 +15,22 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// Options says where filters are stored and how to get in.
+// Options says where filters are stored, and with which credentials.
 type Options struct {
-	// URL is the storage: gs://BUCKET/PREFIX, s3://BUCKET/PREFIX,
-	// azblob://CONTAINER/PREFIX, file:///FOLDER, or https://HOST/PATH for a server
-	// that takes PUT. A cloud's options follow a question mark: those of
-	// https://gocloud.dev/howto/blob/. Default: the embedded storage, which keeps
-	// its objects in Dir and serves them until Close.
+	// URL is the storage: gs://BUCKET/PREFIX, s3://BUCKET/PREFIX, azblob://CONTAINER/PREFIX,
+	// file:///FOLDER, or https://HOST/PATH for a server that takes PUT. The options of a cloud
+	// follow a question mark: see https://gocloud.dev/howto/blob/. Default: the embedded
+	// storage, which keeps its objects in Dir and serves them until Close.
 	URL string
 	// Dir is the folder of the embedded storage. Default: "dist/storage".
 	Dir string
 	// PublicURL is where readers fetch. Default: URL, if that is http or https.
 	PublicURL string
-	// Username and Password, or else Token, are for an https URL (Basic or Bearer).
-	// The clouds' SDKs read the environment as they always do.
+	// Username and Password (Basic), or else Token (Bearer), are the credentials for an https
+	// URL. The clouds' SDKs read theirs from the environment as usual.
 	Username, Password, Token string
-	// Bucket is the store at URL, for the command in cloud, which is what opens
-	// the clouds' stores. Default: opened from URL.
+	// Bucket is the store at URL. The command in cloud sets it, because only that command can
+	// open the clouds' stores. Default: opened from URL.
 	Bucket Bucket
 	// CloudCommand is the path of the command in cloud. Default: built from
 	// deploy/storage/cloud, as seen from the working directory.
@@ -40,11 +39,11 @@ type Options struct {
 	Transport http.RoundTripper
 	// Stall is how long a connection may stand still: see retry.Transport.
 	Stall time.Duration
-	// Retry says how often and how soon what failed is tried again. Its Notify is
-	// set by Open.
+	// Retry says how often and how soon a failed operation is tried again. Open sets its
+	// Notify.
 	Retry retry.Policy
-	// Out is told what is done, a line each, with a bar for long transfers if it
-	// is a terminal. Default: nothing is told.
+	// Out gets one line for each step, with a bar for long transfers if it is a terminal.
+	// Default: nothing is written.
 	Out io.Writer
 }
 
@@ -61,13 +60,13 @@ type Storage struct {
 	close    func() error
 }
 
-// What is wrong with the options of a storage, in the chain of errors.
+// Errors about a storage's options, possibly wrapped.
 var (
 	// ErrCredentials says that the server takes other credentials, or that a part of
 	// them is missing.
 	ErrCredentials = errors.New("credentials are a username with its password, or a token")
-	// ErrCredentialsInAddress says that Options.URL or PublicURL has what belongs into
-	// the other options.
+	// ErrCredentialsInAddress says that Options.URL or PublicURL holds credentials, which
+	// belong in the other options.
 	ErrCredentialsInAddress = errors.New("an address holds no credentials, because it appears in logs")
 	// ErrNoPublicURL says that Options.PublicURL is missing.
 	ErrNoPublicURL = errors.New("nobody said where readers fetch from")
@@ -75,14 +74,14 @@ var (
 	ErrElsewhere = errors.New("the public address does not serve what is in the storage")
 	// ErrPrivate says that Options.PublicURL does not answer everybody.
 	ErrPrivate = errors.New("readers are refused")
-	// ErrMoved says that what is at Options.URL is somewhere else.
+	// ErrMoved says that Options.URL redirects.
 	ErrMoved = errors.New("an upload does not follow redirects")
 )
 
 // Open returns the storage at opts.URL. It sends nothing.
 //
-// It fails on an address that it does not understand, on credentials that would
-// cross a network in the clear, and if readers' address is neither given nor known.
+// It fails if it does not understand an address, if credentials would cross a network
+// unencrypted, and if the readers' address is neither given nor known.
 func Open(opts Options) (*Storage, error) {
 	s := &Storage{
 		options: opts,
@@ -128,8 +127,8 @@ func Open(opts Options) (*Storage, error) {
 	return s, nil
 }
 
-// OpenPublic returns a storage that can only be verified: publicURL is where
-// readers fetch. opts.URL is not used.
+// OpenPublic returns a storage that can only be read and verified. publicURL is where readers
+// fetch. opts.URL is not used.
 func OpenPublic(publicURL string, opts Options) (*Storage, error) {
 	opts.URL, opts.PublicURL = publicURL, publicURL
 	opts.Username, opts.Password, opts.Token = "", "", ""
@@ -156,13 +155,13 @@ func (s *Storage) openEmbedded(opts Options) error {
 	return nil
 }
 
-// Close ends the embedded storage's server.
+// Close stops the server of the embedded storage.
 func (s *Storage) Close() error { return s.close() }
 
-// PublicURL is where readers fetch the object under a key.
+// PublicURL returns the address from which readers fetch the object under a key.
 func (s *Storage) PublicURL(key string) string { return s.public + "/" + key }
 
-// publicExample is what a store's own public address looks like.
+// publicExample returns an example of a public address for this kind of store.
 func (l location) publicExample() string {
 	var base string
 	switch l.scheme {
@@ -181,7 +180,7 @@ func (l location) publicExample() string {
 	return base
 }
 
-// authorization returns what puts the credentials on a request.
+// authorization returns a function that adds the credentials to a request.
 func authorization(opts Options, l location) (func(*http.Request), error) {
 	basic := opts.Username != "" || opts.Password != ""
 	switch {
@@ -199,7 +198,7 @@ func authorization(opts Options, l location) (func(*http.Request), error) {
 	return func(*http.Request) {}, nil
 }
 
-// do repeats an operation as the policy says.
+// do runs an operation with the retries of the policy.
 func (s *Storage) do(ctx context.Context, operation func() error) error {
 	return s.retry.Do(ctx, operation)
 }

@@ -19,7 +19,7 @@ type sumLine struct {
 
 func (l sumLine) String() string { return l.sha256 + "  " + l.name + "\n" }
 
-// parseSums reads a checksum file as "sha256sum" writes it, of text or binary mode.
+// parseSums reads a checksum file as "sha256sum" writes it, in text or binary mode.
 func parseSums(data []byte) ([]sumLine, error) {
 	var lines []sumLine
 	for text := range strings.Lines(string(data)) {
@@ -51,9 +51,9 @@ func parseSumFile(data []byte, filter string) (string, error) {
 	return lines[0].sha256, nil
 }
 
-// addSums adds lines to the object under SumsKey, whose lines name objects as seen
-// from the storage's address. A line is never changed. name is the object's address,
-// for messages.
+// addSums adds lines to the object under SumsKey. The lines name objects by their path below
+// the storage's address. A line is never changed. name is the object's address, for error
+// messages.
 func addSums(old []byte, lines []sumLine, name string) ([]byte, error) {
 	var all []sumLine
 	if len(old) > 0 {
@@ -84,7 +84,7 @@ func isSHA256(text string) bool {
 	return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == ""
 }
 
-// shorten keeps what a stranger wrote from filling the screen.
+// shorten keeps text from a server from filling the screen.
 func shorten(text string) string {
 	if len(text) > 80 {
 		return text[:80] + "…"

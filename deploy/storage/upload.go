@@ -17,15 +17,15 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// UploadOptions says what is stored.
+// UploadOptions says what to store.
 type UploadOptions struct {
 	// Version is the version of all modules, for example "1.4.0".
 	Version version.Version
-	// Modules are what is stored.
+	// Modules are the modules to store.
 	Modules []build.Module
-	// OCIReferences are the same modules in a registry, pinned by their manifest
-	// digest, by the filter's name; for index.json. Those that are not known are
-	// left out.
+	// OCIReferences are the references of the same modules in a registry, pinned by their
+	// manifest digest; the keys are the filters' names. They go into index.json. Unknown ones
+	// are left out.
 	OCIReferences map[string]string
 }
 
@@ -37,18 +37,18 @@ type Object struct {
 	Version string `json:"version"`
 	// URL is where readers fetch the module.
 	URL string `json:"url"`
-	// WasmSHA256 is the sha256 of the module, in hex: of the body under URL.
+	// WasmSHA256 is the sha256 of the module, the body under URL, in hex.
 	WasmSHA256 string `json:"wasmSha256"`
 	// WasmSize is the module's size in bytes.
 	WasmSize int64 `json:"wasmSize"`
-	// Unchanged says that it was there already and nothing was sent.
+	// Unchanged says that the module was there already, and nothing was sent.
 	Unchanged bool `json:"unchanged"`
-	// Redirect is where URL leads by a redirect, without query; empty if it serves the
-	// module itself. Plain Envoy follows none.
+	// Redirect is the address that URL redirects to, without query; empty if URL serves the
+	// module itself. Plain Envoy follows no redirect.
 	Redirect string `json:"redirect,omitempty"`
 }
 
-// String is one line for people.
+// String returns one line for people.
 func (o Object) String() string {
 	state := "uploaded"
 	if o.Unchanged {
@@ -57,10 +57,10 @@ func (o Object) String() string {
 	return fmt.Sprintf("%s: %s, %d bytes, wasm sha256 %s", o.URL, state, o.WasmSize, o.WasmSHA256)
 }
 
-// parallel is how many filters are looked at side by side.
+// parallel is how many filters are checked at a time.
 const parallel = 4
 
-// upload is one run of Upload.
+// upload is one call of Upload.
 type upload struct {
 	*Storage
 	UploadOptions
@@ -71,7 +71,7 @@ type job struct {
 	*upload
 	build.Module
 	object Object
-	// cut is the state of a beginning of the module under its key; nil if there is
+	// cut is the state of an incomplete copy of the module under its key; nil if there is
 	// none.
 	cut *State
 }
@@ -79,16 +79,15 @@ type job struct {
 // Upload stores modules under their version, and returns where readers find them,
 // in the order of the modules.
 //
-// First it looks at everything that is there, and sends nothing if a module, a
-// checksum or an index says something else than ours (*immutable.Conflict, which
-// names both sums). Then it writes each module, reads it back, and writes its
-// checksum; then SHA256SUMS and the indexes; and last it fetches all of it from
-// readers' address without credentials. So it can be interrupted anywhere: a
-// checksum stands beside a complete module or is not there, and the same upload
-// again finishes the job. What is there already is not sent.
+// First it looks at everything that is there. If a module, a checksum or an index differs from
+// ours, it sends nothing and returns an *immutable.Conflict, which names both sums. Then it
+// writes each module, reads it back, and writes its checksum. Then it writes SHA256SUMS and
+// the indexes. At the end it fetches everything from the readers' address without credentials.
+// So it can be interrupted anywhere: a checksum is there only beside a complete module, and
+// repeating the upload finishes the job. It does not send again what is there already.
 //
-// Filters go one after the other, by name: when two releases of one version meet,
-// the first filter in which they differ decides, and the one that lost stops there.
+// Filters go one after the other, by name. If two releases of one version meet, the first
+// filter in which they differ decides, and the loser stops there.
 func Upload(ctx context.Context, s *Storage, opts UploadOptions) ([]Object, error) {
 	if err := checkUpload(opts); err != nil {
 		return nil, fmt.Errorf("upload: %w", err)
@@ -159,8 +158,7 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 	return objects, u.verify(ctx, u.Version.String(), objects, true)
 }
 
-// look finds out what is there, and fails if something else is published under the
-// version.
+// look finds out what is there, and fails if something else is published under the version.
 func (j *job) look(ctx context.Context) error {
 	exists, err := j.moduleSlot(nil).Check(ctx)
 	vouched, sumErr := j.sumSlot().Check(ctx)
@@ -174,9 +172,9 @@ func (j *job) look(ctx context.Context) error {
 	return j.amend(ctx, IndexKey(j.Name), j.addEntry, lookOnly)
 }
 
-// lookForCut tells a module that broke off, which some servers keep, from another
-// one: it is a beginning of ours, and has no checksum. It returns conflict for any
-// other.
+// lookForCut finds out whether the module under our key is an incomplete upload of ours, which
+// some servers keep: it is the beginning of our module, and has no checksum. For any other
+// module it returns conflict.
 func (j *job) lookForCut(ctx context.Context, conflict error) error {
 	file, err := openModule(j.Module)
 	if err != nil {
@@ -227,8 +225,8 @@ func (j *job) store(ctx context.Context) error {
 	return err
 }
 
-// storeModule writes the module, in the place of its own beginning if there is one:
-// of an earlier upload, or of a try of this one.
+// storeModule writes the module. It replaces an incomplete copy, which an earlier upload or an
+// earlier try of this one may have left.
 func (j *job) storeModule(ctx context.Context, file *os.File) error {
 	if j.cut == nil {
 		_, err := j.moduleSlot(file).Write(ctx)
@@ -255,8 +253,8 @@ func (j *job) storeModule(ctx context.Context, file *os.File) error {
 	return err
 }
 
-// openModule opens a module and compares it with its record. What is sent later
-// comes from this open file, whatever happens to its name meanwhile.
+// openModule opens a module and compares it with its record. Everything is sent from this open
+// file later, so it does not matter if its name is reused meanwhile.
 func openModule(m build.Module) (*os.File, error) {
 	file, err := os.Open(m.Path)
 	if err != nil {
@@ -273,7 +271,7 @@ func openModule(m build.Module) (*os.File, error) {
 	return file, nil
 }
 
-// content is the module in an open file.
+// content is the content of a module's open file.
 func (j *job) content(file *os.File) Content {
 	return Content{
 		Type:         WasmMediaType,
@@ -285,8 +283,8 @@ func (j *job) content(file *os.File) Content {
 	}
 }
 
-// moduleSlot is the name of a module, and the bytes that it is to have for ever. The
-// file may be nil for a slot that is only checked.
+// moduleSlot is the key of a module, and the bytes that it must hold for ever. file may be nil
+// for a slot that is only checked.
 func (j *job) moduleSlot(file *os.File) immutable.Slot {
 	key := ModuleKey(j.Name, j.Version.String())
 	return j.slot(key, j.WasmSHA256, j.content(file), func(ctx context.Context) (string, error) {
@@ -294,7 +292,7 @@ func (j *job) moduleSlot(file *os.File) immutable.Slot {
 	})
 }
 
-// sumSlot is the name of a module's checksum.
+// sumSlot is the key of a module's checksum, and the bytes that it must hold.
 func (j *job) sumSlot() immutable.Slot {
 	key := SumKey(j.Name, j.Version.String())
 	content := bytesContent(sumFile(j.Name, j.WasmSHA256), textMediaType, cacheForever)
@@ -311,10 +309,10 @@ func (j *job) sumSlot() immutable.Slot {
 	})
 }
 
-// textMediaType is what checksums are served as.
+// textMediaType is the Content-Type of checksums.
 const textMediaType = "text/plain; charset=utf-8"
 
-// slot is a name in the bucket; current returns the wasm sha256 that it stands for.
+// slot is a key in the bucket; current returns the wasm sha256 that it stands for.
 func (u *upload) slot(key, ours string, content Content, current func(context.Context) (string, error)) immutable.Slot {
 	name := u.location.object(key)
 	read := func(ctx context.Context) (sum string, err error) {
@@ -345,8 +343,8 @@ func (u *upload) slot(key, ours string, content Content, current func(context.Co
 		Create: func(ctx context.Context) error {
 			err := u.do(ctx, func() error { return u.bucket.Create(ctx, key, content) })
 			if err != nil && !errors.Is(err, ErrPrecondition) {
-				// A server's own rule against overwriting may answer 400 or 403, as
-				// may a try after one whose answer was lost.
+				// A server with its own rule against overwriting may answer 400 or 403. It may
+				// do so on a retry, too, if the answer to the first try was lost.
 				if _, readErr := read(ctx); readErr != nil {
 					return fmt.Errorf("write %s: %w", name, err)
 				}
@@ -357,7 +355,7 @@ func (u *upload) slot(key, ours string, content Content, current func(context.Co
 	}
 }
 
-// addSums changes SHA256SUMS.
+// addSums adds the modules to SHA256SUMS.
 func (u *upload) addSums(old []byte) ([]byte, error) {
 	lines := make([]sumLine, len(u.Modules))
 	for i, m := range u.Modules {
@@ -366,7 +364,7 @@ func (u *upload) addSums(old []byte) ([]byte, error) {
 	return addSums(old, lines, u.location.object(SumsKey(u.Version.String())))
 }
 
-// addEntry changes the filter's index.
+// addEntry adds the version to the filter's index.
 func (j *job) addEntry(old []byte) ([]byte, error) {
 	return addEntry(old, j.Name, IndexEntry{
 		Version:      j.Version.String(),
@@ -385,13 +383,13 @@ const (
 	write    amendMode = true
 )
 
-// amendTries bounds how often an object that grows is written. Each time that
-// somebody else was quicker, one more release is through.
+// amendTries limits how often amend writes an object. Each time that another release was
+// quicker, that release got its lines through.
 const amendTries = 32
 
-// amend changes an object that grows, until what is there is what change makes of
-// it; so a write that was lost, or overtaken by another release, is done again. With
-// lookOnly it only finds out whether change has objections.
+// amend applies change to an object that grows, and repeats that until change leaves the
+// object as it is. So a write that was lost, or overtaken by another release, is done again.
+// With lookOnly it only finds out whether change returns an error.
 func (u *upload) amend(ctx context.Context, key string, change func(old []byte) ([]byte, error), mode amendMode) error {
 	for range amendTries {
 		old, tag, err := u.read(ctx, key)
@@ -438,8 +436,8 @@ func mediaType(key string) string {
 	return textMediaType
 }
 
-// maxSmall is the most that is read of an object that should be small: an index
-// with tens of thousands of versions.
+// maxSmall limits how much is read of an object that should be small: an index with tens of
+// thousands of versions fits.
 const maxSmall = 16 << 20
 
 func readSmall(ctx context.Context, bucket Bucket, key string) (data []byte, tag string, err error) {
@@ -455,7 +453,7 @@ func readSmall(ctx context.Context, bucket Bucket, key string) (data []byte, tag
 	return data, tag, err
 }
 
-// bucketSHA256 is the sum of an object, in hex.
+// bucketSHA256 returns the sum of an object, in hex.
 func bucketSHA256(ctx context.Context, bucket Bucket, key string) (string, error) {
 	body, _, err := bucket.Get(ctx, key)
 	if err != nil {

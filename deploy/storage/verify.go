@@ -18,18 +18,17 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// VerifyOptions says what is verified.
+// VerifyOptions says what to verify.
 type VerifyOptions struct {
 	// Version is the version, for example "1.4.0".
 	Version version.Version
-	// Filters are the names of the filters. Default: those in the version's
-	// SHA256SUMS.
+	// Filters are the names of the filters. Default: all in the version's SHA256SUMS.
 	Filters []string
 }
 
-// Verify fetches one version as readers do, from the public address and without
-// credentials, and returns what they find, sorted by filter. Each module has the
-// sum that its checksum, SHA256SUMS and index.json say.
+// Verify fetches one version as readers do, from the public address and without credentials,
+// and returns what they find, sorted by filter. It compares the sum of each module with its
+// checksum, SHA256SUMS and index.json.
 //
 // The error names everything that is missing (ErrNotFound) or wrong.
 func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, error) {
@@ -69,9 +68,9 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 	return objects, nil
 }
 
-// verify fetches the objects as readers do. An object without a sum gets that of
-// its checksum; one with a sum must have it. With fresh, what is missing or old may
-// still be in a cache, and is fetched again.
+// verify fetches the objects as readers do. An object without a sum gets the one of its
+// checksum; if it has a sum, the module must match. fresh says that the objects were just
+// written: what is missing or old may come from a cache, and is fetched again.
 func (s *Storage) verify(ctx context.Context, version string, objects []Object, fresh bool) error {
 	sums, err := s.publicSums(ctx, version, fresh)
 	if err != nil {
@@ -114,7 +113,7 @@ func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, f
 	return nil
 }
 
-// elsewhere is why there are other bytes at the public address.
+// elsewhere explains why the public address serves other bytes.
 func (s *Storage) elsewhere(fresh bool) error {
 	if fresh {
 		return fmt.Errorf("%w, %s", ErrElsewhere, s.location)
@@ -122,8 +121,8 @@ func (s *Storage) elsewhere(fresh bool) error {
 	return errors.New("it was changed after it was published, or belongs to something else")
 }
 
-// maxModule bounds what is read of a module whose size is not known: Istio and Envoy
-// Gateway take no more.
+// maxModule limits how much is read of a module of unknown size: Istio and Envoy Gateway
+// accept no more.
 //
 // Reference: https://github.com/istio/istio/blob/master/pkg/wasm/httpfetcher.go
 const maxModule = 256 << 20
@@ -224,8 +223,8 @@ func (s *Storage) fetch(ctx context.Context, key string, fresh bool, use func(*h
 		if err != nil {
 			return err
 		}
-		// As plain Envoy, which asks for no encoding, and not as Go, which would
-		// ask for gzip and undo it.
+		// Plain Envoy asks for no encoding. Without this header Go would ask for gzip and
+		// unpack it.
 		req.Header.Set("Accept-Encoding", "identity")
 		resp, err := s.readers.Do(req)
 		if err != nil {
@@ -248,7 +247,7 @@ func (s *Storage) fetch(ctx context.Context, key string, fresh bool, use func(*h
 	return nil
 }
 
-// missing is why readers do not find an object.
+// missing explains why readers do not find an object.
 func (s *Storage) missing(fresh bool) error {
 	if fresh {
 		return fmt.Errorf("%w, %s, or not to everybody (Azure answers 404 for a private container)", ErrElsewhere, s.location)
@@ -256,7 +255,7 @@ func (s *Storage) missing(fresh bool) error {
 	return errors.New("it was not published here, or was deleted")
 }
 
-// readerAdvice is what a person can do about an answer to a reader, and of what kind it is.
+// readerAdvice returns what a reader can do about an answer, and the kind of the error.
 func readerAdvice(status int) (advice string, kind error) {
 	if status != http.StatusUnauthorized && status != http.StatusForbidden {
 		return "", nil

@@ -15,8 +15,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// lockKey is the resource that uploads to one server lock. It guards nothing by
-// itself: who holds it may look and move.
+// lockKey is the resource that all uploads to one server lock. Its content does not matter:
+// the upload that holds the lock may look and move.
 const lockKey = tempPrefix + "lock"
 
 // lockInfo asks for an exclusive write lock.
@@ -26,18 +26,18 @@ const lockInfo = `<?xml version="1.0" encoding="utf-8"?>` +
 	`<D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype>` +
 	`<D:owner>slipway</D:owner></D:lockinfo>`
 
-// lockSeconds is how long a lock is asked for. It is held for a few small requests;
-// after a crash the next upload waits until it ends.
+// lockSeconds is how long a lock should last. It is held for a few small requests; after a
+// crash the next upload waits until it ends.
 const lockSeconds = 20
 
-// lockWait is when a lock that another upload holds is tried again.
+// lockWait is how long to wait before trying again to get a lock that another upload holds.
 const lockWait = 250 * time.Millisecond
 
-// putAside sends an object under a name of its own and calls place, which moves it
-// to its key, while it holds the lock.
+// putAside sends an object under a temporary name. Then it calls place, which moves the object
+// to its key, and holds the lock meanwhile.
 //
-// The server ends a lock that was not given back, as after a crash. place gets half
-// of the time until then, so that it never moves what it no longer has the lock for.
+// If a lock is not given back, as after a crash, the server ends it. place gets half of the
+// time until then, so that it never moves an object after the lock ended.
 func (s *server) putAside(ctx context.Context, key string, content Content, place func(ctx context.Context, temp string) error) error {
 	temp := path.Join(path.Dir(key), tempPrefix+rand.Text())
 	if err := s.put(ctx, temp, content, nil); err != nil {
@@ -45,7 +45,7 @@ func (s *server) putAside(ctx context.Context, key string, content Content, plac
 	}
 	err := s.locked(ctx, func(ctx context.Context) error { return place(ctx, temp) })
 	if err != nil {
-		// Best effort: nothing refers to what stays behind.
+		// Best effort: nothing refers to a file that stays behind.
 		if resp, err := s.send(context.WithoutCancel(ctx), http.MethodDelete, temp, nil, nil); err == nil {
 			_ = resp.Body.Close()
 		}
@@ -69,8 +69,8 @@ func (s *server) locked(ctx context.Context, do func(context.Context) error) err
 	return do(ctx)
 }
 
-// lock takes the lock; if another upload has it, the error is a StatusError with
-// 423 that says when to try again. timeout is when the server ends the lock.
+// lock takes the lock. If another upload holds it, the error is a StatusError with status 423
+// and the time to wait. timeout is the time after which the server ends the lock.
 func (s *server) lock(ctx context.Context) (unlock func(), timeout time.Duration, err error) {
 	info := bytesContent([]byte(lockInfo), "application/xml", "")
 	asked := http.Header{"Depth": {"0"}, "Timeout": {fmt.Sprintf("Second-%d", lockSeconds)}, "Content-Type": {info.Type}}
@@ -108,8 +108,8 @@ func (s *server) lock(ctx context.Context) (unlock func(), timeout time.Duration
 
 var grantedSeconds = regexp.MustCompile(`Second-([0-9]{1,6})`)
 
-// lockTimeout reads when the server ends a lock; one that does not say is taken to
-// have agreed to what was asked for.
+// lockTimeout reads the time after which the server ends a lock. If the answer has none, it is
+// the time that was asked for.
 func lockTimeout(answer []byte) time.Duration {
 	seconds := lockSeconds
 	if found := grantedSeconds.FindSubmatch(answer); found != nil {
@@ -118,8 +118,7 @@ func lockTimeout(answer []byte) time.Duration {
 	return time.Duration(min(seconds, lockSeconds)) * time.Second
 }
 
-// move renames an object. With overwrite "F" a name that is taken is
-// ErrPrecondition.
+// move renames an object. With overwrite "F" it returns ErrPrecondition if the name is taken.
 //
 // Reference: https://www.rfc-editor.org/rfc/rfc4918#section-9.9
 func (s *server) move(ctx context.Context, from, to, overwrite string) error {
@@ -132,8 +131,8 @@ func (s *server) move(ctx context.Context, from, to, overwrite string) error {
 	}
 	resp, err := rename(u.String())
 	if err == nil && resp.StatusCode == http.StatusBadRequest {
-		// Behind a proxy that ends TLS, nginx does not know its own scheme, and takes
-		// the path alone; Apache takes the whole address alone.
+		// Behind a proxy that ends TLS, nginx does not know its own scheme, and takes only a
+		// path. Apache takes only a full URL.
 		_ = resp.Body.Close()
 		resp, err = rename(u.EscapedPath())
 	}

@@ -24,9 +24,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
-// bucket is a storage.Bucket in a cloud. gocloud.dev hides what differs between the
-// clouds but for one thing: it can create on condition, and cannot replace on
-// condition. For that, each SDK is told by itself.
+// bucket is a storage.Bucket in a cloud. gocloud.dev hides the differences between the clouds,
+// but it has no conditional replace. For that, each SDK is configured directly.
 type bucket struct {
 	*blob.Bucket
 	prefix string
@@ -34,7 +33,8 @@ type bucket struct {
 
 var _ storage.Bucket = (*bucket)(nil)
 
-// Get opens an object. Its tag comes with its bytes, so that the two belong together.
+// Get opens an object. The tag comes from the same answer as the bytes, so that they belong
+// together.
 func (b *bucket) Get(ctx context.Context, key string) (io.ReadCloser, string, error) {
 	reader, err := b.NewReader(ctx, b.prefix+key, nil)
 	if err != nil {
@@ -59,7 +59,7 @@ func tag(reader *blob.Reader) string {
 	return ""
 }
 
-// Create writes an object that does not exist.
+// Create writes a new object.
 func (b *bucket) Create(ctx context.Context, key string, content storage.Content) error {
 	return b.write(ctx, key, content, &blob.WriterOptions{
 		IfNotExist: true,
@@ -73,7 +73,7 @@ func (b *bucket) Create(ctx context.Context, key string, content storage.Content
 	})
 }
 
-// Replace writes an object whose tag is known.
+// Replace overwrites an object with a known tag.
 func (b *bucket) Replace(ctx context.Context, key string, old storage.State, content storage.Content) error {
 	if old.Tag == "" {
 		return errors.New("the store gives objects no ETag, so that they cannot be replaced on condition")
@@ -106,18 +106,18 @@ func (b *bucket) Replace(ctx context.Context, key string, old storage.State, con
 	})
 }
 
-// noEncoding takes back the empty Content-Encoding that gocloud sets, which the
-// store would hand to readers.
+// noEncoding removes the empty Content-Encoding that gocloud sets: the store would send it to
+// readers.
 func noEncoding(opts *azblob.UploadStreamOptions) { opts.HTTPHeaders.BlobContentEncoding = nil }
 
-// What is held in memory of an object that is sent: two parts.
+// How much of an object is held in memory while it is sent: two parts.
 const (
 	partSize = 8 << 20
 	parts    = 2
 )
 
-// write sends an object. It is Upload and not NewWriter, whose Close panics after a
-// refused write to Azure (gocloud.dev v0.47.0).
+// write sends an object. It calls Upload, because NewWriter's Close panics after a refused
+// write to Azure (gocloud.dev v0.47.0).
 func (b *bucket) write(ctx context.Context, key string, content storage.Content, opts *blob.WriterOptions) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -135,8 +135,9 @@ func (b *bucket) write(ctx context.Context, key string, content storage.Content,
 	return explain(errors.Join(source.err, err))
 }
 
-// source is what is sent. If it cannot be read to its end, the write is canceled:
-// gocloud would close it, and to the store that is the end of a shorter object.
+// source is the body that is sent. If it cannot be read to its end, it cancels the write.
+// gocloud would close the write instead, and the store would take that for the end of a
+// shorter object.
 type source struct {
 	io.Reader
 	broken func()
@@ -154,9 +155,8 @@ func (s *source) Read(p []byte) (int, error) {
 
 // explain translates an error and adds what can be done about it.
 //
-// What gocloud calls not found will not do: it calls Google's 403, S3's 301 and an
-// unknown host so as well, and only an object that is definitely absent may be
-// created.
+// It does not rely on gocloud's "not found", which also covers Google's 403, S3's 301 and an
+// unknown host. Only an object that is definitely absent may be created.
 func explain(err error) error {
 	if err == nil {
 		return nil
@@ -169,7 +169,7 @@ func explain(err error) error {
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return fmt.Errorf("%w; these credentials may not do that: allow them to read, list and create objects in the bucket (S3 answers 403 for an object that does not exist unless s3:ListBucket is allowed)", err)
-	// One of two conditional writes to S3 that meet is to be done again:
+	// When two conditional writes to S3 meet, one of them must be repeated:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 	case code == "ConditionalRequestConflict":
 		return retry.Again(err)
@@ -179,8 +179,8 @@ func explain(err error) error {
 	return err
 }
 
-// answer is a store's HTTP status and its own name for an error; 0 and "" if the
-// error is no answer.
+// answer returns a store's HTTP status and its name for the error; 0 and "" if the error is
+// not an answer of the store.
 func answer(err error) (status int, code string) {
 	if api := smithy.APIError(nil); errors.As(err, &api) {
 		code = api.ErrorCode()

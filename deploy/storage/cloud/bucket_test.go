@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
-// Only an answer that says so makes an object absent.
+// An object is absent only if the store says so.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	fromS3 := func(status int, code string) error {
@@ -72,7 +72,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What cannot be read to its end is not stored.
+// A body that cannot be read to its end is not stored.
 func TestNoHalves(t *testing.T) {
 	t.Parallel()
 	b := &bucket{Bucket: memblob.OpenBucket(nil), prefix: "p/"}

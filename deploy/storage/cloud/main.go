@@ -1,12 +1,11 @@
-// Command cloud uploads to Google Cloud Storage, Amazon S3 and what speaks its
-// protocol, and Azure Blob Storage.
+// Command cloud uploads to Google Cloud Storage, Amazon S3 and stores with its protocol, and
+// Azure Blob Storage.
 //
-// It is a module and a program of its own, because the clouds' SDKs take minutes to
-// compile and most users need none of them. "go tool mage upload" starts it when
-// STORAGE_URL begins with gs, s3 or azblob, and talks to it over standard input and
-// output; all of what an upload does is in package storage, and here is only what
-// the SDKs have to be told. Credentials come from the environment, as the SDKs read
-// it: see the howto of gocloud.dev/blob.
+// It is a separate module and program, because the clouds' SDKs take minutes to compile and
+// most users need none of them. "go tool mage upload" starts it when STORAGE_URL begins with
+// gs, s3 or azblob, and talks to it over standard input and output. Package storage does the
+// upload itself; this program only sets up the SDKs. Credentials come from the environment, as
+// the SDKs read it: see the howto of gocloud.dev/blob.
 package main
 
 import (
