@@ -1,5 +1,5 @@
-// Package advice says what to do about an error: which variable to set, which target to
-// run. The packages below deploy/ know neither, and return errors of their field.
+// Package advice says what to do about an error: which variable to set, which target to run.
+// The other packages below deploy/ know neither, and return errors of their own field.
 package advice
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Row is what to do about a kind of error.
+// Row is the advice for one kind of error.
 type Row struct {
 	About error
 	Do    string
 }
 
-// table is about the errors of whatever a target calls. Those of package envoy, which only
-// programs call, are in package foreground: the magefile would be a tenth larger.
+// table has the errors of everything that a target calls. Only programs call package envoy, so
+// its errors are in package foreground: here they would make the magefile a tenth larger.
 var table = []Row{
 	{build.ErrNoTinyGo, `"go tool mage tinygo" downloads it into your cache folder; or set COMPILER=go`},
 	{build.ErrTinyGoCrashed, "COMPILER=go builds without it"},
@@ -58,8 +58,8 @@ var table = []Row{
 	{release.ErrNoTag, "a rehearsal, without REGISTRY and STORAGE_URL, needs no tag"},
 }
 
-// Add adds to an error what can be done about it, if anything is known, or given. The
-// chain below it is the original's; nil stays nil, and what has advice stays as it is.
+// Add adds advice to an error, if the table or one of the given rows has some. The chain stays
+// the same. nil stays nil, and an error that has advice stays unchanged.
 func Add(err error, more ...Row) error {
 	if err == nil || errors.As(err, new(*advised)) {
 		return err
@@ -76,7 +76,7 @@ func Add(err error, more ...Row) error {
 	return &advised{err, advice}
 }
 
-// advised is an error with what to do about it.
+// advised is an error with advice.
 type advised struct {
 	error
 	advice []string
@@ -84,7 +84,7 @@ type advised struct {
 
 func (a *advised) Unwrap() error { return a.error }
 
-// Error puts advice where the error ends: on its line, or after its lines.
+// Error puts the advice at the end of the error: on its line, or below its lines.
 func (a *advised) Error() string {
 	text, separator := a.error.Error(), "; "
 	if strings.Contains(text, "\n") {

@@ -15,8 +15,8 @@ func Bytes(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Reader returns the sha256 of what r still holds, and how many bytes that is. The
-// content is not held in memory, however large it is. The error is that of r.
+// Reader returns the sha256 of the rest of r, and its length in bytes. It does not hold the
+// content in memory. The error is r's.
 func Reader(r io.Reader) (sum string, size int64, err error) {
 	hash := sha256.New()
 	if size, err = io.Copy(hash, r); err != nil {

@@ -1,4 +1,4 @@
-// Package concurrent does the same for several things at once.
+// Package concurrent does the same to several items at once.
 package concurrent
 
 import (
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Each calls do for every item, at most limit of them at a time, and waits for all.
-// One failure does not keep the rest from being done: the error joins those of all
-// items, in their order.
+// Each calls do for every item, at most limit of them at a time, and waits for all. If one
+// item fails, the others are still done. The error joins the errors of all items, in their
+// order.
 func Each[T any](limit int, items []T, do func(i int, item T) error) error {
 	failures := make([]error, len(items))
 	var group errgroup.Group

@@ -1,8 +1,8 @@
-// Package faultproxytest puts a proxy with a fault before a real server, for tests.
+// Package faultproxytest puts a faulty proxy in front of a real server, for tests.
 //
-// Registries, stores and the proxies before them fail in ways that cannot be
-// asked for. Here the server stays the real one, and each Fault is named after
-// what goes wrong between it and the client.
+// Registries, stores and the proxies before them fail in ways that a test cannot ask for. Here
+// the server stays the real one, and each Fault is named after what goes wrong between it and
+// the client.
 package faultproxytest
 
 import (
@@ -24,13 +24,13 @@ type Rule struct {
 	// Match is a regular expression for the method, a space and the path, for
 	// example "^PUT .*/manifests/". Empty matches all.
 	Match string
-	// Times is how many requests are hit. Default: all.
+	// Times is how many requests the fault hits. Default: all.
 	Times int
-	// Fault is what happens to them.
+	// Fault handles these requests.
 	Fault Fault
 }
 
-// Fault answers a request in the place of next, or with its help.
+// Fault answers a request instead of next, or passes it to next and changes what happens.
 type Fault func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // Proxy is a running proxy.
@@ -42,8 +42,8 @@ type Proxy struct {
 	requests []string
 }
 
-// Start runs a proxy before the server at target, a host and port, until the test
-// ends. The first rule that matches a request and is not used up applies.
+// Start runs a proxy before the server at target, a host and port, until the test ends. For
+// each request the first rule applies that matches and is not used up.
 func Start(t testing.TB, target string, rules ...Rule) *Proxy {
 	t.Helper()
 	backend := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: target})
@@ -71,8 +71,8 @@ func Start(t testing.TB, target string, rules ...Rule) *Proxy {
 			}
 		}
 		p.mu.Unlock()
-		// The backend sees the proxy's own address, so that the locations that it
-		// answers with lead back here.
+		// The backend sees the proxy's own address as the host. So the locations in its
+		// answers lead back to the proxy.
 		fault(w, r, backend)
 	}))
 	t.Cleanup(server.Close)
@@ -80,7 +80,7 @@ func Start(t testing.TB, target string, rules ...Rule) *Proxy {
 	return p
 }
 
-// Requests returns the requests so far that match a regular expression as in
+// Requests returns the requests so far that match a regular expression, which has the form of
 // Rule.Match.
 func (p *Proxy) Requests(match string) []string {
 	expression := regexp.MustCompile(match)
@@ -102,8 +102,8 @@ func (p *Proxy) Forget() {
 	p.requests = nil
 }
 
-// Status answers with a status and headers, given as name and value in turn. It
-// does not read the request's body, as proxies with a limit do.
+// Status answers with a status and headers, given as alternating names and values. It does not
+// read the request's body, like a proxy with a size limit.
 func Status(code int, headers ...string) Fault {
 	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 		for i := 0; i < len(headers); i += 2 {
@@ -114,11 +114,11 @@ func Status(code int, headers ...string) Fault {
 	}
 }
 
-// Reset resets the connection before anything is answered.
+// Reset resets the connection before any answer.
 func Reset(w http.ResponseWriter, _ *http.Request, _ http.Handler) { reset(w) }
 
-// ResetAfterWork lets the server do its work and resets the connection before the
-// client hears of it.
+// ResetAfterWork lets the server do its work, and resets the connection before the client gets
+// the answer.
 func ResetAfterWork(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	next.ServeHTTP(httptest.NewRecorder(), r)
 	reset(w)
@@ -141,15 +141,15 @@ func reset(w http.ResponseWriter) {
 	_ = conn.Close()
 }
 
-// Truncate ends the answer's body in its middle by closing the connection.
+// Truncate closes the connection in the middle of the answer's body.
 func Truncate(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	answer := record(w, r, next)
 	_, _ = w.Write(answer[:len(answer)/2])
 	panic(http.ErrAbortHandler)
 }
 
-// Shorten leaves out the second half of the answer's body, and says so in its
-// length: a server that lies consistently.
+// Shorten drops the second half of the answer's body and adjusts its length: a server that
+// lies consistently.
 func Shorten(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	recorder := httptest.NewRecorder()
 	next.ServeHTTP(recorder, r)
@@ -181,7 +181,7 @@ func WrongHeader(name, value string) Fault {
 	}
 }
 
-// Endless goes on after the answer's body until the client hangs up.
+// Endless continues after the answer's body until the client hangs up.
 func Endless(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	recorder := httptest.NewRecorder()
 	next.ServeHTTP(recorder, r)
@@ -206,8 +206,7 @@ func Hang(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	<-r.Context().Done()
 }
 
-// record lets the server answer, sends the answer's status and header on, and
-// returns its body.
+// record lets the server answer, passes on the status and the header, and returns the body.
 func record(w http.ResponseWriter, r *http.Request, next http.Handler) []byte {
 	recorder := httptest.NewRecorder()
 	next.ServeHTTP(recorder, r)

@@ -1,5 +1,5 @@
-// Package foreground helps the commands that run Envoy in a terminal, on a developer's
-// machine, at addresses that he types into other programs.
+// Package foreground helps the commands that run Envoy in a developer's terminal, at addresses
+// that the developer types into other programs.
 package foreground
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
-// AuthCluster is what the filter authtoken calls its auth service by default.
+// AuthCluster is the cluster of the auth service that the filter authtoken calls by default.
 const AuthCluster = "my_custom_svc"
 
-// Address is an address that a flag names.
+// Address is an address given by a flag.
 type Address struct {
 	Flag  string // without the hyphen
 	Value string // host:port
@@ -28,8 +28,8 @@ type Address struct {
 	Parsed *envoyconf.Address
 }
 
-// CheckFree reads the addresses and finds out whether they are free, so that the
-// error names all that are not: Envoy would stop at the first.
+// CheckFree parses the addresses and checks that they are free. Its error names all that are
+// not: Envoy would stop at the first.
 func CheckFree(addresses ...Address) error {
 	var errs []error
 	for _, a := range addresses {
@@ -60,12 +60,11 @@ func Serve(address string, handler http.Handler) (close func() error, err error)
 	return server.Close, nil
 }
 
-// CloseInto calls a function that closes something, and adds its error to err: for
-// defer in a function with a named error.
+// CloseInto calls close and adds its error to err: for a defer in a function with a named
+// error.
 func CloseInto(err *error, close func() error) { *err = errors.Join(*err, close()) }
 
-// Advise adds to an error what its reader can do about it: which variable to set, which
-// target to run. For nil it is nil.
+// Advise adds advice to an error: which variable to set, which target to run. nil stays nil.
 func Advise(err error) error {
 	return advice.Add(err,
 		advice.Row{About: envoy.ErrNotFound, Do: "set ENVOY_PATH to a binary of that version"},
@@ -73,8 +72,8 @@ func Advise(err error) error {
 	)
 }
 
-// FindEnvoy finds the configured Envoy, the first version of the matrix. Where it has
-// to be downloaded, log is told what is tried, a line each.
+// FindEnvoy finds the configured Envoy, the first version of the matrix. If it has to be
+// downloaded, log gets one line for each step.
 func FindEnvoy(ctx context.Context, c config.Config, log io.Writer) (envoy.Binary, error) {
 	version := ""
 	if len(c.EnvoyVersions) > 0 {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// changed names the files that are not those of a commit.
+// changed names the files that differ from a commit, or are not in it.
 func changed(ctx context.Context, dir, commit string, files []string) ([]string, error) {
 	if len(files) == 0 {
 		return nil, nil
@@ -38,7 +38,8 @@ func changed(ctx context.Context, dir, commit string, files []string) ([]string,
 	return slices.Compact(names), nil
 }
 
-// inCheckout is a file as seen from the checkout's top, whose path git has resolved.
+// inCheckout returns the path of a file relative to the checkout's top, which git has
+// resolved.
 func inCheckout(top, file string) (string, error) {
 	resolved, err := filepath.EvalSymlinks(file)
 	if err != nil {
@@ -47,16 +48,16 @@ func inCheckout(top, file string) (string, error) {
 	return filepath.Rel(top, resolved)
 }
 
-// notCommitted names the files, given relative to the checkout's top, that are not those
-// of a commit.
+// notCommitted names the files that differ from a commit, or are not in it. The files are
+// given relative to the checkout's top.
 func notCommitted(ctx context.Context, top, commit string, files []string) ([]string, error) {
 	committed, err := blobs(ctx, top, commit)
 	if err != nil {
 		return nil, err
 	}
-	// In the checkout line ends may be others, or the content what a filter such as LFS
-	// makes of it: then git knows what it would commit. It would also convert what was
-	// committed unconverted.
+	// Two forms count as committed. The first is the bytes as they are: git would convert even
+	// a file that was committed unconverted. The second is what git would commit: in the
+	// checkout the line ends may differ, or a filter such as LFS may have changed the content.
 	for _, how := range []string{"--no-filters", "--"} {
 		if len(files) == 0 {
 			return nil, nil
@@ -80,12 +81,12 @@ func notCommitted(ctx context.Context, top, commit string, files []string) ([]st
 	return files, nil
 }
 
-// blobs are the files of a commit: a map of the path, from the checkout's top, to git's
-// hash of the content.
+// blobs returns the files of a commit: a map from the path, relative to the checkout's top, to
+// git's hash of the content.
 //
 // Reference: https://git-scm.com/docs/git-ls-tree#_output_format
 func blobs(ctx context.Context, top, commit string) (map[string]string, error) {
-	// A replacement stands for the commit on this machine only.
+	// A replacement of the commit exists on this machine only.
 	list, err := Git(ctx, GitOptions{Dir: top}, "--no-replace-objects", "ls-tree", "-r", "-z", "--full-tree", commit)
 	if err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func blobs(ctx context.Context, top, commit string) (map[string]string, error) {
 	blobs := map[string]string{}
 	for entry := range strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00") {
 		description, path, _ := strings.Cut(entry, "\t")
-		// A mode, a type and a hash. A link's content is where it leads.
+		// A mode, a type and a hash. The content of a link is its target.
 		if fields := strings.Fields(description); len(fields) == 3 && strings.HasPrefix(fields[0], "100") {
 			blobs[path] = fields[2]
 		}

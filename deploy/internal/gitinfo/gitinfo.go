@@ -1,8 +1,7 @@
-// Package gitinfo reads the facts about a checkout that a published filter
-// carries: which commit it was built from, when that was made, and where the
-// sources are.
+// Package gitinfo reads the facts about a checkout that a published filter carries: the commit
+// that it was built from, the commit's time, and the address of the sources.
 //
-// It runs git, which is there wherever a checkout is, instead of linking an
+// It runs git, which is installed wherever there is a checkout, and does not link an
 // implementation of git.
 package gitinfo
 
@@ -18,24 +17,24 @@ import (
 	"time"
 )
 
-// Info is what is known about a checkout.
+// Info are the facts about a checkout.
 type Info struct {
 	// Commit is the full hash of the commit that is checked out.
 	Commit string
 	// Dirty says that files differ from the commit, or are not in it.
 	Dirty bool
-	// Changed names those of the files that Read was asked about, relative to the
-	// checkout's top if they lie in it, sorted. Where it names any, Dirty is true.
+	// Changed names those of the files given to Read that differ from the commit, sorted.
+	// Names of files in the checkout are relative to its top. If there are any, Dirty is true.
 	Changed []string
 	// Time is when the commit was made, in UTC, to the second.
 	Time time.Time
-	// Source is the URL of the remote "origin" as a browser takes it, without
-	// credentials; empty if there is none.
+	// Source is the URL of the remote "origin" for a browser, without credentials; empty if
+	// there is none.
 	Source string
 }
 
-// Revision is the commit, with "-dirty" after it if the files differ from it, as
-// docker buildx writes it.
+// Revision returns the commit. If files differ from it, "-dirty" follows, as docker buildx
+// writes it.
 func (i Info) Revision() string {
 	if i.Dirty {
 		return i.Commit + "-dirty"
@@ -46,10 +45,10 @@ func (i Info) Revision() string {
 // Read returns the facts about the checkout that dir lies in; an empty dir is the
 // working directory.
 //
-// files are those that decide what is published, as absolute paths. Each has to be
-// that of the commit, byte for byte or after what git does to line ends and the like: a
-// file that git ignores, or was told to assume unchanged, is in no status. What lies
-// outside of the checkout is in no commit.
+// files are the files that decide what is published, as absolute paths. Read compares each
+// with the commit, byte for byte or after git's own conversions, such as line ends: git's
+// status does not show files that git ignores or was told to assume unchanged. A file outside
+// the checkout counts as changed.
 func Read(ctx context.Context, dir string, files ...string) (Info, error) {
 	head, err := Git(ctx, GitOptions{Dir: dir}, "log", "-1", "--no-show-signature", "--format=%H %ct")
 	if err != nil {
@@ -61,7 +60,7 @@ func Read(ctx context.Context, dir string, files ...string) (Info, error) {
 		return Info{}, fmt.Errorf("read the commit that is published: git log printed %q: %w", head, err)
 	}
 	info.Time = time.Unix(seconds, 0).UTC()
-	// Who sets status.showUntrackedFiles does not mean releases.
+	// A user's status.showUntrackedFiles must not hide files from a release.
 	status, err := Git(ctx, GitOptions{Dir: dir}, "status", "--porcelain", "--untracked-files=normal")
 	if err == nil {
 		info.Changed, err = changed(ctx, dir, info.Commit, files)
@@ -70,26 +69,25 @@ func Read(ctx context.Context, dir string, files ...string) (Info, error) {
 		return Info{}, fmt.Errorf("compare the checkout with its commit: %w", err)
 	}
 	info.Dirty = status != "" || len(info.Changed) > 0
-	// It fails when there is no origin, and then there is no source to name.
+	// The command fails if there is no origin. Then Source stays empty.
 	if remote, err := Git(ctx, GitOptions{Dir: dir}, "config", "--get", "remote.origin.url"); err == nil {
 		info.Source = browserURL(remote)
 	}
 	return info, nil
 }
 
-// GitOptions say where git runs, and with what.
+// GitOptions say where git runs, and with which input.
 type GitOptions struct {
 	// Dir is the working directory. Default: the process's own.
 	Dir string
 	// Env is added to the environment.
 	Env []string
-	// Stdin is what git reads. Default: nothing.
+	// Stdin is git's standard input. Default: empty.
 	Stdin string
 }
 
-// Git runs git and returns what it prints, without the last line's end. If git runs
-// and fails, the error holds what it said, and the *exec.ExitError in its chain how it
-// ended.
+// Git runs git and returns its output without the final line break. If git fails, the error
+// holds git's message, and has the *exec.ExitError in its chain.
 func Git(ctx context.Context, o GitOptions, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = o.Dir
@@ -104,12 +102,12 @@ func Git(ctx context.Context, o GitOptions, args ...string) (string, error) {
 	return strings.TrimSuffix(string(out), "\n"), err
 }
 
-// scpURL is ssh's short form, user@host:path.
+// scpURL matches ssh's short form, user@host:path.
 var scpURL = regexp.MustCompile(`^(?:[^@/]+@)?([^:/]+):([^/].*)$`)
 
-// browserURL turns git's address of a repository into the one that people open,
-// and never lets a password or token through. What has no such address, a local
-// path for example, gives an empty string.
+// browserURL turns git's address of a repository into the address for a browser. It never lets
+// a password or token through. If there is no such address, as for a local path, it returns an
+// empty string.
 func browserURL(remote string) string {
 	if scp := scpURL.FindStringSubmatch(remote); scp != nil && !strings.Contains(remote, "://") {
 		remote = "https://" + scp[1] + "/" + scp[2]

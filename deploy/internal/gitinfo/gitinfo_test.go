@@ -78,8 +78,8 @@ func TestReadOutsideACheckout(t *testing.T) {
 	}
 }
 
-// TestReadFiles: each file that is published has to be that of the commit, whatever git
-// was told to leave out of its status.
+// TestReadFiles: each published file must be the one of the commit, even if git's status does
+// not show that it differs.
 func TestReadFiles(t *testing.T) {
 	t.Parallel()
 	const source = "package main\n"
@@ -108,7 +108,7 @@ func TestReadFiles(t *testing.T) {
 			c.git("replace", "main", "HEAD")
 			c.git("checkout", "-q", "main")
 		}, "main.go"},
-		// What git itself changes on the way is no change.
+		// Git's own conversions do not count as a change.
 		"line ends": {func(c checkout) {
 			c.git("config", "core.autocrlf", "true")
 			c.write("main.go", strings.ReplaceAll(source, "\n", "\r\n"))
@@ -162,7 +162,7 @@ func TestReadFiles(t *testing.T) {
 	}
 }
 
-// What lies outside of the checkout is in no commit.
+// A file outside the checkout is in no commit.
 func TestReadFilesOutside(t *testing.T) {
 	t.Parallel()
 	c := checkout{t, t.TempDir()}
@@ -215,7 +215,7 @@ func (c checkout) link(to, name string) {
 	}
 }
 
-// read reads the facts, with the files that match some patterns.
+// read reads the facts with the files that match the patterns.
 func (c checkout) read(patterns ...string) (files []string, info Info) {
 	c.t.Helper()
 	for _, pattern := range patterns {

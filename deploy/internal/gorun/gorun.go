@@ -1,5 +1,5 @@
-// Package gorun has "go run" run Slipway's programs that are in modules of their own,
-// because of what they link.
+// Package gorun runs Slipway's programs by "go run". They are in modules of their own because
+// they link so much.
 package gorun
 
 import (
@@ -16,20 +16,20 @@ import (
 	"time"
 )
 
-// slipway is the path that the programs' modules are below.
+// slipway is the module path that begins the paths of the programs' modules.
 const slipway = "github.com/slipway-wasm/slipway"
 
-// Root is the folder of Slipway's source, which this was compiled from; the working
-// directory may be another repository's. It need not exist any more.
+// Root returns the folder of Slipway's source that this program was compiled from. The working
+// directory may be another repository's. The folder may not exist any more.
 func Root() string {
 	_, self, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(self), "..", "..", "..")
 }
 
 // Run runs the program in a package of a module below Slipway's, such as "." in
-// "deploy/manifest/render", hands it a request as JSON on standard input, and reads
-// its response, as JSON, from standard output. Interrupted, the program is given some
-// seconds to end by itself.
+// "deploy/manifest/render". It writes the request as JSON to the program's standard input, and
+// reads the response as JSON from its standard output. When interrupted, the program gets a
+// few seconds to stop.
 func Run(ctx context.Context, module, pkg string, request, response any) error {
 	input, err := json.Marshal(request)
 	if err != nil {
@@ -53,9 +53,9 @@ func Run(ctx context.Context, module, pkg string, request, response any) error {
 	return nil
 }
 
-// command is how to run such a program. Where the source is a module's archive, which
-// does not carry the modules below it, the program is the tool that the go.mod in
-// the working directory names.
+// command returns the command that runs such a program. If Slipway's source is a module's
+// archive, it lacks the modules below it. Then the program is the tool that the go.mod in the
+// working directory names.
 func command(ctx context.Context, module, pkg string) *exec.Cmd {
 	dir := filepath.Join(Root(), filepath.FromSlash(module))
 	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {

@@ -1,8 +1,8 @@
-// Package immutable writes names that never change their content.
+// Package immutable writes names whose content never changes.
 //
-// Most registries and object stores let a name be overwritten, and a version that
-// changes under a running mesh is what Slipway exists to prevent. So the rule is
-// kept by the client, and written down once for all kinds of stores.
+// Most registries and object stores let clients overwrite a name. Slipway exists to prevent a
+// version from changing under a running mesh. So the client keeps the rule, and the rule is
+// written once for all kinds of stores.
 package immutable
 
 import (
@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// ErrAbsent is what Slot.Current returns for a name that nothing was published
-// under. Only a definite answer counts as absent: 404, and never 401 or 403.
+// ErrAbsent is the error of Slot.Current if nothing was published under the name. Only a
+// definite answer counts: 404, but not 401 or 403.
 var ErrAbsent = errors.New("nothing is published there")
 
 // Conflict says that a name has other content than ours.
 type Conflict struct {
-	// Name is what was to be written, for example "ghcr.io/acme/headers:1.4.0".
+	// Name is the name that was to be written, for example "ghcr.io/acme/headers:1.4.0".
 	Name string
-	// Kind is what Published and Ours are, for example "manifest digest".
+	// Kind says what Published and Ours are, for example "manifest digest".
 	Kind string
 	// Published and Ours identify the two contents.
 	Published, Ours string
-	// Lost says that the other content arrived while ours was being written.
+	// Lost says that the other content arrived while we wrote ours.
 	Lost bool
 }
 
@@ -35,28 +35,28 @@ func (c *Conflict) Error() string {
 	return fmt.Sprintf("%s exists with %s %s (ours is %s); a published version never changes: choose a new version", c.Name, c.Kind, c.Published, c.Ours)
 }
 
-// Slot is a name in a store, and the content that it is to have for ever.
+// Slot is a name in a store, and the content that it must have for ever.
 type Slot struct {
 	// Name is the full name, for messages.
 	Name string
-	// Kind is what identifies the content, for messages: "manifest digest" or
-	// "wasm sha256". The two never share a name.
+	// Kind says, for messages, what identifies the content: "manifest digest" or "wasm
+	// sha256". The two are never called by the same name.
 	Kind string
-	// Ours identifies the content to write.
+	// Ours is the sum or digest of the content to write.
 	Ours string
-	// Current returns what identifies the published content, or ErrAbsent.
+	// Current returns the sum or digest of the published content, or ErrAbsent.
 	Current func(context.Context) (string, error)
-	// Create writes the content. If it tries more than once, it looks with Check
-	// before each further try. Where the store can refuse an existing name
-	// (If-None-Match), Create lets it, and returns nil if it did.
+	// Create writes the content. If it tries more than once, it calls Check before each
+	// further try. If the store can refuse an existing name (If-None-Match), Create asks it
+	// to, and returns nil if the store refuses.
 	Create func(context.Context) error
-	// Overwrites says that Create cannot refuse and puts our content in the place
-	// of any other. Write then waits before it reads back: see Settled.
+	// Overwrites says that Create cannot refuse, and replaces any other content by ours. Then
+	// Write waits before it reads back: see Settled.
 	Overwrites bool
 }
 
-// Check looks the name up without writing: it returns true if our content is
-// published, false if nothing is, and a *Conflict if something else is.
+// Check looks the name up without writing. It returns true if our content is published, false
+// if nothing is, and a *Conflict if something else is.
 func (s Slot) Check(ctx context.Context) (bool, error) {
 	published, err := s.Current(ctx)
 	switch {
@@ -70,9 +70,9 @@ func (s Slot) Check(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// Write publishes the content under the name unless it already is, and reports
-// whether anything was written. It looks before it writes, and again afterwards:
-// where two writers met, the one whose content is not there gets a *Conflict.
+// Write publishes the content under the name, unless it is there already, and reports whether
+// it wrote anything. It looks before it writes, and again afterwards. If two writers meet, the
+// one whose content was lost gets a *Conflict.
 func (s Slot) Write(ctx context.Context) (bool, error) {
 	written, settled, err := s.Put(ctx)
 	if !written || err != nil {
@@ -87,9 +87,9 @@ func (s Slot) Write(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// Put is the first half of Write: it looks and, if nothing is published under the
-// name, writes. The second half is Settle until the returned time, and Confirm; who
-// writes many names settles once for all of them.
+// Put is the first half of Write: it looks and, if nothing is published under the name,
+// writes. The second half is Settle, until the returned time, and then Confirm. A caller that
+// writes many names needs to settle only once for all of them.
 func (s Slot) Put(ctx context.Context) (written bool, settled time.Time, err error) {
 	start := time.Now()
 	if exists, err := s.Check(ctx); exists || err != nil {
@@ -117,20 +117,19 @@ func (s Slot) Confirm(ctx context.Context) error {
 	return nil
 }
 
-// minWait is for machines so busy that a program stands still between two requests.
+// minWait covers machines so busy that a program pauses between two requests.
 const minWait = 250 * time.Millisecond
 
-// maxWait bounds the wait after a write that took long because it had to be tried
-// again. A Create that tries again looks again before it does.
+// maxWait limits the wait after a write that took long because it was retried. A Create that
+// retries looks again first.
 const maxWait = 10 * time.Second
 
-// Settled is when another writer, who looked at a name before our write and writes
-// without looking again, has most likely written as well. start is when we looked;
-// the write has just been done. In a store without conditional writes that is how
-// two writers find out about each other: the one that is overwritten sees it when
-// it reads back, if it reads later than the other writes (Fischer's algorithm for
-// mutual exclusion). The others are taken to need at most five times as long as we
-// did between looking and having written.
+// Settled returns the time by which other writers have most likely written, too: those that
+// looked at a name before our write, and write without looking again. start is when we looked;
+// our write has just ended. In a store without conditional writes, this is how two writers
+// notice each other. The one that was overwritten sees it when it reads back, as long as it
+// reads after the other has written (Fischer's algorithm for mutual exclusion). The assumption
+// is that the others need at most five times as long as we did from looking to having written.
 //
 // Reference: https://lamport.azurewebsites.net/pubs/fast-mutex.pdf, section 1
 func Settled(start time.Time) time.Time {
@@ -138,7 +137,7 @@ func Settled(start time.Time) time.Time {
 	return now.Add(min(max(4*now.Sub(start), minWait), maxWait))
 }
 
-// Settle waits until a time that Put or Settled returned.
+// Settle waits until the time that Put or Settled returned.
 func Settle(ctx context.Context, settled time.Time) error {
 	timer := time.NewTimer(time.Until(settled))
 	defer timer.Stop()

@@ -1,7 +1,7 @@
-// Package progress shows people how far transfers are.
+// Package progress shows the progress of transfers to people.
 //
-// On a terminal one bar covers all transfers that run side by side, and lines
-// appear above it; in a log there are lines only.
+// On a terminal, one bar covers all transfers that run at the same time, and lines appear
+// above it. In a log there are only lines.
 package progress
 
 import (
@@ -22,7 +22,7 @@ type Reporter struct {
 	out      io.Writer
 	terminal bool
 
-	// bar is there while something is under way; read of total bytes are done.
+	// bar is not nil while a transfer runs. It shows read of total bytes.
 	bar         *progressbar.ProgressBar
 	read, total int64
 }
@@ -36,8 +36,8 @@ func New(out io.Writer) *Reporter {
 	return &Reporter{out: out, terminal: Width(out) > 0}
 }
 
-// Width is how many columns the terminal has that out is; 0 if it is none. A terminal
-// that does not say has one.
+// Width returns the number of columns of the terminal out; 0 if out is not a terminal. A
+// terminal that does not know its width counts as one column wide.
 func Width(out io.Writer) int {
 	file, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
@@ -47,7 +47,7 @@ func Width(out io.Writer) int {
 	return max(width, 1)
 }
 
-// Printf prints one line; the format needs no line break.
+// Printf prints one line. It adds the line break.
 func (r *Reporter) Printf(format string, args ...any) {
 	if r == nil {
 		return
@@ -60,9 +60,9 @@ func (r *Reporter) Printf(format string, args ...any) {
 	fmt.Fprintf(r.out, format+"\n", args...)
 }
 
-// Body counts what is read from body towards a transfer of size bytes, until it
-// is closed. A body that is closed early is taken back, so that a transfer which
-// is tried again is not counted twice.
+// Body counts what is read from body, until it is closed, towards a transfer of size bytes. If
+// a body is closed early, its bytes are subtracted again, so that a second try is not counted
+// twice.
 func (r *Reporter) Body(body io.ReadCloser, size int64) io.ReadCloser {
 	if r == nil || !r.terminal {
 		return body

@@ -1,5 +1,5 @@
-// Package purl writes the package URLs by which statements and bills of materials
-// name what a filter is made of.
+// Package purl writes package URLs. Statements and bills of materials name the parts of a
+// filter by them.
 package purl
 
 import (
@@ -8,8 +8,9 @@ import (
 	"github.com/package-url/packageurl-go"
 )
 
-// GoModule is a Go module at a version, with its capitals: its sum is looked up by
-// them. Go's standard library is the module std, and its version has no prefix.
+// GoModule is the URL of a Go module at a version. It keeps capital letters, because sums are
+// looked up by the exact path. Go's standard library is the module std, and its version has no
+// prefix.
 func GoModule(path, version string) string {
 	namespace, name := "", path
 	if slash := strings.LastIndexByte(path, '/'); slash >= 0 {
@@ -18,7 +19,7 @@ func GoModule(path, version string) string {
 	return packageurl.NewPackageURL(packageurl.TypeGolang, namespace, name, version, nil, "").ToString()
 }
 
-// Generic is anything with a name and a version.
+// Generic is the URL of anything with a name and a version.
 func Generic(name, version string) string {
 	return packageurl.NewPackageURL(packageurl.TypeGeneric, "", name, version, nil, "").ToString()
 }

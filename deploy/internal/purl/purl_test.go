@@ -6,8 +6,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/purl"
 )
 
-// The URLs stand in statements that were signed and in bills of materials that are
-// found by their digest: they never change.
+// The URLs are in signed statements, and in bills of materials that are found by their digest.
+// So they must never change.
 func TestGoModule(t *testing.T) {
 	t.Parallel()
 	for want, module := range map[string][2]string{

@@ -1,7 +1,7 @@
-// Package redact makes text fit to be shown: it takes out of it what may be a secret.
+// Package redact removes possible secrets from text that is going to be shown.
 //
-// Everything that prints a URL, or a value that a person gave, goes through it. It
-// would rather hide too much: who gave a value can look at it.
+// Everything that prints a URL, or a value that a person gave, uses it. When in doubt it hides
+// too much: the person who gave a value can look it up.
 package redact
 
 import (
@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// Hidden stands where something was taken out.
+// Hidden replaces what was removed.
 const Hidden = "[hidden]"
 
-// URL is an address without user, password, query and fragment: presigned addresses
-// and upload sessions carry their secrets in the query.
+// URL returns an address without user, password, query and fragment: presigned addresses and
+// upload sessions carry their secrets in the query.
 func URL(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
@@ -24,18 +24,18 @@ func URL(u *url.URL) string {
 // aDigest matches the end of a reference by digest.
 var aDigest = regexp.MustCompile(`@sha[0-9]+:[^@]*$`)
 
-// Address is a URL, or a reference in a registry, as somebody wrote it, without what
-// URL leaves out. A URL that cannot be read is hidden after its scheme.
+// Address does the same as URL for the text of a URL, or of a reference in a registry. If the
+// text is a URL that cannot be read, everything after its scheme is hidden.
 func Address(text string) string {
 	if scheme, _, isURL := strings.Cut(text, "://"); isURL {
-		// The parser's error would repeat what it does not understand.
+		// The parser's error would repeat the text that it does not understand.
 		u, err := url.Parse(text)
 		if err != nil {
 			return scheme + "://" + Hidden
 		}
 		return URL(u)
 	}
-	// What stands before any other @ is a name and a password.
+	// The text before any other @ is a name and a password.
 	name := aDigest.ReplaceAllString(text, "")
 	if at := strings.LastIndex(name, "@"); at >= 0 {
 		return Hidden + text[at:]
@@ -49,8 +49,8 @@ var anURL = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>]+`)
 // aPath matches the quoted address of a redirect to the same server, with a query.
 var aPath = regexp.MustCompile(`("/[^"\s?#]*)[?#][^"]*"`)
 
-// Text is a text from elsewhere, such as net/http's errors, with each URL in it as
-// Address has it.
+// Text cleans a text from elsewhere, such as net/http's errors: it passes each URL in it
+// through Address.
 func Text(text string) string {
 	text = aPath.ReplaceAllString(text, `$1"`)
 	return anURL.ReplaceAllStringFunc(text, func(found string) string {
@@ -59,8 +59,8 @@ func Text(text string) string {
 	})
 }
 
-// Error returns an error with the same chain, whose text is as clean makes it. It
-// returns err itself if that changes nothing.
+// Error returns an error with the same chain, and with the text that clean makes of the
+// error's text. If that changes nothing, it returns err itself.
 func Error(err error, clean func(string) string) error {
 	if err == nil {
 		return nil
@@ -79,9 +79,9 @@ type redacted struct {
 func (r *redacted) Error() string { return r.text }
 func (r *redacted) Unwrap() error { return r.err }
 
-// Value is a setting's value if it is fit to be shown: the name of a file that is
-// there, or a URL, as Address has it. Anything else may be a key or a password that
-// was put into the wrong variable, and is hidden.
+// Value returns a setting's value if it is safe to show: the name of an existing file, or a
+// URL, which passes through Address. Any other value may be a key or a password in the wrong
+// variable, and is hidden.
 func Value(value string) string {
 	if strings.Contains(value, "://") && len(strings.Fields(value)) == 1 {
 		return Address(value)
@@ -92,8 +92,8 @@ func Value(value string) string {
 	return Hidden
 }
 
-// ReadFile reads the file that a setting names. Its error does not repeat the name of
-// a file that is not there: it may be what should be in the file.
+// ReadFile reads the file that a setting names. If there is no such file, the error does not
+// repeat the name: somebody may have given the file's content in place of its name.
 func ReadFile(name string) ([]byte, error) {
 	data, err := os.ReadFile(name)
 	if err != nil && Value(name) == Hidden {
@@ -102,5 +102,5 @@ func ReadFile(name string) ([]byte, error) {
 	return data, err
 }
 
-// errNoFile does not wrap the error of the system, which repeats the name.
+// errNoFile does not wrap the system's error, which repeats the name.
 var errNoFile = errors.New("there is no file of that name, which is not shown, because it may be a key or a token itself; write such a thing to a file (mode 0600) and give the file's name")

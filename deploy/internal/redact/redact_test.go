@@ -66,8 +66,8 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestReadFile: what is no file's name may be what should be in the file, and is not
-// repeated, whichever way it is not one.
+// TestReadFile: a value that is not a file's name may be the file's content. It is not
+// repeated, whatever makes it invalid as a name.
 func TestReadFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -1,5 +1,5 @@
-// Package redirect knows which consumers fetch a module from a URL that answers with a
-// redirect, and so does not let a client that follows redirects hide one.
+// Package redirect knows which consumers follow a redirect when they fetch a module. It finds
+// redirects that a client follows silently.
 package redirect
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
-// Who says which consumers fetch through a redirect. Envoy takes any answer but 200 for
-// a failure; the others use Go's client with its defaults.
+// Who says which consumers follow a redirect. Envoy takes any answer but 200 for a failure;
+// the others use Go's client with its defaults.
 //
 // References:
 //   - https://github.com/envoyproxy/envoy/blob/v1.40.0/source/common/config/remote_data_fetcher.cc
@@ -17,10 +17,10 @@ import (
 //   - https://github.com/envoyproxy/gateway/blob/v1.9.1/internal/wasm/httpfetcher.go
 const Who = "Istio and Envoy Gateway follow it, plain Envoy does not"
 
-// To is where the redirects led that an answer of http.Client came through, without
-// query and credentials; empty if there was none.
+// To returns the address that an http.Client was redirected to before it got the answer,
+// without query and credentials; empty if there was no redirect.
 func To(resp *http.Response) string {
-	// Client sets Response on the requests that it makes for a redirect.
+	// When Client follows a redirect, it sets Response on the new request.
 	if resp.Request == nil || resp.Request.Response == nil {
 		return ""
 	}

@@ -1,14 +1,12 @@
-// Package retry decides which failed transfers are tried again, when, and until
-// when.
+// Package retry decides which failed transfers are tried again, when, and for how long.
 //
-// Registries and object stores ask to come back in minutes (429 with
-// Retry-After), close connections in the middle of a body, or let them hang. The
-// retries of client libraries, oras-go's for example, wait for seconds at most and
-// repeat single requests, which cannot mend a body that broke off. Below this
-// package they would only multiply the tries, so they are not used. Everything that
-// Slipway sends or reads is addressed by its content, so the whole operation is done
-// again: Transport makes the failures that a later try may cure recognizable, and
-// Policy.Do repeats what failed with one of them until the context's deadline.
+// Registries and object stores ask clients to come back in minutes (429 with Retry-After),
+// close connections in the middle of a body, or let them hang. Client libraries such as
+// oras-go wait for seconds at most. They repeat single requests, which cannot repair a body
+// that broke off. Below this package they would only multiply the tries, so their retries are
+// not used. Slipway addresses everything by its content, so it can repeat the whole operation:
+// Transport marks the failures that a later try may cure, and Policy.Do repeats an operation
+// that failed with one of them, until the context's deadline.
 package retry
 
 import (
@@ -24,27 +22,26 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// Policy says how often and how soon a failed operation is done again. The zero
-// value suits a registry or an object store on the internet.
+// Policy says how often and how soon a failed operation is tried again. The zero value suits a
+// registry or an object store on the internet.
 type Policy struct {
-	// Tries is how many times in a row an operation may fail while the server
-	// names no time to come back. Default: 6, which is half a minute with the
-	// default delays. Waits that the server asked for (Retry-After) do not count:
-	// they are bounded by the context's deadline only.
+	// Tries is how many times in a row an operation may fail while the server names no time to
+	// come back. Default: 6, which takes half a minute with the default delays. Waits that the
+	// server asked for (Retry-After) do not count: only the context's deadline limits them.
 	Tries int
-	// Delay is the wait after the first failure, give or take half of it. It
-	// doubles with each further one, up to MaxDelay. Default: 1 second.
+	// Delay is the wait after the first failure, plus or minus half of it. It doubles with
+	// each further failure, up to MaxDelay. Default: 1 second.
 	Delay time.Duration
 	// MaxDelay is the longest wait that the server did not ask for. Default: 30
 	// seconds.
 	MaxDelay time.Duration
-	// Notify is called before each wait. Default: nobody is told.
+	// Notify is called before each wait. Default: nothing is called.
 	Notify func(err error, wait time.Duration)
 }
 
 // DeadlineError says that the next try would come after the deadline.
 type DeadlineError struct {
-	// Left is how much time there was until the deadline.
+	// Left is the time that was left until the deadline.
 	Left time.Duration
 	// Err is the failure of the last try.
 	Err error
@@ -54,7 +51,7 @@ func (e *DeadlineError) Error() string {
 	return fmt.Sprintf("%v, and the deadline is in %s", e.Err, e.Left.Round(time.Second))
 }
 
-// ErrDeadline is what every DeadlineError is.
+// ErrDeadline matches every DeadlineError in errors.Is.
 var ErrDeadline = errors.New("the deadline comes before the next try")
 
 // Is reports whether target is ErrDeadline.
@@ -63,11 +60,10 @@ func (e *DeadlineError) Is(target error) bool { return target == ErrDeadline }
 // Unwrap returns the failure of the last try.
 func (e *DeadlineError) Unwrap() error { return e.Err }
 
-// Do calls operation until it succeeds, fails with an error that Retryable calls
-// final, has failed too often, or would have to wait beyond the context's
-// deadline. It returns operation's last error; of one that comes from Transport
-// only what Transport said, because net/http puts the URL with its query before
-// it.
+// Do calls operation until it succeeds, until Retryable calls its error final, until it has
+// failed too often, or until the next try would come after the context's deadline. It returns
+// operation's last error. If that error comes from Transport, the text is only Transport's:
+// net/http puts the URL with its query before it.
 //
 // operation must be safe to repeat, and must start from the beginning each time.
 func (p Policy) Do(ctx context.Context, operation func() error) error {
@@ -110,7 +106,7 @@ func (p Policy) Do(ctx context.Context, operation func() error) error {
 	return last
 }
 
-// concise drops what stands before an error of Transport.
+// concise drops the text before an error of Transport.
 func concise(err error) error {
 	if status := new(StatusError); errors.As(err, &status) {
 		return status
@@ -121,7 +117,7 @@ func concise(err error) error {
 	return err
 }
 
-// retryAfter shows the backoff library the wait and everybody else the error.
+// retryAfter shows the wait to the backoff library, and the error to everybody else.
 type retryAfter struct {
 	error
 	wait *backoff.RetryAfterError
@@ -148,8 +144,8 @@ func (p Policy) backOff() *limited {
 	return b
 }
 
-// limited is an exponential backoff that ends after a number of failures in a
-// row. backoff.Retry resets it when the server named a time.
+// limited is an exponential backoff that ends after a number of failures in a row.
+// backoff.Retry resets it when the server names a time.
 type limited struct {
 	backoff.ExponentialBackOff
 	tries, failed int
@@ -168,18 +164,18 @@ func (b *limited) NextBackOff() time.Duration {
 	return b.ExponentialBackOff.NextBackOff()
 }
 
-// Again marks an error as one that a later try may cure, for an operation that
-// knows more than its connection: a cache that still has the old state, say.
+// Again marks an error as one that a later try may cure. It is for operations that know more
+// than the connection does: that a cache still has the old state, for example.
 func Again(err error) error { return &again{err} }
 
 type again struct{ error }
 
 func (a *again) Unwrap() error { return a.error }
 
-// Retryable reports whether doing the same again may succeed: the server was
-// busy or failing (StatusError), the connection broke, stalled or ended early, or
-// somebody who knows marked the error (Again). An answer such as 401, 403 or 413,
-// a certificate that is not trusted, or a host that does not exist stays as it is.
+// Retryable reports whether another try may succeed: the server was busy or failing
+// (StatusError), the connection broke, stalled or ended early, or Again marked the error.
+// Other failures are final: an answer such as 401, 403 or 413, a certificate that is not
+// trusted, a host that does not exist.
 func Retryable(err error) bool {
 	if status := new(StatusError); errors.As(err, &status) {
 		return true
@@ -187,8 +183,8 @@ func Retryable(err error) bool {
 	if marked := new(again); errors.As(err, &marked) {
 		return true
 	}
-	// A body that ends before its announced size; net/http reports it for HTTP/1,
-	// and readers that know the size for the rest.
+	// A body that ends before its announced size. net/http reports it for HTTP/1; in other
+	// cases, readers that know the size report it.
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return true
 	}
@@ -205,7 +201,7 @@ func Retryable(err error) bool {
 	if record := new(tls.RecordHeaderError); errors.As(err, record) {
 		return false
 	}
-	// net/http gives these two no type.
+	// net/http has no type for these two errors.
 	return !strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") &&
 		!strings.Contains(err.Error(), "unsupported protocol scheme")
 }

@@ -263,8 +263,8 @@ func TestTransportReset(t *testing.T) {
 	}
 }
 
-// TestTransportBodyFails sends a body that cannot be read to its end: doing it
-// again would not help.
+// TestTransportBodyFails sends a body that cannot be read to its end: another try would not
+// help.
 func TestTransportBodyFails(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

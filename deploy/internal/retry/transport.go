@@ -36,8 +36,7 @@ type Transport struct {
 
 var _ http.RoundTripper = (*Transport)(nil)
 
-// ErrStalled says that nothing worth mentioning moved on a connection for
-// Transport.Stall.
+// ErrStalled says that less than a kilobyte moved on a connection within Transport.Stall.
 var ErrStalled = errors.New("the connection stalled")
 
 // StatusError is an answer that a later try may change.
@@ -64,7 +63,7 @@ func (e *StatusError) Error() string {
 	return text
 }
 
-// ConnectionError is a request or a body that did not get through.
+// ConnectionError says that a request or a body did not get through.
 type ConnectionError struct {
 	Method string
 	// URL is the address without query and credentials.
@@ -77,8 +76,7 @@ func (e *ConnectionError) Error() string { return fmt.Sprintf("%s %s: %v", e.Met
 // Unwrap returns what happened to the connection.
 func (e *ConnectionError) Unwrap() error { return e.Err }
 
-// retried are the statuses that are a state of the server, not a judgement of the
-// request.
+// retried are the statuses that tell of the server's state and do not judge the request.
 //
 // Reference: https://www.rfc-editor.org/rfc/rfc9110#name-status-codes
 var retried = map[int]bool{
@@ -90,7 +88,7 @@ var retried = map[int]bool{
 	http.StatusGatewayTimeout:      true,
 }
 
-// RoundTrip does the request once.
+// RoundTrip sends the request once.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	base, stall := t.Base, t.Stall
 	if base == nil {
@@ -161,9 +159,9 @@ func parseRetryAfter(value string, now time.Time) time.Duration {
 	return 0
 }
 
-// Printable makes a stranger's text fit for one line of a log or of a terminal: a line
-// break could pretend to be a line of ours, and an escape sequence or a mark that turns
-// the direction of the text hide one.
+// Printable makes a stranger's text safe to print on one line of a log or a terminal. A line
+// break could pretend to begin a line of ours; an escape sequence, or a mark that reverses the
+// direction of the text, could hide one.
 func Printable(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -174,8 +172,8 @@ func Printable(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// watch cancels a request on which nothing moves. It is stopped while the
-// caller, not the connection, is what is being waited for.
+// watch cancels a request on which nothing moves. It pauses while the connection waits for the
+// caller.
 type watch struct {
 	stall time.Duration
 
@@ -187,8 +185,8 @@ type watch struct {
 	bytes   int           // moved since left was last full
 }
 
-// enough bytes in one Stall show that a connection is alive. A trickle below is
-// how a broken proxy keeps clients waiting for hours.
+// enough bytes within one Stall show that a connection is alive. With a smaller trickle, a
+// broken proxy can keep clients waiting for hours.
 const enough = 1024
 
 func newWatch(stall time.Duration, cancel context.CancelCauseFunc) *watch {
@@ -227,8 +225,8 @@ func (w *watch) moved(n int) {
 	}
 }
 
-// watchedBody is a request's body; the connection takes the next piece when it
-// has sent the one before.
+// watchedBody is a request's body. The connection reads the next piece after it has sent the
+// one before.
 type watchedBody struct {
 	io.ReadCloser
 	moved func(int)
