@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 )
 
-// kubectlDiff prints what kubectl would change in its current cluster. kubectl
-// asks the API server, and so knows what defaults and webhooks make of an object.
+// kubectlDiff prints what kubectl would change in its current cluster. kubectl asks the API
+// server, and so sees what defaults and webhooks make of an object.
 func kubectlDiff(ctx context.Context, files []File, out io.Writer) error {
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
@@ -37,7 +37,8 @@ func kubectlDiff(ctx context.Context, files []File, out io.Writer) error {
 		fmt.Fprintln(out, "the cluster: no difference")
 		return nil
 	case errors.As(err, &exit) && exit.ExitCode() == 1:
-		// Differences: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_diff/
+		// The exit code for differences:
+		// https://kubernetes.io/docs/reference/kubectl/generated/kubectl_diff/
 		return nil
 	}
 	return fmt.Errorf("kubectl diff: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))

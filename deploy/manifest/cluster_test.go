@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// kubectlDiff keeps apart what kubectl's exit code says: a difference is no
-// failure, and a failure is no difference.
-// https://kubernetes.io/docs/reference/kubectl/generated/kubectl_diff/
+// kubectlDiff tells kubectl's exit codes apart: a difference is not a failure, and a failure
+// is not a difference. https://kubernetes.io/docs/reference/kubectl/generated/kubectl_diff/
 func TestKubectlDiff(t *testing.T) {
 	files := []File{{Path: "kustomization.yaml", Content: "resources: []\n"}}
 	for name, test := range map[string]struct {

@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// TestEnvoyFollowsNoRedirect: that a URL redirects is why there is no envoy.yaml for it.
+// TestEnvoyFollowsNoRedirect shows why a URL that redirects gets no envoy.yaml.
 func TestEnvoyFollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	bin, err := envoy.Find(t.Context(), envoy.FindOptions{})
@@ -87,8 +87,7 @@ func TestEnvoyFollowsNoRedirect(t *testing.T) {
 	}
 }
 
-// Envoy itself takes the bootstraps in the golden files, and would not take one with
-// a typo.
+// Envoy itself accepts the bootstraps in the golden files, and refuses one with a typo.
 func TestEnvoyTakesBootstrap(t *testing.T) {
 	t.Parallel()
 	bin, err := envoy.Find(t.Context(), envoy.FindOptions{})

@@ -9,19 +9,19 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
-// Request is what the program render reads from its standard input, as JSON.
+// Request is the input of the program render: JSON on its standard input.
 type Request struct {
-	// Filters and Releases belong together by the filter's name, one of each.
+	// Filters and Releases have one entry each for every filter, matched by its name.
 	Filters  []catalog.Filter
 	Releases []Source
-	// HTTPBinImage is the image of the httpbin to try filters on.
+	// HTTPBinImage is the image of the httpbin on which filters are tried.
 	HTTPBinImage string
-	// Compare is a folder with manifests, as an absolute path, that the result is
-	// compared with. Default: nothing is compared.
+	// Compare is the absolute path of a folder with manifests. The result is compared with it.
+	// Default: nothing is compared.
 	Compare string
 }
 
-// Check reports what is missing, there twice or wrong.
+// Check reports what is missing, duplicate or wrong.
 func (r Request) Check() error {
 	if len(r.Filters) == 0 {
 		return errors.New("no filters were given")
@@ -54,7 +54,7 @@ func (r Request) Check() error {
 	return nil
 }
 
-// Release returns what was published of the filter of that name.
+// Release returns the release of the filter with the given name.
 func (r Request) Release(filter string) (Source, error) {
 	for _, release := range r.Releases {
 		if release.Filter == filter {
@@ -64,15 +64,15 @@ func (r Request) Release(filter string) (Source, error) {
 	return Source{}, fmt.Errorf("filter %s: no release was given; publish it first", filter)
 }
 
-// Response is what the program render writes to its standard output, as JSON.
+// Response is the output of the program render: JSON on its standard output.
 type Response struct {
-	// Files are what to write, sorted by Path.
+	// Files are the files to write, sorted by Path.
 	Files []File
-	// Omitted is what could not be rendered, and why.
+	// Omitted lists what could not be rendered, and why.
 	Omitted []Omission
-	// Diff tells people what is different from Request.Compare. Empty: nothing.
+	// Diff describes for people the differences from Request.Compare; empty if there are none.
 	Diff string
-	// Error is why there is nothing else. Empty: all went well.
+	// Error says why rendering failed; then the other fields are empty. Empty: it succeeded.
 	Error string
 }
 
@@ -83,10 +83,10 @@ type File struct {
 	Content string
 }
 
-// Omission is a form of a filter that its filter.yaml, or where it was published, rules
-// out.
+// Omission is a form that a filter cannot have, because of its filter.yaml or of where it was
+// published.
 type Omission struct {
-	// Filter is the filter's name, Form the folder or file that is not there.
+	// Filter is the filter's name. Form is the folder or file that is left out.
 	Filter, Form string
 	// Reason is half a sentence, such as "it has no gateway context".
 	Reason string

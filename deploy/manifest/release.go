@@ -14,8 +14,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Source is what was published of one version of one filter: in a registry, in a
-// storage, or in both. Manifests are rendered for the places that it names.
+// Release describes one published version of one filter: in a registry, in a storage, or in
+// both. Manifests are rendered for the places that it names.
 type Source struct {
 	// Filter is the filter's name.
 	Filter string
@@ -28,17 +28,18 @@ type Source struct {
 	// ManifestDigest is the digest of the OCI manifest, "sha256:" and 64 hex
 	// digits. Required with Repository.
 	ManifestDigest string
-	// URL is the absolute http or https URL of the raw module, which everybody can
-	// read. Default: the release is not in a storage.
+	// URL is the absolute http or https URL of the raw module. Everybody can read it. Default:
+	// the release is not in a storage.
 	URL string
-	// Redirect is where URL leads by a redirect, without query. Then there is no form for
-	// plain Envoy, which follows none. Default: URL serves the module itself.
+	// Redirect is the address that URL redirects to, without query. If it is set, there is no
+	// form for plain Envoy, which does not follow redirects. Default: URL serves the module
+	// itself.
 	Redirect string
-	// WasmSHA256 is the sum of the module itself, 64 hex digits. Required with URL.
+	// WasmSHA256 is the sha256 of the module itself, 64 hex digits. Required with URL.
 	WasmSHA256 string
 }
 
-// ErrURL says that a release's URL is the storage's own, and not http or https.
+// ErrURL says that a release's URL is the storage's own address, and neither http nor https.
 var ErrURL = errors.New("not one that proxies can fetch")
 
 var (
@@ -46,8 +47,8 @@ var (
 	manifestDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
-// Check reports what is wrong with the facts, above all what would make a proxy
-// pull nothing or something else.
+// Check reports what is wrong with the facts, above all what would make a proxy pull nothing
+// or the wrong thing.
 func (r Source) Check() error {
 	if err := catalog.CheckName(r.Filter); err != nil {
 		return fmt.Errorf("release: %w", err)
@@ -100,7 +101,7 @@ func (r Source) checkHTTP() error {
 	u, err := url.Parse(r.URL)
 	switch {
 	case err != nil:
-		// Without url.Error's text, which repeats the URL and with it a password.
+		// This leaves out url.Error's text, which repeats the URL and with it a password.
 		return errors.New("the URL cannot be read; give an absolute one such as https://example.com/headers.wasm")
 	case u.User != nil:
 		return errors.New("the URL carries a user or password, which proxies would not send and everybody with the manifest could read; serve the module without credentials")

@@ -18,33 +18,31 @@ const (
 	// DefaultHTTPBinImage is the maintained httpbin:
 	// https://github.com/mccutchen/go-httpbin/releases
 	DefaultHTTPBinImage = "mccutchen/go-httpbin:v2.26.0"
-	// CompareCluster as RenderOptions.Compare means the cluster that kubectl
-	// talks to.
+	// CompareCluster as RenderOptions.Compare stands for the cluster that kubectl talks to.
 	CompareCluster = "cluster"
 )
 
-// RenderOptions say what to render from what.
+// RenderOptions say what to render, and from what.
 type RenderOptions struct {
 	// Filters are the filters, each with an apply section. Required.
 	Filters []catalog.Filter
 	// Releases are the published facts, one for each filter. Required.
 	Releases []Source
-	// Dir is the folder to write: whatever it held before is gone afterwards.
-	// Default: DefaultOut.
+	// Dir is the folder to write. Its old content is removed. Default: DefaultOut.
 	Dir string
-	// HTTPBinImage is the image of the httpbin to try filters on, with a tag, a
+	// HTTPBinImage is the image of the httpbin on which filters are tried, with a tag, a
 	// digest or both. Default: DefaultHTTPBinImage.
 	HTTPBinImage string
-	// Compare makes Render write nothing, and instead print what would change: in a
-	// folder with manifests, or, for CompareCluster, in the cluster. Default:
-	// the manifests are written.
+	// Compare makes Render print what would change, and write nothing. Render compares with a
+	// folder of manifests or, for CompareCluster, with the cluster. Default: the manifests are
+	// written.
 	Compare string
-	// Out is told what was rendered, or the difference. Default: nothing is told.
+	// Out gets the list of what was rendered, or the differences. Default: nothing is written.
 	Out io.Writer
 }
 
-// Render writes the manifests of all filters, or compares them. On any error no
-// file has been written or changed.
+// Render writes the manifests of all filters, or compares them. If it fails, it has not
+// written or changed any file.
 func Render(ctx context.Context, opts RenderOptions) error {
 	if opts.Dir == "" {
 		opts.Dir = DefaultOut
@@ -85,7 +83,7 @@ func Render(ctx context.Context, opts RenderOptions) error {
 	return nil
 }
 
-// ask checks what is asked for and runs the program render.
+// ask checks the options and runs the program render.
 func ask(ctx context.Context, opts RenderOptions) (Response, error) {
 	request := Request{Filters: opts.Filters, Releases: opts.Releases, HTTPBinImage: opts.HTTPBinImage}
 	if err := request.Check(); err != nil {

@@ -62,8 +62,8 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// What the program makes of a request and what is on disk afterwards are the golden
-// files, once more and after something else was there.
+// The files on disk are the golden files: after the first run, and after a second one over
+// other content.
 func TestRender(t *testing.T) {
 	t.Parallel()
 	want := tree(t, "testdata/golden")
@@ -146,7 +146,7 @@ func TestRenderCompare(t *testing.T) {
 	}
 }
 
-// Nothing is written, and what was there stays, whatever is wrong.
+// Whatever is wrong, nothing is written, and the old content stays.
 func TestRenderRefuses(t *testing.T) {
 	t.Parallel()
 	first := func(change func(*manifest.Source)) func(*manifest.RenderOptions) {
@@ -213,7 +213,7 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
-// A folder that cannot be written leaves the old manifests, and no rest.
+// If the folder cannot be written, the old manifests stay and nothing else is left behind.
 func TestRenderCannotWrite(t *testing.T) {
 	t.Parallel()
 	opts := options(t)

@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 )
 
-// replace puts files into a new folder beside dir and then lets it take dir's
-// place, so that dir never holds some of the old and some of the new, and is left
-// as it was if anything fails.
+// replace writes the files to a new folder beside dir and then renames it to dir. So dir never
+// holds a mixture of old and new files. If anything fails, dir stays as it was.
 func replace(dir string, files []File) error {
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
@@ -26,7 +25,7 @@ func replace(dir string, files []File) error {
 	if err := writeTree(fresh, files); err != nil {
 		return err
 	}
-	// A folder cannot be renamed over another, so there is a moment with none.
+	// A folder cannot be renamed over another, so for a moment dir does not exist.
 	old := filepath.Join(stage, "old")
 	moved := os.Rename(dir, old)
 	if moved != nil && !errors.Is(moved, fs.ErrNotExist) {
@@ -39,7 +38,7 @@ func replace(dir string, files []File) error {
 	return err
 }
 
-// writeTree writes files below dir and nowhere else.
+// writeTree writes files below dir and never outside it.
 func writeTree(dir string, files []File) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// What a release's manifests are made of: the filter.yaml of a checkout and what a
-// registry holds.
+// The manifests of a release are made from the filter.yaml in a checkout and the content of a
+// registry.
 func ExampleRead() {
 	ctx := context.Background()
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: "filter", Names: []string{"headers"}})

@@ -1,9 +1,8 @@
-// Package facts reads what was published of a release from where proxies will
-// read it: the registry, and the storage's public address without credentials.
+// Package facts reads the facts of a published release from where proxies will read it: the
+// registry, and the storage's public address without credentials.
 //
-// It exists so that a manifest can only name what is there. A digest from a local
-// build may be one that was never pushed, and then the first pod that starts finds
-// out.
+// It exists so that a manifest can only name what is published. A digest from a local build
+// may never have been pushed, and nobody would notice before a pod starts.
 package facts
 
 import (
@@ -19,21 +18,21 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Options say which release is looked for, and where.
+// Options say which release to look for, and where.
 type Options struct {
 	// Filters are the filters' names. Required.
 	Filters []string
-	// Version is the version of all of them. Required.
+	// Version is the version of all filters. Required.
 	Version version.Version
-	// Registry and Storage are looked in; what is given has to have every filter.
-	// Required: one of the two.
+	// Registry and Storage are where Read looks. Each one that is given must have every
+	// filter. Required: at least one of the two.
 	Registry *oci.Registry
 	Storage  *storage.Storage
 }
 
-// Read fetches and verifies everything that the release has in the registry and in
-// the storage, and returns its facts in the order of the filters. The error names
-// what is missing, damaged, or not the same in both.
+// Read fetches and verifies everything that the release has in the registry and in the
+// storage, and returns its facts in the order of the filters. The error names everything that
+// is missing or damaged, or differs between the two.
 func Read(ctx context.Context, opts Options) ([]manifest.Source, error) {
 	if opts.Registry == nil && opts.Storage == nil {
 		return nil, errors.New("read release: neither a registry nor a storage was given")

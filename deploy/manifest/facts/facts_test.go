@@ -23,7 +23,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// module writes a module that Envoy loads; another content makes another module.
+// module writes a module that Envoy loads; different content makes a different module.
 func module(t *testing.T, name, content string) build.Module {
 	t.Helper()
 	return attesttest.Filter(t, name, content).Module
@@ -128,7 +128,7 @@ func TestRead(t *testing.T) {
 func TestReadErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		// options publishes what is needed, or less, and returns where.
+		// options publishes all that is needed, or less, and returns the options to find it.
 		options func(t *testing.T) facts.Options
 		want    []string
 	}{
@@ -236,8 +236,8 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// remove deletes a manifest by its digest; its tag stays, as in a registry whose
-// clean-up went wrong.
+// remove deletes a manifest by its digest. Its tag stays, as in a registry whose clean-up went
+// wrong.
 func remove(t *testing.T, url string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, url, http.NoBody)

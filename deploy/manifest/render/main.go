@@ -1,6 +1,6 @@
-// Command render reads a manifest.Request as JSON from its standard input and
-// writes a manifest.Response to its standard output. It is run by
-// manifest.Render, which see; it touches no file but those it compares with.
+// Command render reads a manifest.Request as JSON from its standard input and writes a
+// manifest.Response to its standard output. The function manifest.Render runs it. It only
+// reads files: those that it compares with.
 package main
 
 import (

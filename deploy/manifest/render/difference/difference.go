@@ -1,8 +1,7 @@
-// Package difference tells people how rendered manifests differ from those in a
-// folder.
+// Package difference shows people how rendered manifests differ from those in a folder.
 //
-// It exists because a line-by-line comparison of YAML shows what moved, and a
-// reviewer wants to know what changed: which value of which object.
+// It exists because a comparison of YAML line by line shows what moved. A reviewer wants to
+// know what changed: which value of which object.
 package difference
 
 import (
@@ -21,8 +20,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-// Folder compares files with those of the same paths below dir, by their values:
-// comments and the order of keys do not count. Empty means no difference.
+// Folder compares files with the files of the same paths below dir. It compares values:
+// comments and the order of keys do not count. An empty result means no difference.
 func Folder(dir string, files []manifest.File) (string, error) {
 	bunt.SetColorSettings(bunt.OFF, bunt.OFF)
 	var b strings.Builder

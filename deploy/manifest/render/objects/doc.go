@@ -1,7 +1,6 @@
-// Package objects makes the objects that run a published filter, with the Go types
-// of the APIs that they belong to, and writes them as YAML.
+// Package objects makes the objects that run a published filter. It uses the Go types of the
+// objects' own APIs, and writes YAML.
 //
-// It exists apart from its caller because those types are heavy, and because it is
-// what Istio's own code judges: a pure function from a filter.yaml and a release
-// to files.
+// It is separate from its caller because those types are heavy, and because Istio's own code
+// checks its output in tests: it is a pure function from a filter.yaml and a release to files.
 package objects

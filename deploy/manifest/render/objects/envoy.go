@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 )
 
-// failurePolicies are Envoy's words for Istio's strategies.
+// failurePolicies are Envoy's names for Istio's fail strategies.
 var failurePolicies = map[string]wasmv3.FailurePolicy{
 	catalog.FailClose:  wasmv3.FailurePolicy_FAIL_CLOSED,
 	catalog.FailOpen:   wasmv3.FailurePolicy_FAIL_OPEN,
@@ -45,11 +45,11 @@ func plainEnvoy(s subject) (content, reason string, err error) {
 	return comment + string(body), "", err
 }
 
-// wasmFilter is the filter as Envoy runs it in one context.
+// wasmFilter returns the filter as Envoy runs it in one context.
 func wasmFilter(s subject, context string, from envoyconf.Source) envoyconf.Filter {
 	filter := envoyconf.Filter{
 		Name: ecdsName(s, context),
-		// One for all contexts, so that what a filter shares it shares in all.
+		// One id for all contexts, so that the filter shares its data among all of them.
 		VMID:            s.Name,
 		VMConfiguration: patchContexts[context].vmConfiguration,
 		Configuration:   configText(s.apply),
@@ -69,8 +69,7 @@ func wasmFilter(s subject, context string, from envoyconf.Source) envoyconf.Filt
 	return filter
 }
 
-// configText is the configuration as JSON, which is what Istio makes of an object,
-// too.
+// configText returns the configuration as JSON. Istio, too, makes JSON of an object.
 func configText(a catalog.Apply) string {
 	config, _ := a.PluginConfig.(map[string]any)
 	if len(config) == 0 {

@@ -21,9 +21,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 )
 
-// patchContexts is what Istio calls the contexts, and the virtual machine's
-// configuration that tells a filter which one it runs in. A gateway's filter asks
-// the property xds.listener_direction, if it has to know.
+// patchContexts are Istio's names for the contexts, and the VM configuration that tells a
+// filter in which context it runs. In a gateway, a filter that has to know its context can ask
+// for the property xds.listener_direction.
 var patchContexts = map[string]struct {
 	context         networking.EnvoyFilter_PatchContext
 	vmConfiguration string
@@ -40,8 +40,8 @@ func envoyFilterRemote(s subject) ([]any, string, error) {
 	return envoyFilter(s, envoyconf.Remote{
 		URL:    s.URL,
 		SHA256: s.WasmSHA256,
-		// Of its own: two EnvoyFilters that add one name count as a mistake in
-		// istiod's metrics.
+		// The name is the filter's own: istiod's metrics count it as a mistake if two
+		// EnvoyFilters add the same name.
 		Cluster: "wasm." + s.Name,
 	})
 }
@@ -51,13 +51,13 @@ func envoyFilterLocal(s subject) ([]any, string, error) {
 	if dir == "" {
 		dir = catalog.DefaultModulesDir
 	}
-	// The version is in the path because Envoy loads a file once: other bytes
-	// under the same name would not be noticed.
+	// The version is in the path because Envoy loads a file once: it would not notice other
+	// bytes under the same name.
 	return envoyFilter(s, envoyconf.Local{Path: path.Join(dir, s.Name, s.Version, s.Name+".wasm")})
 }
 
-// envoyFilter is for what the other objects cannot say: virtual machines with a
-// configuration, local files, an older Istio.
+// envoyFilter covers what the other objects cannot express: VMs with a configuration, local
+// files, an older Istio.
 // Reference: https://istio.io/latest/docs/reference/config/networking/envoy-filter/
 func envoyFilter(s subject, from envoyconf.Source) ([]any, string, error) {
 	if slices.ContainsFunc(s.apply.TargetRefs, forWaypoints) {
@@ -68,8 +68,8 @@ func envoyFilter(s subject, from envoyconf.Source) ([]any, string, error) {
 		ObjectMeta: objectMeta(s),
 		Spec: networking.EnvoyFilter{
 			TargetRefs: targetRefs(s.apply),
-			// Patches with a low number come first, and each puts its filter right
-			// before the router, behind those before it.
+			// Patches with a low number come first. Each puts its filter right before the
+			// router, behind the filters of earlier patches.
 			Priority: int32(-s.apply.Priority),
 		},
 	}
@@ -103,8 +103,8 @@ func forWaypoints(ref catalog.TargetRef) bool {
 	return ref.Kind == "Service" || ref.Kind == "ServiceEntry"
 }
 
-// ecdsPair is the filter's place in the chain and, apart from it, what stands
-// there. Istio's agent fetches modules for the latter only:
+// ecdsPair returns the filter's place in the chain and, separately, the configuration for that
+// place. Istio's agent fetches modules only for the configuration:
 // https://github.com/istio/istio/issues/25217
 func ecdsPair(s subject, context string, wasm *wasmfilterv3.Wasm) ([]*networking.EnvoyFilter_EnvoyConfigObjectPatch, error) {
 	config, err := anypb.New(wasm)
@@ -116,11 +116,11 @@ func ecdsPair(s subject, context string, wasm *wasmfilterv3.Wasm) ([]*networking
 		ConfigSource: &corev3.ConfigSource{
 			ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
 			ResourceApiVersion:    corev3.ApiVersion_V3,
-			// Wait as long as it takes, rather than serve without the filter.
+			// Wait without a limit: the listener must not serve without the filter.
 			InitialFetchTimeout: durationpb.New(0),
 		},
-		// What the agent puts in its place when a module cannot be fetched is an
-		// RBAC filter: https://github.com/istio/istio/blob/1.31.1/pkg/wasm/convert.go
+		// If a module cannot be fetched, the agent replaces the filter by an RBAC filter:
+		// https://github.com/istio/istio/blob/1.31.1/pkg/wasm/convert.go
 		TypeUrls: []string{typeURL(&wasmfilterv3.Wasm{}), typeURL(&rbacfilterv3.RBAC{})},
 	}
 	listener := &networking.EnvoyFilter_ListenerMatch{
@@ -150,9 +150,9 @@ func ecdsPair(s subject, context string, wasm *wasmfilterv3.Wasm) ([]*networking
 	return []*networking.EnvoyFilter_EnvoyConfigObjectPatch{place, resource}, nil
 }
 
-// clusterPatches add the cluster of a remote source: once for all of a sidecar,
-// because its clusters know no direction, and once for a gateway. Istio's agent
-// fetches without it; a proxy without the agent does not.
+// clusterPatches add the cluster of a remote source: once for a whole sidecar, because its
+// clusters have no direction, and once for a gateway. Istio's agent fetches without the
+// cluster; a proxy without the agent needs it.
 func clusterPatches(s subject, cluster *clusterv3.Cluster) ([]*networking.EnvoyFilter_EnvoyConfigObjectPatch, error) {
 	var patches []*networking.EnvoyFilter_EnvoyConfigObjectPatch
 	contexts := s.apply.EffectiveContexts()
@@ -187,8 +187,8 @@ func patch(applyTo networking.EnvoyFilter_ApplyTo, context string, operation net
 	}, nil
 }
 
-// ecdsName is the filter's name in the chain and the name of its resource: istiod
-// hands out resources by name, whatever context their patch is for.
+// ecdsName is the filter's name in the chain and the name of its resource. It contains the
+// context, because istiod hands out resources by name, whatever context their patch is for.
 func ecdsName(s subject, context string) string { return s.Name + "." + context }
 
 func typeURL(m proto.Message) string {

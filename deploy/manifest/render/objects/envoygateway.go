@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
-// envoyExtensionPolicy is Envoy Gateway's way.
+// envoyExtensionPolicy returns the object for Envoy Gateway.
 // Reference: https://gateway.envoyproxy.io/docs/api/extension_types/#envoyextensionpolicy
 func envoyExtensionPolicy(s subject, from source) (any, string, error) {
 	targets, reason := policyTargets(s.apply)
@@ -54,7 +54,7 @@ func policyTargets(a catalog.Apply) (targets gateway.PolicyTargetReferences, rea
 		})
 	}
 	if len(targets.TargetRefs) == 0 {
-		// Every Gateway of the namespace, or those with the labels.
+		// Every Gateway of the namespace, or those with the given labels.
 		targets.TargetSelectors = []gateway.TargetSelector{{Kind: "Gateway", MatchLabels: a.Selector}}
 	}
 	return targets, ""
@@ -81,7 +81,7 @@ func policyCode(from source, a catalog.Apply) gateway.WasmCodeSource {
 			HTTP: &gateway.HTTPWasmCodeSource{URL: from.url, SHA256: &from.wasmSHA256},
 		}
 	}
-	// Here sha256 means the manifest's digest.
+	// In this field, sha256 is the manifest's digest.
 	sum := strings.TrimPrefix(from.manifestDigest, "sha256:")
 	image := &gateway.ImageWasmCodeSource{URL: from.repository + "@" + from.manifestDigest, SHA256: &sum}
 	if a.ImagePullSecret != "" {

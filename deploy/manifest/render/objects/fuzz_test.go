@@ -22,9 +22,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest/render/objects"
 )
 
-// Any filter.yaml is refused or renders objects that their own types read back,
-// nothing lost and nothing smuggled in. (Whether Istio takes them is fuzzed in
-// test/consumers, which is slower.)
+// A filter.yaml is either refused, or renders objects that their own types read back with
+// nothing lost and nothing smuggled in. (test/consumers fuzzes whether Istio accepts them,
+// which is slower.)
 func FuzzRender(f *testing.F) {
 	const dir = "../../testdata/filters"
 	entries, err := os.ReadDir(dir)

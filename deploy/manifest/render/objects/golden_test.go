@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 const golden = "../../testdata/golden"
 
-// sums of digits only, which YAML would read as numbers.
+// These sums have only digits. YAML would read them as numbers.
 var (
 	manifestDigest = "sha256:" + strings.Repeat("1234567890", 6) + "1234"
 	wasmSHA256     = strings.Repeat("0987654321", 6) + "0987"
@@ -60,8 +60,8 @@ func request(filters ...catalog.Filter) manifest.Request {
 	return r
 }
 
-// Every form of the filters in testdata/filters, compared with what a person has
-// read and the judges in test/consumers have accepted.
+// Every form of the filters in testdata/filters is compared with a golden file, which a person
+// has read and the consumers' own code in test/consumers has accepted.
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	files, omitted, err := objects.Render(request(load(t)...))

@@ -13,14 +13,14 @@ import (
 
 const (
 	httpbinName = "httpbin"
-	// httpbinPort is what the image's server listens on, and httpbinServicePort
-	// what Istio's own httpbin sample offers:
+	// httpbinPort is the port on which the image's server listens. httpbinServicePort is the
+	// port of Istio's own httpbin sample:
 	// https://github.com/istio/istio/blob/1.31.1/samples/httpbin/httpbin.yaml
 	httpbinPort        = 8080
 	httpbinServicePort = 8000
 )
 
-// httpbin is a service to see a filter's effect on: it answers with what it got.
+// httpbin is a service that shows a filter's effect: it answers with the request that it got.
 func httpbin(namespace, image string) ([]any, error) {
 	if err := checkImage(image); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func httpbin(namespace, image string) ([]any, error) {
 					ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{
 						"app":     httpbinName,
 						"version": "v1",
-						// For namespaces that do not ask for sidecars.
+						// For namespaces without automatic injection of sidecars.
 						"sidecar.istio.io/inject": "true",
 					}},
 					Spec: httpbinPod(image),
@@ -79,7 +79,7 @@ func httpbinPod(image string) corev1.PodSpec {
 			Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
 				corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("32Mi"),
 			}},
-			// The strictest of Kubernetes' pod security standards.
+			// The strictest level of Kubernetes' pod security standards.
 			SecurityContext: &corev1.SecurityContext{
 				AllowPrivilegeEscalation: new(false),
 				Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},

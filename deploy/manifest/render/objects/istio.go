@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
-// wasmPlugin is what Istio has had since 1.12.
+// wasmPlugin returns the object that Istio has had since 1.12.
 // Reference: https://istio.io/latest/docs/reference/config/proxy_extensions/wasm-plugin/
 func wasmPlugin(s subject, from source) (any, string, error) {
 	config, err := pluginStruct(s.apply)
@@ -38,7 +38,7 @@ func wasmPlugin(s subject, from source) (any, string, error) {
 	return explicit{object: object, at: []string{"spec"}, field: "failStrategy", value: s.apply.FailStrategy}, "", nil
 }
 
-// trafficExtension is where WasmPlugin is heading, in Istio since 1.30.
+// trafficExtension returns the successor of WasmPlugin, in Istio since 1.30.
 // Reference: https://istio.io/latest/docs/reference/config/proxy_extensions/traffic-extension/
 func trafficExtension(s subject, from source) (any, string, error) {
 	config, err := pluginStruct(s.apply)
@@ -67,8 +67,9 @@ func trafficExtension(s subject, from source) (any, string, error) {
 	return explicit{object: object, at: []string{"spec", "wasm"}, field: "failStrategy", value: s.apply.FailStrategy}, "", nil
 }
 
-// istioURL is pinned by the manifest digest, or for HTTP by the field sha256
-// beside it. (Beside an oci:// URL that field would be the manifest digest, too.)
+// istioURL returns the module's URL. An oci:// URL is pinned by the manifest digest in it, an
+// HTTP URL by the field sha256 beside it. (Beside an oci:// URL, that field would mean the
+// manifest digest, too.)
 func (from source) istioURL() string {
 	if from.repository != "" {
 		return "oci://" + from.repository + "@" + from.manifestDigest
@@ -76,7 +77,7 @@ func (from source) istioURL() string {
 	return from.url
 }
 
-// pullSecret is for registries only: over HTTP the agent sends no credentials.
+// pullSecret applies to registries only: over HTTP the agent sends no credentials.
 func (from source) pullSecret(a catalog.Apply) string {
 	if from.repository == "" {
 		return ""
@@ -120,8 +121,8 @@ func pluginStruct(a catalog.Apply) (*structpb.Struct, error) {
 	return structpb.NewStruct(config)
 }
 
-// priority is always written: without one istiod counts the lowest there is, and
-// not the 0 that the API promises.
+// priority is always written. Without one, istiod takes the lowest priority, and not the 0
+// that the API promises.
 // Reference: https://github.com/istio/istio/blob/1.31.1/pilot/pkg/model/push_context.go
 func priority(a catalog.Apply) *wrapperspb.Int32Value {
 	return wrapperspb.Int32(int32(a.Priority))
@@ -146,7 +147,8 @@ func vmConfig(a catalog.Apply) *extensions.VmConfig {
 	return config
 }
 
-// match says also whether it is everything, which is not written.
+// match returns the mode and the ports to match. everything says that they match everything;
+// then they are not written.
 func match(a catalog.Apply) (mode typeapi.WorkloadMode, ports []*typeapi.PortSelector, everything bool) {
 	mode = typeapi.WorkloadMode(typeapi.WorkloadMode_value[a.EffectiveMode()])
 	if a.Port != 0 {

@@ -10,8 +10,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-// The folders of a filter, each with one way to run it, to be applied by
-// "kubectl apply -k" or named as a resource in an overlay.
+// The folders of a filter. Each holds one way to run it. It can be applied by "kubectl apply
+// -k", or named as a resource in an overlay.
 const (
 	WasmPluginOCI            = "wasmplugin"
 	WasmPluginHTTP           = "wasmplugin-http"
@@ -28,7 +28,7 @@ const (
 
 const kustomizationFile = "kustomization.yaml"
 
-// Render returns the files for the request, sorted by path, and what its filters
+// Render returns the files for the request, sorted by path, and the forms that its filters
 // rule out. The same request always gives the same bytes.
 func Render(request manifest.Request) ([]manifest.File, []manifest.Omission, error) {
 	if err := request.Check(); err != nil {
@@ -55,7 +55,7 @@ func Render(request manifest.Request) ([]manifest.File, []manifest.Omission, err
 	return out.files, out.omitted, nil
 }
 
-// subject is one filter with what was published of it.
+// subject is one filter and its release.
 type subject struct {
 	catalog.Filter
 	manifest.Source
@@ -66,7 +66,7 @@ type subject struct {
 type form struct {
 	folder string
 	file   string
-	// make returns the objects, or why there are none.
+	// make returns the objects, or the reason why there are none.
 	make func(subject) (objects []any, reason string, err error)
 }
 
@@ -90,9 +90,9 @@ func forms(httpbinImage string) []form {
 // source is where a module is pulled from, as Istio's and Envoy Gateway's objects
 // name it.
 type source struct {
-	// repository and digest are of an OCI manifest; empty for HTTP.
+	// repository and manifestDigest name an OCI manifest; empty for HTTP.
 	repository, manifestDigest string
-	// url and wasmSHA256 are of a raw module; empty for OCI.
+	// url and wasmSHA256 name a raw module; empty for OCI.
 	url, wasmSHA256 string
 }
 
@@ -161,7 +161,7 @@ func (o *output) filter(s subject, httpbinImage string) error {
 	} else {
 		o.files = append(o.files, manifest.File{Path: path.Join(s.Name, Bootstrap), Content: bootstrap})
 	}
-	// WasmPlugin is what every Istio since 1.12 has.
+	// Every Istio since 1.12 has WasmPlugin.
 	choice := WasmPluginOCI
 	if s.Repository == "" {
 		choice = WasmPluginHTTP

@@ -31,7 +31,7 @@ func render(t testing.TB, r manifest.Request) map[string]string {
 	return content
 }
 
-// lines returns those of a that b has otherwise, by number.
+// lines returns the lines of a that differ in b, by number.
 func lines(t *testing.T, a, b string) []string {
 	t.Helper()
 	before, after := strings.Split(a, "\n"), strings.Split(b, "\n")
@@ -47,8 +47,8 @@ func lines(t *testing.T, a, b string) []string {
 	return changed
 }
 
-// A changed digest or sum changes the lines that carry it, all of them, and no
-// other; the two never end in one another's places.
+// A changed digest or sum changes all the lines that carry it, and no other line. A digest
+// never ends up in the place of a sum, nor a sum in the place of a digest.
 func TestChangedSums(t *testing.T) {
 	t.Parallel()
 	const other = "abcdef"
@@ -95,7 +95,7 @@ func TestChangedSums(t *testing.T) {
 	}
 }
 
-// Sums that look like numbers are texts to every reader of YAML.
+// Every reader of YAML reads sums that look like numbers as text.
 func TestSumsAreTexts(t *testing.T) {
 	t.Parallel()
 	for _, sum := range []string{
@@ -149,8 +149,8 @@ func find(v any, key string) any {
 	return nil
 }
 
-// The order in which filters are given, and the way of a request through JSON, as
-// the program gets it, make no difference.
+// Two things make no difference: the order of the filters, and that the request passes through
+// JSON on its way to the program.
 func TestRenderIsStable(t *testing.T) {
 	t.Parallel()
 	r := request(load(t)...)
@@ -176,7 +176,7 @@ func TestRenderIsStable(t *testing.T) {
 	}
 }
 
-// Only what was published is rendered, and the default is what there is.
+// Only published forms are rendered, and the default is one of them.
 func TestHalfReleases(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -222,7 +222,7 @@ func TestHalfReleases(t *testing.T) {
 	}
 }
 
-// Plain Envoy follows no redirect, and everybody else does: only its form is left out.
+// Only plain Envoy does not follow redirects, so only its form is left out.
 func TestRedirect(t *testing.T) {
 	t.Parallel()
 	r := request(load(t)...)

@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-// marshal writes objects as YAML documents below a comment, keys sorted.
+// marshal writes objects as YAML documents below a comment, with sorted keys.
 func marshal(comment string, objects ...any) (string, error) {
 	var b strings.Builder
 	for line := range strings.Lines(comment) {
@@ -34,8 +34,8 @@ func marshal(comment string, objects ...any) (string, error) {
 	return b.String(), nil
 }
 
-// clean leaves out what only a cluster fills in, and writes what protobuf's JSON
-// leaves out because it is the first value of an enumeration.
+// clean removes the fields that only a cluster fills in, and adds fields that protobuf's JSON
+// leaves out because they hold the first value of an enumeration.
 func clean(object any) ([]byte, error) {
 	raw, err := json.Marshal(object)
 	if err != nil {
@@ -58,8 +58,8 @@ func clean(object any) ([]byte, error) {
 	return yaml.Marshal(tree)
 }
 
-// explicit is an object with one field that has to be written although it has the
-// value that counts when it is missing.
+// explicit is an object with one field that must be written although it holds the default
+// value.
 type explicit struct {
 	object any
 	at     []string
@@ -81,8 +81,8 @@ func descend(tree map[string]any, at ...string) map[string]any {
 	return tree
 }
 
-// toStruct turns a typed message into the form that an EnvoyFilter's patch has,
-// with the field names of Envoy's documentation.
+// toStruct turns a typed message into the form of an EnvoyFilter's patch, with the field names
+// of Envoy's documentation.
 func toStruct(m proto.Message) (*structpb.Struct, error) {
 	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
@@ -92,7 +92,7 @@ func toStruct(m proto.Message) (*structpb.Struct, error) {
 	return s, protojson.Unmarshal(raw, s)
 }
 
-// kustomization adds the file that makes a folder one that kustomize builds.
+// kustomization adds the file with which kustomize can build a folder.
 func (o *output) kustomization(folder, comment string, resources []string) error {
 	content, err := marshal(comment, &types.Kustomization{
 		TypeMeta:  types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
