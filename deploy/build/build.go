@@ -1,9 +1,9 @@
 // Package build compiles filters to wasm modules and records how.
 //
-// A module in dist/ is what will run in gateways. So it is built by a pinned
-// compiler with fixed flags, its imports and exports are inspected, it is started as
-// Envoy starts it, and both appear in dist/ only when the module would load; beside it stands a record of
-// everything that decided its bytes.
+// A module in dist/ is what will run in gateways. So a pinned compiler builds it with fixed
+// flags, its imports and exports are inspected, and it is started as Envoy starts it. It
+// appears in dist/ only if Envoy would load it. Beside it is a record of everything that
+// decided its bytes.
 package build
 
 import (
@@ -24,47 +24,46 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 )
 
-// Options says what is built, with what and where to. The zero value builds every
-// filter below filter/ to dist/.
+// Options says what to build, with what and where. The zero value builds every filter below
+// filter/ to dist/.
 type Options struct {
-	// Filters is what is built. Default: every filter that catalog.Load finds.
+	// Filters are the filters to build. Default: every filter that catalog.Load finds.
 	Filters []catalog.Filter
 	// Dist is the folder for the modules and records. Default: "dist".
 	Dist string
-	// Compiler is "go", "tinygo", or empty for TinyGo where it is installed and
-	// Go elsewhere: see Find.
+	// Compiler is "go", "tinygo", or empty for TinyGo if it is installed and Go otherwise: see
+	// Find.
 	Compiler string
-	// GoToolchain is the Go release to build with, for example "go1.23.12".
-	// Default: the pinned one of the compiler.
+	// GoToolchain is the Go release to build with, for example "go1.23.12". Default: the
+	// release that is pinned for the compiler.
 	GoToolchain string
-	// TinyGoVersion is the release of TinyGo that Compiler has to be if it is TinyGo, for
-	// example "0.40.1". Default: the pinned one if it was downloaded, else any that is on
-	// PATH.
+	// TinyGoVersion is the required release of TinyGo if the compiler is TinyGo, for example
+	// "0.40.1". Default: the pinned one if it was downloaded, otherwise any on PATH.
 	TinyGoVersion string
-	// Force builds also what is up to date.
+	// Force builds even what is up to date.
 	Force bool
-	// Cache is a folder for what the compilers keep between builds; in an empty one
-	// everything is compiled, the standard library too. On macOS TinyGo keeps using
-	// the user's. Default: the user's.
+	// Cache is the folder of the compilers' caches. If it is empty, everything is compiled,
+	// including the standard library. On macOS TinyGo always uses the user's cache. Default:
+	// the user's caches.
 	Cache string
-	// Out is told what is done, a line each. Default: nothing is told.
+	// Out gets one line for each step. Default: nothing is written.
 	Out io.Writer
 }
 
-// Module is a built filter: a wasm file whose bytes were compared with its record.
+// Module is a built filter: a wasm file that was compared with its record.
 type Module struct {
 	// Path is the wasm file, as an absolute path.
 	Path string
 	Record
 }
 
-// Build compiles the filters side by side and returns their modules in the order
-// of the filters. A filter whose sources, compiler and module are as its record
-// says is not compiled again.
+// Build compiles the filters in parallel and returns their modules in the order of the
+// filters. If a filter's sources, compiler and module still match its record, it is not
+// compiled again.
 //
-// <filter>.wasm and <filter>.json appear in Dist by renaming, after the module was
-// inspected, and started with the example of its metadata: a build that fails leaves the previous module and record as they were.
-// When several filters fail, the error names all of them.
+// A module is inspected, and started with the example of its metadata. Only then <filter>.wasm
+// and <filter>.json are renamed into Dist. So a build that fails leaves the previous module
+// and record unchanged. If several filters fail, the error names all of them.
 func Build(ctx context.Context, opts Options) ([]Module, error) {
 	if opts.Out == nil {
 		opts.Out = io.Discard
@@ -133,7 +132,7 @@ type job struct {
 	dist    string
 }
 
-// run returns the module and the line that says what was done.
+// run returns the module and a line that says what was done.
 func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	fail := func(err error) (Module, string, error) {
 		return Module{}, "", fmt.Errorf("build %s with %s %s: %w", j.filter.Name, j.toolchain.Name, j.toolchain.Version, err)
@@ -193,8 +192,8 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	return module, fmt.Sprintf("%s: built in %s, %d bytes, wasm sha256 %s", record.Name, time.Since(started).Round(100*time.Millisecond), record.Size, record.WasmSHA256), nil
 }
 
-// advised adds what an author who knows the SDK's older examples has to change: they
-// set the VM context in main, which made the module a WASI command.
+// advised adds advice for authors who follow the SDK's older examples: those set the VM
+// context in main, which made the module a WASI command.
 func advised(err error, trapped string) error {
 	if trapped == "proxy_on_context_create" || trapped == "proxy_on_vm_start" {
 		return fmt.Errorf("%w; if main calls proxywasm.SetVMContext, call it in init: the module is a WASI reactor, whose main nobody calls", err)
@@ -202,8 +201,8 @@ func advised(err error, trapped string) error {
 	return err
 }
 
-// unchanged makes sure that the sources are still those from before the compiler read
-// them: nobody knows which of the two it read of a file that was saved meanwhile.
+// unchanged makes sure that the sources did not change while the compiler read them. If a file
+// was saved meanwhile, nobody knows which version is in the module.
 func (j job) unchanged(ctx context.Context, before Sources) error {
 	list, err := j.one(ctx, j.filter.Dir)
 	if err != nil {

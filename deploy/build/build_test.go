@@ -34,8 +34,8 @@ func init() { proxywasm.SetVMContext(&vmContext{}) }
 type vmContext struct{ types.DefaultVMContext }
 `
 
-// filterFolder writes a module of filters, as another repository would have it,
-// and returns its folder.
+// filterFolder writes a Go module with filters, as in another repository, and returns its
+// folder.
 func filterFolder(t *testing.T, sources map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,7 +70,7 @@ replace github.com/slipway-wasm/slipway/filter => ` + ours + "\n",
 	return dir
 }
 
-// options builds what is in the folder with the ordinary Go compiler.
+// options builds the filters in the folder with the ordinary Go compiler.
 func options(t *testing.T, folder string) build.Options {
 	t.Helper()
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: folder})
@@ -148,8 +148,8 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// TestCheckSources: what was built is what the sources say, until one of them changes,
-// whichever kind of file it is. Then another build is not up to date either.
+// TestCheckSources: a module matches the sources until one of them changes, whatever kind of
+// file it is. Then the next build compiles it again.
 func TestCheckSources(t *testing.T) {
 	t.Parallel()
 	folder := filterFolder(t, map[string]string{"least": leastFilter})
@@ -181,7 +181,7 @@ func TestCheckSources(t *testing.T) {
 		}
 	}
 
-	// Another job has the same sources in another folder, and what was built.
+	// Another job has the same sources in another folder, and the built modules.
 	elsewhere := t.TempDir()
 	if err := os.CopyFS(elsewhere, os.DirFS(folder)); err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func TestCheckSources(t *testing.T) {
 		if name == "removed" {
 			err = os.Remove(path)
 		} else if name == "sums" {
-			// What is left out of go.sum is an error of the go command's own.
+			// If go.sum lacks an entry, the go command itself reports an error.
 			err = os.WriteFile(path, append(before, "example.com/other v1.0.0 h1:Xuwzknb4+OHBSYFXif0aBdV0F4MShL8L5YYFda9uUIs=\n"...), 0o644)
 		}
 		if err != nil {
@@ -296,8 +296,8 @@ func asJSON(t *testing.T, v any) string {
 	return string(data)
 }
 
-// TestReproducible builds the same sources in two folders, time zones and umasks,
-// each in a process of its own, because a umask is a process's.
+// TestReproducible builds the same sources in two folders, time zones and umasks. Each build
+// is a process of its own, because a process has only one umask.
 func TestReproducible(t *testing.T) {
 	t.Parallel()
 	if folder := os.Getenv("TEST_REPRODUCIBLE_FOLDER"); folder != "" {
@@ -337,7 +337,7 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
-// TestFailedBuild: what was in dist stays, and every failure is named.
+// TestFailedBuild: the content of dist stays, and the error names every failure.
 func TestFailedBuild(t *testing.T) {
 	t.Parallel()
 	folder := filterFolder(t, map[string]string{
@@ -365,7 +365,7 @@ func (*vmContext) OnVMStart(int) types.OnVMStartStatus {
 	return types.OnVMStartStatusFailed
 }
 `,
-		// The go command lists no filter together with this one.
+		// This filter makes the go command fail for all filters that it lists together.
 		"unlisted": "package main\n\nimport _ \"example.com/nowhere\"\n\nfunc main() {}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name, "main.go"), []byte(source), 0o644); err != nil {
@@ -435,7 +435,7 @@ func TestLoadErrors(t *testing.T) {
 		if _, err := build.Load(opts.Dist, []string{"least"}); !errors.Is(err, build.ErrChanged) {
 			t.Errorf("%s: error is %v, want ErrChanged", name, err)
 		}
-		// A build mends what was damaged, though no source changed.
+		// A build repairs a damaged module even if no source changed.
 		if _, err := build.Build(t.Context(), opts); err != nil {
 			t.Fatal(err)
 		}
@@ -445,8 +445,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// TestPinnedGo: Slipway is run by the Go that builds its filters, so that nobody
-// needs two.
+// TestPinnedGo: Slipway runs on the same Go that builds its filters, so that nobody needs two.
 func TestPinnedGo(t *testing.T) {
 	t.Parallel()
 	mod, err := os.ReadFile("../../go.mod")
@@ -458,7 +457,7 @@ func TestPinnedGo(t *testing.T) {
 	}
 }
 
-// TestExample: a filter has to take its own example, and may refuse an empty one.
+// TestExample: a filter must accept its own example, and may refuse an empty configuration.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	const picky = leastFilter + `

@@ -14,14 +14,15 @@ import (
 
 // Compiler turns a filter's folder into a wasm module.
 type Compiler interface {
-	// Describe says which compiler this is and how it is called. It runs the
-	// compiler, and fails if that does not run.
+	// Describe says which compiler this is and with which flags it is called. It runs the
+	// compiler, and fails if that fails.
 	Describe(ctx context.Context) (Toolchain, error)
-	// Compile builds the filter in dir, an absolute path, to the file out.
+	// Compile builds the filter in dir, an absolute path, and writes the module to the file
+	// out.
 	Compile(ctx context.Context, dir, out string) error
 }
 
-// Toolchain is what a record says of the compiler.
+// Toolchain describes the compiler in a record.
 type Toolchain struct {
 	// Name is "go" or "tinygo".
 	Name string `json:"name"`
@@ -32,39 +33,38 @@ type Toolchain struct {
 	GoVersion string `json:"goVersion"`
 	// Flags are the arguments between "build" and the package, without the output.
 	Flags []string `json:"flags"`
-	// BuildTags are the build tags that the compiler sets besides those of the
-	// platform and of Go's releases: they decide which files it compiles. Go sets none.
+	// BuildTags are the build tags that the compiler sets in addition to those of the platform
+	// and of Go's releases. They decide which files it compiles. Go sets none.
 	BuildTags []string `json:"buildTags,omitempty"`
 }
 
-// Pinned reports whether it is the compiler that a release is built with unless somebody
-// asks for another by its version. Another Go is always asked for.
+// Pinned reports whether a release is built with this compiler, unless another version is
+// asked for. For Go it is always true: another Go is used only if it is asked for.
 func (t Toolchain) Pinned() bool { return t.Name != TinyGo || t.Version == tinygo.Version }
 
-// The names of the compilers, as COMPILER takes them.
+// The names of the compilers, as the variable COMPILER accepts them.
 const (
 	Go     = "go"
 	TinyGo = "tinygo"
 )
 
-// GoToolchain is the Go release that builds filters with the ordinary compiler.
-// It is pinned, and not whatever happens to be installed, because a release must
-// have the same bytes from every machine; the go command fetches it when the
-// installed one is another.
+// GoToolchain is the Go release that builds filters with the ordinary compiler. It is pinned
+// because a release must have the same bytes from every machine. If another release is
+// installed, the go command fetches this one.
 const GoToolchain = "go1.26.8"
 
-// TinyGoToolchain is the Go release whose standard library TinyGo compiles.
-// Every TinyGo from 0.36 to 0.41 accepts it (builder/config.go in each), and none
-// accepts a Go newer than itself.
+// TinyGoToolchain is the Go release whose standard library TinyGo compiles. Every TinyGo from
+// 0.36 to 0.41 accepts it (builder/config.go in each). No TinyGo accepts a Go that is newer
+// than itself.
 const TinyGoToolchain = "go1.22.12"
 
-// platform is what filters are compiled for: the ordinary compiler is told so, and
-// TinyGo's target wasip1 says so.
+// platform is the target of filters. The ordinary compiler reads it from these variables;
+// TinyGo has its own target wasip1.
 var platform = []string{"GOOS=wasip1", "GOARCH=wasm"}
 
-// environment is what every compiler runs in: the caller's, less what would change
-// the bytes of the module, with their caches in a folder; empty means where they
-// always are.
+// environment is the environment of every compiler: the caller's, without the variables that
+// would change the module's bytes. cache is the folder of the compilers' caches; empty means
+// their usual place.
 func environment(goToolchain, cache string) []string {
 	var env []string
 	for _, entry := range os.Environ() {
@@ -76,7 +76,7 @@ func environment(goToolchain, cache string) []string {
 		}
 	}
 	if cache != "" {
-		// TinyGo's own cache is in os.UserCacheDir, which knows no other way.
+		// TinyGo keeps its cache in os.UserCacheDir; only this variable moves it.
 		env = append(env, "GOCACHE="+filepath.Join(cache, "go-build"), "XDG_CACHE_HOME="+cache)
 	}
 	return append(env,
@@ -87,8 +87,7 @@ func environment(goToolchain, cache string) []string {
 	)
 }
 
-// output runs a command and returns its standard output. The error holds what it
-// wrote to standard error.
+// output runs a command and returns its standard output. The error holds its standard error.
 func output(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env = dir, env

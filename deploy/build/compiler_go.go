@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// goCompiler is the ordinary Go compiler, through the bridge filter/gohost.
+// goCompiler is the ordinary Go compiler. Its modules reach the host through filter/gohost.
 type goCompiler struct{ toolchain, cache string }
 
 var _ Compiler = goCompiler{}
 
-// goFlags make a WASI reactor whose bytes depend on nothing but the sources and
-// the compiler: no folder names, no symbol table, no build ID.
+// goFlags make a WASI reactor whose bytes depend only on the sources and the compiler: it has
+// no folder names, no symbol table and no build ID.
 var goFlags = []string{"-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="}
 
 func (c goCompiler) env() []string {

@@ -15,24 +15,25 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// tinyGoCompiler is TinyGo at path, which has to be of a version if that is not empty.
+// tinyGoCompiler is the TinyGo at path. If version is not empty, TinyGo must have that
+// version.
 type tinyGoCompiler struct{ path, toolchain, cache, version string }
 
 var _ Compiler = tinyGoCompiler{}
 
-// MinTinyGo is the oldest TinyGo that builds filters. Older ones know no
-// -buildmode=c-shared: https://github.com/tinygo-org/tinygo/blob/dev/CHANGELOG.md
+// MinTinyGo is the oldest TinyGo that builds filters. Older ones lack -buildmode=c-shared:
+// https://github.com/tinygo-org/tinygo/blob/dev/CHANGELOG.md
 const MinTinyGo = "0.36.0"
 
-// tinyGoTarget are the flags that also decide which files are compiled.
+// tinyGoTarget are the flags that also decide which files TinyGo compiles.
 //
-// c-shared makes a WASI reactor, as the ordinary Go compiler does. Without it TinyGo
-// makes a WASI command, whose _start has called proc_exit since TinyGo 0.36; Envoy
-// traps that call, and loads no such module.
+// c-shared makes a WASI reactor, as the ordinary Go compiler does. Without it TinyGo makes a
+// WASI command. Since TinyGo 0.36 its _start calls proc_exit. Envoy traps that call, and so
+// does not load the module.
 //
-// custommalloc leaves out TinyGo's own malloc: Envoy prefers an exported malloc
-// to proxy_on_memory_allocate, and TinyGo's pins every buffer that it hands out,
-// so that the proxy's memory grows with each request.
+// custommalloc leaves out TinyGo's own malloc. Envoy prefers an exported malloc to
+// proxy_on_memory_allocate. TinyGo's malloc pins every buffer that it returns, so the proxy's
+// memory would grow with each request.
 var tinyGoTarget = []string{"-target=wasip1", "-buildmode=c-shared", "-scheduler=none", "-tags=custommalloc"}
 
 // tinyGoFlags adds -no-debug: debug information holds the paths of folders.
@@ -41,7 +42,7 @@ var tinyGoFlags = append([]string{"-no-debug"}, tinyGoTarget...)
 func (c tinyGoCompiler) env() []string {
 	env := environment(c.toolchain, c.cache)
 	if c.cache == "" && os.Getenv("HOME") == "" && os.Getenv("XDG_CACHE_HOME") == "" {
-		// TinyGo panics when it finds no place for its cache.
+		// TinyGo panics if it has no place for its cache.
 		env = append(env, "XDG_CACHE_HOME="+filepath.Join(os.TempDir(), "slipway-tinygo-cache"))
 	}
 	return env
@@ -68,17 +69,17 @@ func (c tinyGoCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	return Toolchain{Name: TinyGo, Version: match[1], GoVersion: match[2], Flags: tinyGoFlags, BuildTags: tags}, nil
 }
 
-// What is wrong with the TinyGo that was found.
+// Errors about the TinyGo that was found.
 var (
-	// ErrOldTinyGo says that it is older than MinTinyGo.
+	// ErrOldTinyGo says that TinyGo is older than MinTinyGo.
 	ErrOldTinyGo = errors.New("makes no module that Envoy loads")
-	// ErrOtherTinyGo says that it is not the one that was asked for.
+	// ErrOtherTinyGo says that TinyGo has another version than the requested one.
 	ErrOtherTinyGo = errors.New("was asked for")
-	// ErrTinyGoCrashed says that it ended as a Go program does that panics.
+	// ErrTinyGoCrashed says that TinyGo panicked.
 	ErrTinyGoCrashed = errors.New("TinyGo itself crashed, which is not an error in the filter")
 )
 
-// check refuses a TinyGo that makes no filters, or is not the one that was asked for.
+// check refuses a TinyGo that is too old, or has another version than the requested one.
 func (c tinyGoCompiler) check(version string) error {
 	found, err := semver.StrictNewVersion(version)
 	if err != nil {
@@ -93,8 +94,8 @@ func (c tinyGoCompiler) check(version string) error {
 	return nil
 }
 
-// buildTags asks TinyGo for the tags that it sets: they name its target, garbage
-// collector and scheduler, and are others from version to version.
+// buildTags asks TinyGo for the build tags that it sets. They name its target, garbage
+// collector and scheduler, and change from version to version.
 func (c tinyGoCompiler) buildTags(ctx context.Context) ([]string, error) {
 	text, err := output(ctx, "", c.env(), c.path, slices.Concat([]string{"info"}, tinyGoTarget, []string{"-json"})...)
 	if err != nil {
@@ -106,7 +107,7 @@ func (c tinyGoCompiler) buildTags(ctx context.Context) ([]string, error) {
 	if err := json.Unmarshal(text, &info); err != nil {
 		return nil, fmt.Errorf("ask %s for its build tags: %w", c.path, err)
 	}
-	// A list without this one would leave out TinyGo's own files, in silence.
+	// A list without this tag would silently leave out TinyGo's own files.
 	if !slices.Contains(info.BuildTags, TinyGo) {
 		return nil, fmt.Errorf("ask %s for its build tags: tinygo is not among %q", c.path, info.BuildTags)
 	}

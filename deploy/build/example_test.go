@@ -25,7 +25,7 @@ func ExampleBuild() {
 	}
 }
 
-// Load reads back what an earlier Build left, and makes sure that it is still that.
+// Load reads back the modules of an earlier Build, and makes sure that they did not change.
 func ExampleLoad() {
 	modules, err := build.Load("dist", []string{"headers"})
 	if err != nil {
@@ -34,7 +34,7 @@ func ExampleLoad() {
 	fmt.Println(modules[0].Compiler.Name, modules[0].EnvoyMin)
 }
 
-// Find takes TinyGo where it is installed, and Go elsewhere, unless it is told.
+// Find chooses TinyGo if it is installed and Go otherwise, unless a compiler is named.
 func ExampleFind() {
 	if _, err := build.Find(build.Go, "", ""); err != nil {
 		log.Fatal(err)

@@ -13,27 +13,26 @@ import (
 // ErrNoTinyGo says that TinyGo was asked for and is not installed.
 var ErrNoTinyGo = errors.New("TinyGo is not installed; see https://tinygo.org/getting-started/install")
 
-// ErrUnknownCompiler says that neither Go nor TinyGo was asked for.
+// ErrUnknownCompiler says that the requested compiler is neither Go nor TinyGo.
 var ErrUnknownCompiler = errors.New("the compilers are go and tinygo")
 
-// Find returns the compiler of that name. With an empty name it is TinyGo when
-// that was downloaded (see package tinygo) or is on PATH, else Go. The downloaded one is
-// the pinned release, and comes first: what else is installed does not decide the bytes
-// of a filter.
+// Find returns the compiler with the given name. For an empty name it returns TinyGo, if that
+// was downloaded (see package tinygo) or is on PATH, and Go otherwise. The downloaded TinyGo
+// is the pinned release. It comes first, so that other installed versions do not decide the
+// bytes of a filter.
 //
-// toolchain is the Go release to build with, as GOTOOLCHAIN takes it, without
-// "+auto"; empty means GoToolchain or TinyGoToolchain. tinyGoVersion is the release of
-// TinyGo that it has to be, such as "0.40.1"; empty means the pinned one or, where that
-// was not downloaded, what is on PATH.
+// toolchain is the Go release to build with, as GOTOOLCHAIN takes it, without "+auto"; empty
+// means GoToolchain or TinyGoToolchain. tinyGoVersion is the required release of TinyGo, such
+// as "0.40.1"; empty means the pinned one or, if that was not downloaded, the one on PATH.
 //
-// A name that is neither empty, "go" nor "tinygo" is an ErrUnknownCompiler, and "tinygo",
-// or a tinyGoVersion, where it is not installed an ErrNoTinyGo. Describe returns an error if
-// TinyGo is of another version, or older than MinTinyGo.
+// For a name other than "", "go" and "tinygo" the error is ErrUnknownCompiler. If the name is
+// "tinygo", or tinyGoVersion is given, and TinyGo is not installed, the error is ErrNoTinyGo.
+// Describe fails if TinyGo has another version, or is older than MinTinyGo.
 func Find(name, toolchain, tinyGoVersion string) (Compiler, error) {
 	return find(Options{Compiler: name, GoToolchain: toolchain, TinyGoVersion: tinyGoVersion})
 }
 
-// find is Find for a compiler that keeps its cache in a folder.
+// find does what Find does, for a compiler with its cache in a folder.
 func find(opts Options) (Compiler, error) {
 	switch opts.Compiler {
 	case Go:
@@ -62,7 +61,7 @@ func find(opts Options) (Compiler, error) {
 	return nil, fmt.Errorf("compiler %q is not known; %w", opts.Compiler, ErrUnknownCompiler)
 }
 
-// announce says in one line which compiler is used, and why not the other.
+// announce prints one line that says which compiler is used, and why not the other one.
 func announce(ctx context.Context, c Compiler, asked string) (Toolchain, string, error) {
 	toolchain, err := c.Describe(ctx)
 	if err != nil {

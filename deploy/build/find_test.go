@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// noTinyGo makes a machine without TinyGo: with an empty PATH and cache.
+// noTinyGo hides TinyGo from the test: PATH and the cache are empty.
 func noTinyGo(t *testing.T) {
 	t.Helper()
 	t.Setenv("PATH", t.TempDir())
@@ -63,8 +63,8 @@ func TestFindTinyGo(t *testing.T) {
 	}
 }
 
-// saysVersion is a command that says of itself that it is TinyGo of some version, with
-// one build tag, and can do nothing else.
+// saysVersion writes a command that claims to be TinyGo of some version, with one build tag.
+// It can do nothing else.
 func saysVersion(t *testing.T, path, version string) {
 	t.Helper()
 	script := "#!/bin/sh\n[ \"$1\" = info ] && echo '{\"build_tags\": [\"tinygo\"]}' && exit\necho tinygo version " + version + " linux/amd64 '(using go version go1.22.12 and LLVM version 19.1.2)'\n"
@@ -77,8 +77,9 @@ func saysVersion(t *testing.T, path, version string) {
 	}
 }
 
-// TestTinyGoVersion: the downloaded one, which is pinned, comes before that on PATH,
-// unless the other one is asked for; which it is, is said, and an old one is refused.
+// TestTinyGoVersion: the downloaded TinyGo, which is pinned, comes before the one on PATH,
+// unless the other version is asked for. The output names the version, and an old one is
+// refused.
 func TestTinyGoVersion(t *testing.T) {
 	const notPinned = `, which is not the pinned ` + tinygo.Version
 	for name, test := range map[string]struct {
@@ -130,7 +131,7 @@ func TestTinyGoVersion(t *testing.T) {
 	}
 }
 
-// TestTinyGoEnvironment: TinyGo takes the wrong Go, or panics, in any other.
+// TestTinyGoEnvironment: in any other environment, TinyGo takes the wrong Go or panics.
 func TestTinyGoEnvironment(t *testing.T) {
 	t.Setenv("GOROOT", "/elsewhere")
 	t.Setenv("GOFLAGS", "-tags=surprise")
@@ -156,7 +157,7 @@ func TestTinyGoEnvironment(t *testing.T) {
 	}
 }
 
-// leakyTinyGo is a TinyGo that keeps its malloc, as it does without the flag.
+// leakyTinyGo is a TinyGo with its own malloc: it lacks the flag that leaves it out.
 type leakyTinyGo struct{}
 
 func (leakyTinyGo) Describe(context.Context) (Toolchain, error) { return Toolchain{Name: TinyGo}, nil }
@@ -181,7 +182,7 @@ func TestLeakyModuleIsRefused(t *testing.T) {
 	}
 }
 
-// Both compilers keep everything in the cache that they are given.
+// Both compilers keep everything in the given cache.
 func TestCache(t *testing.T) {
 	t.Parallel()
 	cache := t.TempDir()
@@ -189,7 +190,7 @@ func TestCache(t *testing.T) {
 		"go":     goCompiler{toolchain: GoToolchain, cache: cache}.env(),
 		"tinygo": tinyGoCompiler{path: "tinygo", toolchain: TinyGoToolchain, cache: cache}.env(),
 	} {
-		// The last one counts.
+		// If a variable is there twice, the last value counts.
 		values := map[string]string{}
 		for _, entry := range env {
 			variable, value, _ := strings.Cut(entry, "=")

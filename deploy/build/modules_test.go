@@ -11,14 +11,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 )
 
-// linked is a line of the build information that Go's linker puts into a binary:
-// the main module, or one that a package was linked from.
+// linked matches a line of the build information that Go's linker puts into a binary: the main
+// module, or a module from which a package was linked.
 //
 // Reference: https://pkg.go.dev/runtime/debug#BuildInfo
 var linked = regexp.MustCompile(`(?m)^(mod|dep|=>)\t([^\t\n]+)\t([^\t\n]+)`)
 
-// TestModules: the modules of the record, of which the bill of materials is made, are
-// those that the linker says are in the wasm, and no other that the pipeline uses.
+// TestModules: the record lists the modules from which the bill of materials is made. They are
+// the ones that the linker reports for the wasm file, and no others of the pipeline.
 func TestModules(t *testing.T) {
 	t.Parallel()
 	modules, err := build.Build(t.Context(), options(t, filterFolder(t, map[string]string{"least": leastFilter})))

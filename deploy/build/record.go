@@ -19,54 +19,53 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 )
 
-// RecordVersion is the version of the record's form. It changes when a reader of
-// the old form could misread the new one.
+// RecordVersion is the version of the record's format. It changes when a reader of the old
+// format could misread the new one.
 const RecordVersion = 2
 
-// Record is the content of dist/<filter>.json. It depends on the sources and the
-// compiler only, not on when or where they met.
+// Record is the content of dist/<filter>.json. It depends only on the sources and the
+// compiler, not on the time or the place of the build.
 type Record struct {
 	// RecordVersion is RecordVersion.
 	RecordVersion int `json:"recordVersion"`
 	// Name is the filter's name.
 	Name string `json:"name"`
-	// WasmSHA256 is the sha256 of the wasm file, in lowercase hex. It is what an
-	// http(s) source is checked against; an OCI manifest has a digest of its own.
+	// WasmSHA256 is the sha256 of the wasm file, in lowercase hex. Proxies compare it with a
+	// module from an http(s) source; an OCI manifest has its own digest.
 	WasmSHA256 string `json:"wasmSha256"`
 	// Size is the wasm file's size in bytes.
 	Size int64 `json:"size"`
-	// Compiler is what built it.
+	// Compiler describes the compiler that built the module.
 	Compiler Toolchain `json:"compiler"`
-	// Modules are the Go modules that packages came from, sorted by path.
+	// Modules are the Go modules whose packages were compiled, sorted by path.
 	Modules []GoModule `json:"modules"`
-	// Inputs are the files that decided the module's bytes besides the compiler, its
-	// flags and Go's standard library: a map of the name to the sha256 in lowercase hex.
-	// The name is the one that "go build -trimpath" writes, the Go module's path, with
-	// @ and its version if it has one, and the file's path in it:
-	// "example.com/filters/headers/main.go".
+	// Inputs are the files that decided the module's bytes, besides the compiler, its flags
+	// and Go's standard library. They map a name to the sha256 in lowercase hex. The name is
+	// the one that "go build -trimpath" writes: the Go module's path, with @ and its version
+	// if it has one, and the file's path in the module: "example.com/filters/headers/main.go".
 	Inputs map[string]string `json:"inputs"`
 	inspect.Report
 }
 
-// GoModule is a Go module that packages were compiled from.
+// GoModule is a Go module whose packages were compiled.
 type GoModule struct {
 	// Path is the module's path.
 	Path string `json:"path"`
-	// Version is the module's version; empty for the filter's own module, and for
-	// one that a folder replaces.
+	// Version is the module's version. It is empty for the filter's own module, and for a
+	// module that is replaced by a folder.
 	Version string `json:"version,omitempty"`
 }
 
-// Errors of Load, in the chain of what it returns.
+// Errors that Load returns, possibly wrapped.
 var (
-	// ErrNotBuilt says that there is no module or no record.
+	// ErrNotBuilt says that the module or its record is missing.
 	ErrNotBuilt = errors.New("not built")
 	// ErrChanged says that the module is not the one that its record describes.
 	ErrChanged = errors.New("changed after it was built")
 )
 
-// DifferentInputs are the names of the files that are not the same in both records, or
-// are in one of them only, sorted.
+// DifferentInputs returns the names of the files that differ between the two records, or are
+// in one of them only, sorted.
 func (r Record) DifferentInputs(other Record) []string {
 	return differentInputs(r.Inputs, other.Inputs)
 }
@@ -82,9 +81,9 @@ func (r Record) SDKVersion() string {
 	return ""
 }
 
-// Load reads modules back from dist, in the order of the names, and compares each
-// with its record. dist is a folder; empty means "dist". The errors are
-// ErrNotBuilt and ErrChanged, or that of reading a file.
+// Load reads modules back from dist, in the order of the names, and compares each with its
+// record. dist is a folder; empty means "dist". The errors are ErrNotBuilt, ErrChanged, and
+// those of reading a file.
 func Load(dist string, names []string) ([]Module, error) {
 	dist, err := distFolder(dist)
 	if err != nil {
@@ -130,9 +129,9 @@ func loadOne(dist, name string) (Module, error) {
 	return module, nil
 }
 
-// Check inspects the module in its file, and starts it with the example of the
-// filter's metadata, as Build did: another version of Slipway may have built it. The
-// error is that of inspect.Check.
+// Check inspects the module in its file, and starts it with the example of the filter's
+// metadata, as Build did. It repeats that because another version of Slipway may have built
+// the module. The error is the one of inspect.Check.
 func (m Module) Check(ctx context.Context, metadata catalog.Metadata) (*inspect.Report, error) {
 	example, err := metadata.ExampleConfiguration()
 	if err != nil {
@@ -160,15 +159,15 @@ func newRecord(name string, wasm []byte, toolchain Toolchain, sources []Package,
 	}
 }
 
-// place puts the module and its record into dist. The module goes first: if only
-// it arrives, the old record does not fit it and Load says so.
+// place puts the module and its record into dist. The module goes first: if the record does
+// not follow, the old one does not match the module, and Load says so.
 func place(dist, built string, record Record) (Module, error) {
 	data, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
 		return Module{}, err
 	}
 	path := filepath.Join(dist, record.Name+".wasm")
-	// The compiler's file has the permissions that the umask left it.
+	// The permissions of the compiler's file depend on the umask.
 	if err := os.Chmod(built, 0o644); err != nil {
 		return Module{}, err
 	}

@@ -19,11 +19,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
-// ErrSourcesChanged says that the sources are no longer those that a module was built
-// from. It is in the chain of what CheckSources returns.
+// ErrSourcesChanged says that the sources are no longer the ones that a module was built from.
+// CheckSources returns it, possibly wrapped.
 var ErrSourcesChanged = errors.New("the sources changed since this was built")
 
-// Package is one Go package that goes into a module, as "go list -json" has it.
+// Package is one Go package of a module, as "go list -json" prints it.
 type Package struct {
 	ImportPath string
 	Dir        string
@@ -31,7 +31,7 @@ type Package struct {
 	Standard   bool
 	Module     *PackageModule
 
-	// What a compiler or linker may read, without tests.
+	// The files that a compiler or linker may read, without tests.
 	GoFiles, CgoFiles                          []string
 	CFiles, CXXFiles, MFiles, HFiles, FFiles   []string
 	SFiles, SwigFiles, SwigCXXFiles, SysoFiles []string
@@ -46,8 +46,8 @@ type PackageModule struct {
 	Replace       *struct{ Path, Version string }
 }
 
-// version is what stands for the module's content. A folder has none: neither the
-// filter's own module nor one that a folder replaces.
+// version returns the path and the version that identify the module's content. A folder has no
+// version: neither the filter's own module nor a module that is replaced by a folder.
 func (m *PackageModule) version() GoModule {
 	switch {
 	case m.Replace == nil:
@@ -55,21 +55,21 @@ func (m *PackageModule) version() GoModule {
 	case m.Replace.Version != "":
 		return GoModule{Path: m.Replace.Path, Version: m.Replace.Version}
 	}
-	// A folder's name is this machine's.
+	// The name of a folder means something on this machine only.
 	return GoModule{Path: m.Path}
 }
 
-// lister lists the sources of filters with the go command of the Go release whose
-// standard library is compiled in, whichever the compiler is. TinyGo lists them so as
-// well, with its tags. So who has a record but not TinyGo lists the same.
+// lister lists the sources of filters with the go command. The Go release is the one whose
+// standard library is compiled in, for both compilers. For TinyGo it adds TinyGo's build tags.
+// So a machine with the record, but without TinyGo, gets the same list.
 type lister struct {
 	toolchain Toolchain
 	cache     string // see Options.Cache
 }
 
-// all lists the sources of the filters, by folder, with one command for all that lie
-// side by side: the command takes longer to start than to list one more. What cannot be
-// listed so is left out, and whoever asks for one finds out why.
+// all lists the sources of the filters, by folder. It runs one command for all filters that
+// lie side by side, because starting the command takes longer than listing one more filter. If
+// that fails for some filters, they are left out; listing one alone shows why.
 func (l lister) all(ctx context.Context, filters []catalog.Filter) map[string][]Package {
 	neighbours := map[string][]string{}
 	for _, f := range filters {
@@ -96,15 +96,15 @@ func (l lister) one(ctx context.Context, dir string) ([]Package, error) {
 	return lists[0], nil
 }
 
-// list lists the packages that go into the filter in each folder, in the order of the
-// folders: its own and its dependencies', without the standard library. The folders lie
-// in one folder and belong to one Go module.
+// list lists the packages that go into the filter in each folder, in the order of the folders:
+// its own packages and its dependencies, without the standard library. All folders have the
+// same parent folder and belong to one Go module.
 func (l lister) list(ctx context.Context, dirs ...string) ([][]Package, error) {
 	env := append(environment(l.toolchain.GoVersion, l.cache), platform...)
 	args := []string{"list", "-deps", "-json=" + strings.Join(listedFields, ",")}
 	if l.toolchain.Name == TinyGo {
-		// TinyGo compiles what imports "C", and its standard library has packages that
-		// Go's lacks: "machine", for example. To miss those is no error.
+		// TinyGo compiles files that import "C". Its standard library also has packages that
+		// Go's lacks, "machine" for example; it is not an error that they are not found.
 		env = append(env, "CGO_ENABLED=1")
 		args = append(args, "-e", "-tags="+strings.Join(l.toolchain.BuildTags, ","))
 	}
@@ -119,22 +119,22 @@ func (l lister) list(ctx context.Context, dirs ...string) ([][]Package, error) {
 	return parseList(output, dirs)
 }
 
-// listed is a package as "go list -json -deps" prints it.
+// listed is a package in the output of "go list -json -deps".
 type listed struct {
 	Package
 	Deps    []string // import paths of all that it imports, however far down
 	DepOnly bool     // it was not asked for by name
 }
 
-// listedFields are the fields of listed. Without names the go command prints all of
-// them, and takes longer: it also finds out what would have to be built.
+// listedFields are the fields of listed. Without them the go command prints all fields, and
+// takes longer: it also finds out what would have to be built.
 var listedFields = []string{
 	"ImportPath", "Dir", "Name", "Standard", "Module", "Deps", "DepOnly",
 	"GoFiles", "CgoFiles", "CFiles", "CXXFiles", "MFiles", "HFiles", "FFiles",
 	"SFiles", "SwigFiles", "SwigCXXFiles", "SysoFiles", "EmbedFiles",
 }
 
-// parseList reads what "go list -json -deps" printed of the filters in some folders.
+// parseList reads the output of "go list -json -deps" for the filters in some folders.
 func parseList(output []byte, dirs []string) ([][]Package, error) {
 	var roots []listed
 	packages := map[string]Package{}
@@ -177,16 +177,17 @@ func parseList(output []byte, dirs []string) ([][]Package, error) {
 type Sources struct {
 	// Inputs are their names and sha256: see Record.Inputs.
 	Inputs map[string]string
-	// Own are those of Go modules without a version, as absolute paths: the filter's own
-	// module, and what folders replace. Only a commit can say what they are.
+	// Own are the files of Go modules without a version, as absolute paths: of the filter's
+	// own module, and of folders that replace a module. Only a commit identifies their
+	// content.
 	Own []string
 
 	paths map[string]string // of the files, by name
 }
 
-// ReadSources reads what each filter would be built from now with a toolchain, in the
-// order of the filters. Of the toolchain it runs nothing but the go command, which
-// fetches the Go release and the Go modules where they are not there.
+// ReadSources reads the sources from which each filter would be built now with a toolchain, in
+// the order of the filters. The only part of the toolchain that it runs is the go command,
+// which fetches missing Go releases and Go modules.
 func ReadSources(ctx context.Context, filters []catalog.Filter, toolchain Toolchain) ([]Sources, error) {
 	list := lister{toolchain: toolchain}
 	listed := list.all(ctx, filters)
@@ -207,15 +208,14 @@ func ReadSources(ctx context.Context, filters []catalog.Filter, toolchain Toolch
 	return all, nil
 }
 
-// CheckSources makes sure that modules, as Load returned them, are made of what the
-// filters' sources are now. It returns the sources that only a commit can vouch for: see
-// Sources.Own. The error is ErrSourcesChanged, with the names of the files, or that of
+// CheckSources makes sure that modules, as Load returned them, were built from the current
+// sources of the filters. It returns the sources that only a commit identifies: see
+// Sources.Own. The error is ErrSourcesChanged, with the names of the files, or the error of
 // reading the sources.
 //
-// The files are listed anew, with the Go release and the build tags of the module's
-// record, and not taken from the record: a file that was added counts as well. TinyGo
-// need not be installed. So a job that publishes what another job built passes if it has
-// the same sources.
+// It lists the files anew, with the Go release and the build tags of the module's record. It
+// does not take the list from the record: an added file counts as a change, too. TinyGo need
+// not be installed. So a job can publish what another job built, if it has the same sources.
 func CheckSources(ctx context.Context, filters []catalog.Filter, modules []Module) (own []string, err error) {
 	alike := map[string][]int{} // filters that were built by the same toolchain
 	for i, m := range modules {
@@ -244,11 +244,12 @@ func CheckSources(ctx context.Context, filters []catalog.Filter, modules []Modul
 	return slices.Compact(own), errors.Join(problems...)
 }
 
-// shown is how many files an error names: who drops an import drops many.
+// shown limits how many files an error names: dropping one import drops many files.
 const shown = 5
 
-// changed names the files that are not as some inputs say: as seen from the working
-// directory, if they lie in it. Those that are there come first, the rest is counted.
+// changed names the files that differ from the given inputs. Names of files below the working
+// directory are relative to it. Existing files come first, and beyond shown they are only
+// counted.
 func (s Sources) changed(inputs map[string]string) []string {
 	folders := map[string]string{} // for files that are no longer there
 	for name, file := range s.paths {
@@ -277,7 +278,7 @@ func (s Sources) changed(inputs map[string]string) []string {
 	return names
 }
 
-// differentInputs are the names of the files that are not the same in both, sorted.
+// differentInputs returns the names of the files that differ between a and b, sorted.
 func differentInputs(a, b map[string]string) []string {
 	var names []string
 	for name, sum := range a {
@@ -294,9 +295,9 @@ func differentInputs(a, b map[string]string) []string {
 	return names
 }
 
-// readSources hashes the files of some packages, and the go.mod and go.sum that chose
-// them: go.mod also says which Go the language and GODEBUG are of. All of go.mod counts,
-// though a comment decides no byte: see RATIONALE.md.
+// readSources hashes the files of some packages, and the go.mod and go.sum that chose them.
+// go.mod also sets the Go version of the language and of GODEBUG. All of go.mod counts, though
+// a comment changes no byte of the module: see RATIONALE.md.
 func readSources(packages []Package) (Sources, error) {
 	s := Sources{Inputs: map[string]string{}, paths: map[string]string{}}
 	own := map[string]bool{}
@@ -312,7 +313,8 @@ func readSources(packages []Package) (Sources, error) {
 		return nil
 	}
 	for _, p := range packages {
-		// What a profile was applied to has the main package after it, in brackets.
+		// If a profile was applied to a package, the main package follows its path in
+		// brackets.
 		prefix, _, _ := strings.Cut(p.ImportPath, " ")
 		versioned := false
 		if p.Module != nil {
@@ -350,7 +352,7 @@ func readSources(packages []Package) (Sources, error) {
 	return s, nil
 }
 
-// files are the package's files, relative to its folder.
+// files returns the package's files, relative to its folder.
 func (p Package) files() []string {
 	return slices.Concat(p.GoFiles, p.CgoFiles, p.CFiles, p.CXXFiles, p.MFiles, p.HFiles, p.FFiles,
 		p.SFiles, p.SwigFiles, p.SwigCXXFiles, p.SysoFiles, p.EmbedFiles)

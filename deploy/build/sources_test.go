@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// One command lists for all filters what one for each would: the inputs in a filter's
+// One command for all filters lists the same as one command for each: the inputs in a filter's
 // record, and its bill of materials, are the same.
 func TestSources(t *testing.T) {
 	t.Parallel()
@@ -62,8 +62,8 @@ func described(t *testing.T, packages []Package) description {
 	return d
 }
 
-// The go command lists with TinyGo's tags what TinyGo itself lists: who publishes needs
-// no TinyGo.
+// With TinyGo's tags the go command lists the same files as TinyGo itself. So publishing does
+// not need TinyGo.
 func TestSourcesOfTinyGo(t *testing.T) {
 	t.Parallel()
 	compiler, err := Find(TinyGo, "", "")
@@ -103,7 +103,7 @@ func TestSourcesOfTinyGo(t *testing.T) {
 	}
 }
 
-// Tags choose files, and what only TinyGo's standard library has is no error.
+// Tags choose files. A package that only TinyGo's standard library has is not an error.
 func TestSourcesByTags(t *testing.T) {
 	t.Parallel()
 	dir := leastModule(t)
@@ -130,7 +130,7 @@ func TestSourcesByTags(t *testing.T) {
 	}
 }
 
-// meanwhile is a compiler during whose run somebody saves a file.
+// meanwhile is a compiler that saves a source file while it runs.
 type meanwhile struct {
 	leakyTinyGo
 	save func()
@@ -141,8 +141,8 @@ func (m meanwhile) Compile(_ context.Context, _, out string) error {
 	return os.WriteFile(out, wasmtest.Encode(wasmtest.Filter()), 0o644)
 }
 
-// What is saved while the compiler runs may be in the module or not. So there is no
-// record of either.
+// If a file is saved while the compiler runs, either version may be in the module. So neither
+// gets a record.
 func TestSavedWhileCompiling(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{

@@ -1,9 +1,9 @@
 // Package tinygo downloads the TinyGo release that Slipway pins.
 //
-// TinyGo is in no package registry, and a compiler that builds what gateways run
-// must be exactly the one that was checked. So its version and the checksums of
-// its archives stand here, and it is kept in the user's cache folder: nothing
-// needs root, and nothing else on the machine changes.
+// TinyGo is in no package registry, and the compiler of modules for gateways must be exactly
+// the one that was checked. So this package holds its version and the checksums of its
+// archives. TinyGo goes into the user's cache folder: nothing needs root, and nothing else on
+// the machine changes.
 package tinygo
 
 import (
@@ -37,7 +37,7 @@ var checksums = map[string]string{
 // ErrNotInstalled says that the pinned release is not in the cache folder.
 var ErrNotInstalled = errors.New("TinyGo " + Version + " was not downloaded")
 
-// downloadTimeout bounds the download: an archive is about 100 MB.
+// downloadTimeout limits the download: an archive is about 100 MB.
 const downloadTimeout = 10 * time.Minute
 
 // Installed returns the path of the tinygo command in the cache folder, or
@@ -56,7 +56,7 @@ func Installed() (string, error) {
 	return path, nil
 }
 
-// folder is where the release lies once it is complete.
+// folder returns the folder in which the complete release lies.
 func folder() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -67,15 +67,15 @@ func folder() (string, error) {
 
 func command(dir string) string { return filepath.Join(dir, "tinygo", "bin", "tinygo") }
 
-// Options says where an archive comes from. The zero value is the pinned release
-// for this machine.
+// Options says where to get the archive. The zero value is the pinned release for this
+// machine.
 type Options struct {
-	// URL of the archive. Default: TinyGo's release on GitHub. A mirror may be
-	// named: the checksum stays the pinned one.
+	// URL is the address of the archive. It may name a mirror: the checksum stays the pinned
+	// one. Default: TinyGo's release on GitHub.
 	URL string
 	// Client makes the request. Default: http.DefaultClient.
 	Client *http.Client
-	// Out is told what is done, a line each. Default: nothing is told.
+	// Out gets one line for each step. Default: nothing is written.
 	Out io.Writer
 }
 
@@ -83,8 +83,8 @@ type Options struct {
 // the user's cache folder, unless it is there. It returns the path of the tinygo
 // command. The folder appears as a whole or not at all.
 //
-// It fails on a machine that the pinned release has no archive for, on any answer
-// but 200, and on an archive with another checksum, of which nothing is unpacked.
+// It fails if the pinned release has no archive for this machine, on any answer but 200, and
+// if the archive has another checksum. In that case it unpacks nothing.
 func Install(ctx context.Context, opts Options) (string, error) {
 	if opts.Out == nil {
 		opts.Out = io.Discard
@@ -183,8 +183,8 @@ func download(ctx context.Context, opts Options, want, file string) error {
 	return nil
 }
 
-// unpack writes the archive's folders, files and links below dir. The archive is
-// trusted by its checksum; os.Root still keeps every path inside.
+// unpack writes the archive's folders, files and links below dir. The checksum makes the
+// archive trustworthy; os.Root still keeps every path inside dir.
 func unpack(archive, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err

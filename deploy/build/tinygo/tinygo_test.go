@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
-// archive is a release in small: a command and a link to it.
+// archive is a small release: a command and a link to it.
 func archive(t *testing.T, entries ...tar.Header) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -49,7 +49,7 @@ var release = []tar.Header{
 	{Name: "tinygo/bin/link", Typeflag: tar.TypeSymlink, Linkname: "tinygo"},
 }
 
-// serve pins content as this machine's release in a cache of its own, and serves
+// serve pins content as this machine's release, with a cache of the test's own, and serves
 // body for it.
 func serve(t *testing.T, content, body []byte) (Options, *int) {
 	t.Helper()
