@@ -15,8 +15,8 @@ import (
 // AdminURL is the base URL of the admin interface, without a trailing slash.
 func (p *Proxy) AdminURL() string { return p.adminURL }
 
-// Get returns what the admin interface answers to path, which begins with a
-// slash. An answer other than 200 is an error.
+// Get returns the admin interface's answer to path, which begins with a slash. An answer other
+// than 200 is an error.
 func (p *Proxy) Get(ctx context.Context, path string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.adminURL+path, http.NoBody)
 	if err != nil {
@@ -51,8 +51,8 @@ func (p *Proxy) Prometheus(ctx context.Context) (string, error) {
 	return p.Get(ctx, "/stats/prometheus")
 }
 
-// ListenerURL returns the http URL of the listener called name, with the port
-// that it really has and without a trailing slash.
+// ListenerURL returns the http URL of the listener with the given name. The URL has the port
+// on which it actually listens, and no trailing slash.
 func (p *Proxy) ListenerURL(ctx context.Context, name string) (string, error) {
 	text, err := p.Get(ctx, "/listeners?format=json")
 	if err != nil {

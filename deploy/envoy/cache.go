@@ -12,10 +12,10 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// binaryName is where the binary lies in a version's folder, as in func-e's.
+// binaryName is the path of the binary in a version's folder, the same as func-e's.
 var binaryName = filepath.Join("bin", "envoy")
 
-// cached is what an earlier download left.
+// cached returns the result of an earlier download.
 func (f *finder) cached(ctx context.Context) (Binary, error) {
 	path := filepath.Join(f.CacheDir, f.Version, binaryName)
 	bin, err := inspect(ctx, path, f.Version)
@@ -28,8 +28,8 @@ func (f *finder) cached(ctx context.Context) (Binary, error) {
 	return bin, nil
 }
 
-// download fetches the version into the cache by the first step that can. Of
-// several processes that want it at once one downloads, the others wait for it.
+// download fetches the version into the cache by the first step that succeeds. If several
+// processes want it at once, one downloads and the others wait.
 func (f *finder) download(ctx context.Context) (Binary, error) {
 	if err := os.MkdirAll(f.CacheDir, 0o755); err != nil {
 		return Binary{}, err
@@ -65,8 +65,8 @@ func (f *finder) download(ctx context.Context) (Binary, error) {
 	return Binary{}, errors.Join(errs...)
 }
 
-// install fetches into a folder of its own and renames what was fetched into
-// place once it has been inspected: whatever is in place is complete and works.
+// install fetches into a temporary folder, inspects the result, and renames it into place. So
+// everything in place is complete and works.
 func (f *finder) install(ctx context.Context, fetch func(ctx context.Context, stage string) (string, error)) (Binary, error) {
 	stage, err := os.MkdirTemp(f.CacheDir, "."+f.Version+"-")
 	if err != nil {

@@ -11,7 +11,7 @@ var find = sync.OnceValues(func() (Binary, error) {
 	return Find(background, FindOptions{Path: os.Getenv("ENVOY_PATH")})
 })
 
-// realEnvoy is the Envoy that these tests run.
+// realEnvoy returns the Envoy that these tests run.
 func realEnvoy(t *testing.T) Binary {
 	t.Helper()
 	bin, err := find()

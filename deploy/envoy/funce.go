@@ -21,7 +21,7 @@ import (
 // https://pkg.go.dev/github.com/tetratelabs/func-e@v1.6.0/api#EnvoyVersionsURL
 const funcEVersionsURL = "https://archive.tetratelabs.io/envoy/envoy-versions.json"
 
-// funcEHas is what the user's own func-e downloaded before.
+// funcEHas returns an earlier download of the user's own func-e.
 func (f *finder) funcEHas(ctx context.Context) (Binary, error) {
 	versions, err := f.funcEVersionsDir()
 	if err != nil {
@@ -57,9 +57,8 @@ func (f *finder) funcEVersionsDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "func-e", "envoy-versions"), nil
 }
 
-// funcEDownload has func-e download into stage. It is not func-e's own folder
-// because func-e unpacks in place and takes what a broken download left there
-// for an Envoy the next time.
+// funcEDownload makes func-e download into stage. It does not use func-e's own folder: func-e
+// unpacks in place, and takes the remains of a broken download for an Envoy the next time.
 func (f *finder) funcEDownload(ctx context.Context, stage string) (string, error) {
 	if err := f.funcEReachable(ctx); err != nil {
 		return "", err
@@ -67,8 +66,8 @@ func (f *finder) funcEDownload(ctx context.Context, stage string) (string, error
 	ctx, cancel := context.WithTimeoutCause(ctx, downloadTimeout, fmt.Errorf("gave up after %v", downloadTimeout))
 	defer cancel()
 	f.logf("func-e: downloading")
-	// func-e has no call that only downloads. An Envoy that prints its version
-	// is the least that can be run.
+	// func-e has no call that only downloads. The least that it can run is an Envoy that
+	// prints its version.
 	err := func_e.Run(ctx, []string{"--version"},
 		api.HomeDir(stage),
 		api.EnvoyVersionsURL(f.VersionsURL),

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// inspectTimeout bounds each of the two questions asked of a binary; an Envoy
-// answers within a tenth of a second.
+// inspectTimeout limits each of the two runs of a binary. An Envoy answers within a tenth of a
+// second.
 const inspectTimeout = 20 * time.Second
 
-// reportedVersion is what --version prints:
+// reportedVersion matches the output of --version:
 // "<path>  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL".
 var reportedVersion = regexp.MustCompile(`version: [0-9a-f]+/([0-9]+\.[0-9]+\.[0-9]+)[^/]*/`)
 
@@ -46,8 +46,8 @@ func inspect(ctx context.Context, path, version string) (Binary, error) {
 		return Binary{}, fmt.Errorf("is Envoy %s, not the %s asked for", bin.Version, version)
 	}
 
-	// The answer to this module, which is empty, is an error in any case; which
-	// one tells whether there is a runtime at all.
+	// This module is empty, so Envoy always answers with an error. The error shows whether
+	// there is a wasm runtime at all.
 	out, _ = ask(ctx, path, "--mode", "validate", "--log-level", "warning", "--config-yaml", emptyModule)
 	if err := ctx.Err(); err != nil {
 		return Binary{}, err

@@ -10,13 +10,12 @@ import (
 	"sync"
 )
 
-// keptLines bounds the memory of a proxy that logs every request for hours; the
-// log file has everything.
+// keptLines limits the memory for a proxy that logs every request for hours. The log file has
+// everything.
 const keptLines = 50_000
 
-// Log is what a proxy has written so far, line by line, in the order in which
-// it was written; of more than 50,000 lines, the last. It is safe for concurrent
-// use.
+// Log holds the lines that a proxy has written so far, in their order. It keeps the last
+// 50,000 lines. It is safe for concurrent use.
 type Log struct {
 	onLine func(line string)
 	adding sync.Mutex // held while a line is added, onLine's time included
@@ -32,8 +31,8 @@ func newLog(onLine func(line string)) *Log {
 	return &Log{onLine: onLine, changed: make(chan struct{})}
 }
 
-// Mark returns the number of lines so far: what [Log.Lines] and [Log.Wait] take
-// to look only at what comes later.
+// Mark returns the number of lines so far. Pass it to [Log.Lines] and [Log.Wait] to look only
+// at later lines.
 func (l *Log) Mark() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,8 +51,8 @@ func (l *Log) after(mark int) []string {
 	return l.lines[min(max(mark-l.dropped, 0), len(l.lines)):]
 }
 
-// Wait returns the first line after mark that match accepts, waiting for it until
-// ctx ends or the proxy has exited.
+// Wait returns the first line after mark that match accepts. It waits for that line until ctx
+// ends or the proxy has exited.
 func (l *Log) Wait(ctx context.Context, mark int, match func(line string) bool) (string, error) {
 	for {
 		l.mu.Lock()
@@ -97,9 +96,9 @@ func (l *Log) end() {
 	l.changed = make(chan struct{})
 }
 
-// Relevant reports whether a line tells what went wrong: a warning or worse, what
-// a filter logged, or what Envoy wrote without its usual prefix (the trace of a
-// crash). It knows Envoy's default format:
+// Relevant reports whether a line tells what went wrong: it is a warning or worse, a line
+// logged by a filter, or a line without Envoy's usual prefix (the trace of a crash). It knows
+// Envoy's default format:
 //
 //	[time][thread][level][logger] [file] text
 func Relevant(line string) bool {
@@ -114,7 +113,7 @@ func Relevant(line string) bool {
 	return false
 }
 
-// lineWriter cuts what one stream of the process writes into lines.
+// lineWriter splits one output stream of the process into lines.
 type lineWriter struct {
 	add  func(line string)
 	rest []byte

@@ -34,8 +34,8 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// A line that comes later, or came before anybody waited, is found; one that
-// came before the mark is not.
+// Wait finds a line that comes later, or that came before the call. It does not find a line
+// before the mark.
 func TestLogWait(t *testing.T) {
 	t.Parallel()
 	any := func(string) bool { return true }
@@ -103,7 +103,7 @@ func TestRelevant(t *testing.T) {
 	}
 }
 
-// A report has the end of what is relevant, bounded, and the place of the rest.
+// A report has the last relevant lines, a limited number of them, and says where the rest is.
 func TestReport(t *testing.T) {
 	t.Parallel()
 	p := &Proxy{log: newLog(func(string) {}), logFile: "/tmp/the.log"}

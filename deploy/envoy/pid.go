@@ -11,9 +11,9 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// PID returns the id of Envoy's process, for measuring what it uses. func-e does
-// not tell it; among this process's children it is the one that was told to write
-// its admin address into this run's folder.
+// PID returns the id of Envoy's process, for measuring its resource use. func-e does not
+// return it. It is the child of this process that was told to write its admin address into
+// this run's folder.
 func (p *Proxy) PID(ctx context.Context) (int, error) {
 	self, err := process.NewProcessWithContext(ctx, int32(os.Getpid()))
 	if err != nil {
@@ -25,7 +25,7 @@ func (p *Proxy) PID(ctx context.Context) (int, error) {
 	}
 	address := filepath.Join(p.dir, adminAddressFile)
 	for _, child := range children {
-		// One whose command line cannot be read has ended since.
+		// If a command line cannot be read, that process has ended meanwhile.
 		if args, err := child.CmdlineSliceWithContext(ctx); err == nil && slices.Contains(args, address) {
 			return int(child.Pid), nil
 		}

@@ -10,7 +10,7 @@ import (
 func TestPID(t *testing.T) {
 	t.Parallel()
 	bin := realEnvoy(t)
-	// Two, of which each has to be told from the other.
+	// Two proxies: PID must tell one from the other.
 	var proxies []*Proxy
 	pids := map[int]bool{}
 	for range 2 {

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// defaultReadyTimeout is long: V8 needs seconds of a free processor to compile
-	// what the ordinary Go compiler makes, and busy machines have none.
+	// defaultReadyTimeout is long: V8 needs seconds of a free processor to compile the modules
+	// of the ordinary Go compiler, and busy machines have none.
 	defaultReadyTimeout = 2 * time.Minute
 	pollInterval        = 20 * time.Millisecond
-	// runID names func-e's folder in ours.
+	// runID is the name of func-e's folder inside ours.
 	runID = "run"
 )
 
@@ -32,22 +32,22 @@ type StartOptions struct {
 	Path string
 	// Config is the bootstrap, YAML or JSON. Ports may be 0.
 	Config []byte
-	// Dir is where the configuration, the log and other files of this run are
-	// kept. It is created, and left to the caller.
+	// Dir is the folder for the configuration, the log and other files of this run. Start
+	// creates it; the caller removes it.
 	Dir string
 	// Concurrency is the number of worker threads. Zero means 1.
 	Concurrency int
 	// LogLevel is the level of Envoy's own loggers. Empty means "info".
 	LogLevel string
-	// WasmLogLevel is the level of the wasm logger, and so the lowest level at
-	// which filters are heard. Empty means "debug".
+	// WasmLogLevel is the level of the wasm logger. Filters' messages below it are not logged.
+	// Empty means "debug".
 	WasmLogLevel string
 	// Args are added to Envoy's command line.
 	Args []string
-	// ReadyTimeout bounds the time until Envoy is ready. Zero means 2 minutes.
+	// ReadyTimeout limits the time until Envoy is ready. Zero means 2 minutes.
 	ReadyTimeout time.Duration
-	// OnLine is called with each line that Envoy writes, one at a time, before it
-	// is in [Proxy.Log]. Nil means that nobody is told.
+	// OnLine is called with each line that Envoy writes, one at a time, before the line is in
+	// [Proxy.Log]. Nil means that nothing is called.
 	OnLine func(line string)
 }
 
@@ -63,11 +63,11 @@ type Proxy struct {
 	err  error // of the run; read after done
 }
 
-// Start runs Envoy through func-e and returns once it is ready. The error tells
-// why it did not become so, with the relevant lines of its log.
+// Start runs Envoy through func-e and returns once it is ready. If it does not become ready,
+// the error says why, with the relevant lines of its log.
 //
-// The process ends with [Proxy.Stop], with ctx, or with this process: on Linux
-// the kernel kills it even when this process is killed.
+// The process ends with [Proxy.Stop], with ctx, or with this process: on Linux the kernel
+// kills it even if this process is killed.
 func Start(ctx context.Context, o StartOptions) (*Proxy, error) {
 	p, err := start(ctx, o)
 	if err != nil {
@@ -105,7 +105,7 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 	if err := os.WriteFile(config, o.Config, 0o600); err != nil {
 		return nil, err
 	}
-	// An address that an earlier run left here would be polled for nothing.
+	// If an earlier run left its address here, it would be polled in vain.
 	adminAddress := filepath.Join(o.Dir, adminAddressFile)
 	if err := os.RemoveAll(adminAddress); err != nil {
 		return nil, err
@@ -117,8 +117,8 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 		"--concurrency", strconv.Itoa(max(o.Concurrency, 1)),
 		"--log-level", orDefault(o.LogLevel, "info"),
 		"--component-log-level", "wasm:" + orDefault(o.WasmLogLevel, "debug"),
-		// Shared memory that only hot restart needs, and that would make two
-		// Envoys on one machine collide.
+		// Only hot restart needs this shared memory. It would make two Envoys on one machine
+		// collide.
 		"--disable-hot-restart",
 	}, o.Args...)
 
@@ -176,8 +176,8 @@ func (p *Proxy) awaitReady(ctx context.Context, adminAddress string) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			// Not p.err: where the admin interface was up already, func-e reports
-			// that it is no longer, and not how the process ended.
+			// Not p.err: if the admin interface was up already, func-e reports that the
+			// interface is gone, and not how the process ended.
 			return errors.New("it exited before it was ready")
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -185,11 +185,11 @@ func (p *Proxy) awaitReady(ctx context.Context, adminAddress string) error {
 	}
 }
 
-// reportedLines bounds what goes into an error.
+// reportedLines limits the lines in an error.
 const reportedLines = 40
 
-// Report returns the last 40 lines of the log that keep accepts, and where the
-// whole log lies: what a failed test prints. Nil keeps what is [Relevant].
+// Report returns the last 40 lines of the log that keep accepts, and the path of the whole
+// log. A failed test prints it. Nil keeps the [Relevant] lines.
 func (p *Proxy) Report(keep func(line string) bool) string {
 	if keep == nil {
 		keep = Relevant
@@ -203,18 +203,18 @@ func (p *Proxy) Report(keep func(line string) bool) string {
 	return b.String()
 }
 
-// Log is what Envoy has written so far, standard output and standard error.
+// Log returns what Envoy has written so far to standard output and standard error.
 func (p *Proxy) Log() *Log { return p.log }
 
-// LogFile is where Envoy's standard error, its log, is kept. Beside it lie
-// stdout.log and config_dump.json.
+// LogFile returns the path of the file with Envoy's standard error, its log. stdout.log and
+// config_dump.json are in the same folder.
 func (p *Proxy) LogFile() string { return p.logFile }
 
-// Done is closed when Envoy has exited, for whatever reason.
+// Done returns a channel that is closed when Envoy has exited for any reason.
 func (p *Proxy) Done() <-chan struct{} { return p.done }
 
-// Stop kills Envoy and waits for its end. It returns an error if Envoy had
-// exited by itself before, which a proxy must not do. Calling it again does no harm.
+// Stop kills Envoy and waits until it has exited. It returns an error if Envoy had exited by
+// itself before, which a proxy must not do. Calling it again does no harm.
 func (p *Proxy) Stop() error {
 	select {
 	case <-p.done:

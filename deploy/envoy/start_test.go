@@ -97,7 +97,7 @@ func with(part string) func(string) bool {
 	return func(line string) bool { return strings.Contains(line, part) }
 }
 
-// assertGone waits until nobody listens at a URL.
+// assertGone waits until nothing listens at a URL.
 func assertGone(t *testing.T, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background, 30*time.Second)
@@ -118,7 +118,7 @@ func assertGone(t *testing.T, url string) {
 	}
 }
 
-// A configuration that Envoy refuses: its own words and the place of the log.
+// If Envoy refuses a configuration, the error has Envoy's own words and the path of the log.
 func TestStartShowsWhyEnvoyRefuses(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -135,7 +135,7 @@ func TestStartShowsWhyEnvoyRefuses(t *testing.T) {
 
 func TestStartNotReadyInTime(t *testing.T) {
 	t.Parallel()
-	// A proxy that waits for a control plane which never answers stays unready.
+	// A proxy that waits for a control plane that never answers does not become ready.
 	const waits = `
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
 node: {id: x, cluster: x}
@@ -163,8 +163,8 @@ func TestStartRefusesMissingOptions(t *testing.T) {
 	}
 }
 
-// The proxy ends with the context of its start, and Stop knows that from an
-// exit of its own.
+// The proxy ends when the context of Start ends. Stop does not take that for an exit of the
+// proxy's own.
 func TestProxyEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -209,8 +209,8 @@ func TestProxyEnds(t *testing.T) {
 	}
 }
 
-// Even kill -9 of the process that started it leaves no Envoy behind (on Linux:
-// other kernels have no such signal).
+// Even kill -9 of the process that started Envoy leaves no Envoy running (on Linux; other
+// kernels have no such signal).
 func TestProxyEndsWithKilledParent(t *testing.T) {
 	const helper = "ENVOY_TEST_HELPER_DIR"
 	if dir := os.Getenv(helper); dir != "" {

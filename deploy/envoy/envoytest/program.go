@@ -9,28 +9,28 @@ import (
 	"testing"
 )
 
-// Output collects what a program prints. It may be used by several goroutines, and
-// its zero value is empty.
+// Output collects what a program prints. It is safe for concurrent use, and its zero value is
+// empty.
 type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-// Write appends to what was printed.
+// Write appends to the output.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(p)
 }
 
-// String is what was printed so far.
+// String returns the output so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
 }
 
-// FreeAddress is an address on loopback, host:port, that nobody listens on.
+// FreeAddress returns a loopback address, host:port, on which nothing listens.
 func FreeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -40,7 +40,7 @@ func FreeAddress() (string, error) {
 	return address, listener.Close()
 }
 
-// MustFreeAddress is FreeAddress in a test, which fails without one.
+// MustFreeAddress does the same for a test, which fails if there is none.
 func MustFreeAddress(t testing.TB) string {
 	t.Helper()
 	address, err := FreeAddress()

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// interval is how often Until looks.
+// interval is the time between two polls of Until.
 const interval = 20 * time.Millisecond
 
-// Until polls: it calls see until that returns nil. When ctx ends, it returns what see
-// returned last, and why ctx ended.
+// Until polls: it calls see until see returns nil. If ctx ends first, it returns the last
+// error of see, and why ctx ended.
 func Until(ctx context.Context, see func() error) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

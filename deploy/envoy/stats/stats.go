@@ -1,5 +1,5 @@
-// Package stats reads Envoy's statistics, however one got at them: the admin interface
-// of a proxy in a cluster is reached another way than that of one on this machine.
+// Package stats parses Envoy's statistics. It does not fetch them: the admin interface of a
+// proxy in a cluster is reached in another way than the one of a proxy on this machine.
 package stats
 
 import (
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Parse reads the counters and gauges in what an admin interface answers to /stats.
-// Histograms and texts are left out.
+// Parse returns the counters and gauges in an admin interface's answer to /stats. It leaves
+// out histograms and texts.
 func Parse(text string) map[string]uint64 {
 	stats := map[string]uint64{}
 	for line := range strings.Lines(text) {
