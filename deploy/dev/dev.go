@@ -25,10 +25,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 )
 
-// readyTimeout is for a machine that is busy with more than this.
+// readyTimeout is long enough for a busy machine.
 const readyTimeout = 5 * time.Minute
 
-// options say what is run where. All fields but Dist and Color are required.
+// options say what to run, and where. All fields but Dist and Color are required.
 type options struct {
 	Filter                   string
 	Listener, Backend, Admin string // host:port
@@ -47,15 +47,15 @@ type session struct {
 	last loaded // what Envoy was given last and has taken
 }
 
-// loaded is what decides how Envoy filters.
+// loaded identifies what Envoy has loaded.
 type loaded struct{ wasmSHA256, configuration string }
 
-// dev runs the filter until ctx ends, which is no error.
+// dev runs the filter until ctx ends, which is not an error.
 func dev(ctx context.Context, o options) (err error) {
-	// Not dist itself: what is there is going to be published.
+	// Not dist itself: its modules are going to be published.
 	o.Dist = cmp.Or(o.Dist, filepath.Join(o.Root, "dist", "dev"))
 	s := &session{options: o, view: newView(o.Out, o.Color)}
-	// Everything that ends with the session ends before its folder is removed.
+	// Everything that runs in the session stops before its folder is removed.
 	ctx, cancel := context.WithCancel(ctx)
 	if s.dir, err = os.MkdirTemp("", "slipway-dev-"); err != nil {
 		cancel()
@@ -162,8 +162,8 @@ Ctrl-C ends everything.
 	return s.follow(ctx, w, proxy)
 }
 
-// first builds until it works for the first time: there is nothing yet that Envoy
-// could keep.
+// first builds until a build succeeds for the first time: Envoy has nothing yet that it could
+// keep.
 func (s *session) first(ctx context.Context, w *watcher) error {
 	for {
 		_, err := s.build(ctx, time.Now())
@@ -185,8 +185,8 @@ func (s *session) first(ctx context.Context, w *watcher) error {
 	}
 }
 
-// follow loads at every save. A save that comes while an earlier one is being built
-// takes its place; what Envoy was given is waited for.
+// follow loads the filter after every save. A new save cancels the build for an earlier one.
+// If Envoy has already got the earlier one, follow waits until Envoy is done with it.
 func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy) error {
 	stop := func() {}
 	defer func() { stop() }()
@@ -208,7 +208,7 @@ func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy) er
 	}
 }
 
-// inBackground runs work. stop ends it, and returns when it has ended.
+// inBackground runs work. stop cancels it, and waits until it has ended.
 func inBackground(ctx context.Context, work func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -219,8 +219,8 @@ func inBackground(ctx context.Context, work func(context.Context)) (stop func())
 	return func() { cancel(); <-done }
 }
 
-// load builds what was saved, hands it to Envoy, and says how that went. building
-// ends before ctx if the build is no longer wanted.
+// load builds what was saved, hands it to Envoy, and prints the result. If the build is no
+// longer wanted, building ends before ctx.
 func (s *session) load(ctx, building context.Context, proxy *envoy.Proxy, saved time.Time) {
 	keeps := "Envoy keeps what it has."
 	before, err := discoveryStats(ctx, proxy, s.Filter)
@@ -256,8 +256,8 @@ func (s *session) load(ctx, building context.Context, proxy *envoy.Proxy, saved 
 	}
 }
 
-// build compiles the filter and writes the file that Envoy watches, if that is
-// another module or configuration than the last. It returns when it was done.
+// build compiles the filter. If the module or the configuration changed, it writes the file
+// that Envoy watches. It returns the time at which the build was done.
 func (s *session) build(ctx context.Context, began time.Time) (time.Time, error) {
 	filter, err := s.filter()
 	if err != nil {
@@ -282,8 +282,8 @@ func (s *session) build(ctx context.Context, began time.Time) (time.Time, error)
 	if now == s.last {
 		return time.Now(), nil
 	}
-	// Under a name of its own: Envoy must not read half of the next one, and
-	// compiles anew only what it has not seen.
+	// Each module gets a name of its own: Envoy must not read half of the next one. It also
+	// does not compile a module again that it has seen.
 	wasm, err := os.ReadFile(module.Path)
 	if err != nil {
 		return time.Time{}, err
@@ -312,11 +312,11 @@ func (s *session) build(ctx context.Context, began time.Time) (time.Time, error)
 	return built, nil
 }
 
-// discoveryFile is in a folder of its own, since Envoy is told of each file that
-// appears there.
+// discoveryFile is in a separate folder, because Envoy is notified of each file that appears
+// there.
 func (s *session) discoveryFile() string { return filepath.Join(s.dir, "discovery", "filter.json") }
 
-// filter reads filter.yaml, which may have been saved since.
+// filter reads filter.yaml, which may have been saved meanwhile.
 func (s *session) filter() (catalog.Filter, error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(s.Root, "filter"), Names: []string{s.Filter}})
 	if err != nil {
@@ -325,8 +325,8 @@ func (s *session) filter() (catalog.Filter, error) {
 	return filters[0], nil
 }
 
-// watchSources watches the folders that the filter is made of. Where the imports
-// cannot be read, those from before are watched on.
+// watchSources watches the folders of the filter's sources. If the imports cannot be read, it
+// goes on watching the folders from before.
 func (s *session) watchSources(ctx context.Context, w *watcher) error {
 	filter, err := s.filter()
 	if err != nil {
@@ -353,7 +353,8 @@ func (s *session) watchSources(ctx context.Context, w *watcher) error {
 	return w.watch(folders)
 }
 
-// relative is a path that the go command writes as seen from the filter's folder.
+// relative matches the start of a path that the go command prints relative to the filter's
+// folder.
 var relative = regexp.MustCompile(`(?m)^\./`)
 
 func (s *session) failed(err error, then string) {
@@ -368,7 +369,7 @@ func (s *session) refused() {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1fs", d.Seconds()) }
 
-// discovery are Envoy's counters of what it read from the file.
+// discovery holds Envoy's counters of the updates that it read from the file.
 type discovery struct{ taken, rejected uint64 }
 
 func discoveryStats(ctx context.Context, proxy *envoy.Proxy, filter string) (discovery, error) {
@@ -377,13 +378,12 @@ func discoveryStats(ctx context.Context, proxy *envoy.Proxy, filter string) (dis
 	return discovery{stats[prefix+"update_success"], stats[prefix+"update_rejected"]}, err
 }
 
-// awaitChange waits until Envoy has taken or refused what it was given.
+// awaitChange waits until Envoy has accepted or refused the update.
 func awaitChange(ctx context.Context, proxy *envoy.Proxy, filter string, before discovery) (discovery, error) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		// Meanwhile Envoy answers nothing: the thread that compiles is the one
-		// that would.
+		// The admin interface does not answer meanwhile: its thread is the one that compiles.
 		now, err := discoveryStats(ctx, proxy, filter)
 		if err != nil || now != before {
 			return now, err

@@ -19,7 +19,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
 
-// desk is a repository with one filter, and dev running on it.
+// desk is a repository with one filter, and dev runs on it.
 type desk struct {
 	*testing.T
 	main, metadata string // files
@@ -62,7 +62,7 @@ func (d *desk) eventuallyPrints(texts ...string) {
 	})
 }
 
-// header is the response header x-dev that a client sees.
+// header returns the response header x-dev as a client sees it.
 func (d *desk) header() string {
 	res, err := http.Get("http://" + d.listener + "/get")
 	if err != nil {
@@ -83,7 +83,8 @@ func (d *desk) eventuallyAnswers(want string) {
 	})
 }
 
-// save writes a file as many editors do: beside the old one, then in its place.
+// save writes a file as many editors do: to a new file, which is then renamed to the old one's
+// name.
 func (d *desk) save(file, content string) {
 	d.Helper()
 	if err := os.WriteFile(file+"~", []byte(content), 0o644); err != nil {
@@ -135,7 +136,7 @@ func (*stream) OnHttpResponseHeaders(int, bool) types.Action {
 
 const metadata = "title: Dev\ndescription: Is edited.\nlicense: Apache-2.0\n"
 
-// newDesk copies what a filter needs to a folder where it can be edited.
+// newDesk copies the files that a filter needs to a folder where they can be edited.
 func newDesk(t *testing.T, source string) (*desk, options) {
 	t.Helper()
 	root := t.TempDir()
@@ -185,8 +186,8 @@ func needEnvoy(t *testing.T) {
 	}
 }
 
-// A day at the desk: broken at first, mended, changed, broken again, changed in a
-// package beside the filter, refused, and home.
+// A day at the desk: the filter is broken at first, fixed, changed, broken again, changed in a
+// package beside it, refused by Envoy, and at last stopped.
 func TestDev(t *testing.T) {
 	needEnvoy(t)
 	d, o := newDesk(t, strings.Replace(mainGo, "types.ActionContinue", "types.ActionContinues", 1))

@@ -1,15 +1,14 @@
-// Dev runs a filter in real Envoy while its author works on it: at every save it is
-// built and Envoy loads it, without a restart.
+// Dev runs a filter in real Envoy while its author works on it. At every save it builds the
+// filter, and Envoy loads it without a restart.
 //
 //	go run ./deploy/dev [flags] FILTER
 //
 // FILTER is a folder below filter/. It runs in front of an httpbin, with the example
-// configuration of its filter.yaml, which is watched too. A build that fails, and a
-// module or a configuration that Envoy refuses, leave Envoy with what it had.
-// Ctrl-C ends everything.
+// configuration of its filter.yaml, which is watched, too. If a build fails, or Envoy refuses
+// the module or the configuration, Envoy keeps what it has. Ctrl-C stops everything.
 //
 // The environment variables are those of
-// package deploy/config, and NO_COLOR.
+// The environment variables are those of package deploy/config, and NO_COLOR.
 package main
 
 import (
@@ -35,7 +34,7 @@ func main() {
 }
 
 func command() error {
-	// NoColor is also set where standard output is no terminal.
+	// NoColor is also true if standard output is not a terminal.
 	o := options{Out: os.Stdout, Color: !color.NoColor}
 	flag.StringVar(&o.Root, "root", ".", "the folder that holds filter/")
 	flag.StringVar(&o.Listener, "listener", "127.0.0.1:8085", "where Envoy takes requests")

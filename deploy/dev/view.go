@@ -11,7 +11,7 @@ import (
 	"github.com/fatih/color"
 )
 
-// view prints for a person: what is done, and what the filter logs.
+// view prints what dev does and what the filter logs.
 type view struct {
 	out   io.Writer
 	color bool
@@ -25,7 +25,7 @@ func newView(out io.Writer, colored bool) *view {
 	return &view{out: out, color: colored, contexts: map[string][]string{}}
 }
 
-// paint returns text in a color, if there are colors.
+// paint returns text in a color, if colors are on.
 func (v *view) paint(text string, attributes ...color.Attribute) string {
 	if !v.color {
 		return text
@@ -35,7 +35,7 @@ func (v *view) paint(text string, attributes ...color.Attribute) string {
 	return c.Sprint(text)
 }
 
-// say prints a line about what is done.
+// say prints a line about a step.
 func (v *view) say(mark color.Attribute, word, format string, args ...any) {
 	v.print(fmt.Sprintf("%s %s %s\n", time.Now().Format("15:04:05.000"), v.paint(fmt.Sprintf("%-8s", word), mark, color.Bold), fmt.Sprintf(format, args...)))
 }
@@ -46,7 +46,7 @@ func (v *view) print(text string) {
 	fmt.Fprint(v.out, text)
 }
 
-// serve has Envoy's own warnings shown from now on: those at its start are about
+// serve makes view show Envoy's own warnings from now on. Those at Envoy's start are about
 // production.
 func (v *view) serve() {
 	v.mu.Lock()
@@ -59,7 +59,7 @@ func (v *view) serve() {
 //	[date time][thread][level][logger] [file] text
 var envoyLine = regexp.MustCompile(`^\[\S+ (\S+)\]\[(\d+)\]\[(\w+)\]\[\w+\] \[[^\]]*\] (.*)$`)
 
-// Lines of the wasm logger at level trace, which tell whose turn it is in a thread.
+// Lines of the wasm logger at level trace. They tell which context runs in a thread.
 //
 // Reference: https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/v8/v8.cc
 var (
@@ -68,8 +68,8 @@ var (
 	switches = regexp.MustCompile(`^\[vm->host\] env\.proxy_set_effective_context\((\d+)`)
 )
 
-// envoy shows a line of Envoy's log if it is for a filter's author: what the filter
-// logs, with the id of the context that is at work, and Envoy's own warnings.
+// envoy shows a line of Envoy's log if it is for a filter's author: a line that the filter
+// logs, with the id of the context that runs, or a warning of Envoy's own.
 func (v *view) envoy(line string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -85,7 +85,8 @@ func (v *view) envoy(line string) {
 		return
 	}
 	if message, ok := strings.CutPrefix(text, "wasm log"); ok {
-		// "wasm log <plugin> <root id> <vm id>: text", with empty ids left out.
+		// The text has the form "wasm log <plugin> <root id> <vm id>: text", with empty ids
+		// left out.
 		_, message, _ = strings.Cut(message, ": ")
 		fmt.Fprintf(v.out, "%s %s %s %s\n", at, v.level(level), v.paint(fmt.Sprintf("%-5s", v.context(thread)), color.FgCyan), message)
 		return
@@ -98,8 +99,8 @@ func (v *view) envoy(line string) {
 	}
 }
 
-// follow keeps, for each thread, the contexts that are at work: a call into the
-// module can come while another one is under way.
+// follow keeps a stack of the running contexts for each thread: a call into the module can
+// come while another one is under way.
 func (v *view) follow(thread, text string) bool {
 	stack := v.contexts[thread]
 	if match := calls.FindStringSubmatch(text); match != nil {
@@ -122,7 +123,7 @@ func (v *view) follow(thread, text string) bool {
 	return strings.HasPrefix(text, "[vm->host] ") || strings.HasPrefix(text, "[vm<-host] ")
 }
 
-// context is the id of the context at work, "#3"; "" outside of any.
+// context returns the id of the running context, "#3"; "" if none runs.
 func (v *view) context(thread string) string {
 	stack := v.contexts[thread]
 	if len(stack) == 0 || stack[len(stack)-1] == "" {

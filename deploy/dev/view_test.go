@@ -8,8 +8,8 @@ import (
 
 const trace = "[2026-01-02 10:00:00.001][7][trace][wasm] [source/extensions/common/wasm/wasm_vm.cc:39] "
 
-// lines that Envoy wrote: two threads, a call into the module while another is under
-// way, and one context that speaks for another.
+// lines were written by a real Envoy: two threads, a call into the module while another is
+// under way, and one context that acts for another.
 var lines = []string{
 	"[2026-01-02 10:00:00.000][1][warning][main] [source/server/server.cc:1059] There is no configured limit",
 	trace + "[host->vm] proxy_on_request_headers(3, 8, 1)",

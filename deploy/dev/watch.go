@@ -11,15 +11,15 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// quiet is how long nothing may change before a save counts as finished: an editor
-// writes a file in several steps, and a formatter right after it.
+// quiet is how long nothing must change before a save counts as finished: an editor writes a
+// file in several steps, and a formatter follows right after it.
 const quiet = 40 * time.Millisecond
 
-// watcher tells when a file in one of its folders was saved.
+// watcher reports when a file in one of its folders was saved.
 type watcher struct {
 	notify *fsnotify.Watcher
-	// saves gets the time at which the first file of a save changed. One that
-	// nobody has taken yet stands for all that come meanwhile.
+	// saves gets the time at which the first file of a save changed. While nobody receives it,
+	// it stands for later saves, too.
 	saves chan time.Time
 }
 
@@ -34,8 +34,8 @@ func newWatcher(ctx context.Context) (*watcher, error) {
 	return w, nil
 }
 
-// watch makes the folders those that are watched. It watches folders and not files,
-// since many editors save by renaming a new file to the old one's name.
+// watch replaces the watched folders. It watches folders and not files, because many editors
+// save by renaming a new file to the old one's name.
 func (w *watcher) watch(folders []string) error {
 	for _, old := range w.notify.WatchList() {
 		if !slices.Contains(folders, old) {
@@ -73,7 +73,7 @@ func (w *watcher) run(ctx context.Context) {
 			if !ok {
 				return
 			}
-			// Events were lost: look at everything again.
+			// Events were lost, so everything counts as changed.
 			if finished == nil {
 				first = time.Now()
 			}
@@ -88,8 +88,8 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// counts leaves out what does not go into a module: tests, and the files that
-// editors keep beside a source. What is built decides about the rest.
+// counts ignores files that do not go into a module: tests, and the files that editors keep
+// beside a source. For the rest, the build finds out whether anything changed.
 func counts(event fsnotify.Event) bool {
 	name := filepath.Base(event.Name)
 	return event.Op != fsnotify.Chmod &&

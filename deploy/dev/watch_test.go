@@ -23,7 +23,7 @@ func TestWatch(t *testing.T) {
 		}
 		return before
 	}
-	// saved fails unless the next save is one that began after the time.
+	// saved fails unless the next save began after the given time.
 	saved := func(after time.Time) {
 		t.Helper()
 		select {
@@ -39,8 +39,8 @@ func TestWatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	saved(write(first, "main.go"))
-	// What does not count, and a folder that is not watched, come first, so that
-	// they would be seen first.
+	// Changes that do not count, and those in a folder that is not watched, come first. If
+	// they were reported, they would come first, too.
 	write(first, "main_test.go")
 	write(first, ".main.go.swp")
 	write(first, "main.go~")
