@@ -7,7 +7,6 @@
 // configuration of its filter.yaml, which is watched, too. If a build fails, or Envoy refuses
 // the module or the configuration, Envoy keeps what it has. Ctrl-C stops everything.
 //
-// The environment variables are those of
 // The environment variables are those of package deploy/config, and NO_COLOR.
 package main
 
