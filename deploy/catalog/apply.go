@@ -9,52 +9,50 @@ import (
 	"strings"
 )
 
-// Apply says where a filter runs in a mesh and how. It is the section "apply" of
-// a filter.yaml, and all that rendering manifests knows of a filter besides what
-// was published. Field names and values are Istio's where Istio has them.
+// Apply says where a filter runs in a mesh and how. It is the section "apply" of a
+// filter.yaml. Manifests are rendered from it and from what was published, and from nothing
+// else. Field names and values are Istio's where Istio has them.
 type Apply struct {
-	// Namespace is where the objects live: a workload's or a gateway's own, or
-	// the mesh's root namespace to reach every namespace. Default: none is
-	// written, and the objects go where kubectl or an overlay puts them.
+	// Namespace is the namespace of the objects: a workload's or a gateway's own, or the
+	// mesh's root namespace to reach every namespace. Default: the objects name none, and go
+	// where kubectl or an overlay puts them.
 	Namespace string `yaml:"namespace"`
 	// Selector picks pods by label. Default: every workload of the namespace.
 	Selector map[string]string `yaml:"selector"`
 	// TargetRefs picks gateways and waypoints by name, instead of Selector.
 	TargetRefs []TargetRef `yaml:"targetRefs"`
-	// Contexts are the listeners that the filter sees: ContextInbound,
-	// ContextOutbound, ContextGateway. Default: all, and with TargetRefs the
-	// gateway's.
+	// Contexts are the listeners whose traffic the filter sees: ContextInbound,
+	// ContextOutbound, ContextGateway. Default: all; with TargetRefs only ContextGateway.
 	Contexts []string `yaml:"contexts"`
-	// Port narrows the filter to one port: inbound the container's, outbound the
-	// service's, of a gateway the one it listens on. Default: every port.
+	// Port limits the filter to one port. Inbound it is the container's port, outbound the
+	// service's, and for a gateway the port on which it listens. Default: every port.
 	Port int64 `yaml:"port"`
-	// Phase is where the filter stands among Istio's own: PhaseAuthn, PhaseAuthz
-	// or PhaseStats. Default: behind authentication and authorization. An
-	// EnvoyFilter and plain Envoy know no phases and put it right before the router.
+	// Phase is the filter's place among Istio's own filters: PhaseAuthn, PhaseAuthz or
+	// PhaseStats. Default: behind authentication and authorization. An EnvoyFilter and plain
+	// Envoy have no phases, and put the filter right before the router.
 	Phase string `yaml:"phase"`
 	// Priority orders the filters of one phase, the highest first:
 	// -2147483647 to 2147483647. Default: 0.
 	Priority int64 `yaml:"priority"`
-	// Mode is what WasmPlugin and TrafficExtension, which know no contexts, match
-	// instead: ModeClient, ModeServer or ModeClientAndServer. It has to cover
-	// Contexts. Default: the narrowest that does.
+	// Mode is what WasmPlugin and TrafficExtension match in place of contexts, which they do
+	// not have: ModeClient, ModeServer or ModeClientAndServer. It must cover Contexts.
+	// Default: the narrowest mode that does.
 	Mode string `yaml:"mode"`
-	// FailStrategy says what becomes of requests when the filter cannot be
-	// fetched or fails: FailClose, FailOpen or FailReload. Required, because
-	// either answer is wrong for somebody: one stops the traffic, the other
-	// lets it pass unfiltered.
+	// FailStrategy says what happens to requests if the filter cannot be fetched or fails:
+	// FailClose, FailOpen or FailReload. Required, because either default would be wrong for
+	// somebody: one stops the traffic, the other lets it pass unfiltered.
 	FailStrategy string `yaml:"failStrategy"`
-	// PluginConfig is the plugin's configuration, an object; it reaches the
-	// filter as JSON. Default: no configuration.
+	// PluginConfig is the plugin's configuration, an object. The filter gets it as JSON.
+	// Default: no configuration.
 	PluginConfig any `yaml:"pluginConfig"`
 	// VMConfig is the configuration of the filter's virtual machine.
 	VMConfig VMConfig `yaml:"vmConfig"`
-	// ImagePullSecret names the secret with which the registry is read. Default:
-	// none, as for a public registry.
+	// ImagePullSecret names the secret with the registry's credentials. Default: none, as for
+	// a public registry.
 	ImagePullSecret string `yaml:"imagePullSecret"`
-	// ModulesDir is the folder in the proxy's file system below which the
-	// EnvoyFilter with a local file looks for <filter>/<version>/<filter>.wasm, as
-	// the storage names it. Default: DefaultModulesDir.
+	// ModulesDir is a folder in the proxy's file system. The EnvoyFilter with a local file
+	// expects the module in it as <filter>/<version>/<filter>.wasm, the storage's layout.
+	// Default: DefaultModulesDir.
 	ModulesDir string `yaml:"modulesDir"`
 }
 
@@ -79,14 +77,14 @@ type VMConfig struct {
 type EnvVar struct {
 	// Name is the variable's name. Required.
 	Name string `yaml:"name"`
-	// Value is its value. Default: empty.
+	// Value is the variable's value. Default: empty.
 	Value string `yaml:"value"`
-	// ValueFrom is ValueInline, or ValueHost to hand on the proxy's own variable
-	// of that name. Default: ValueInline.
+	// ValueFrom is ValueInline, or ValueHost to pass on the proxy's own variable of that name.
+	// Default: ValueInline.
 	ValueFrom string `yaml:"valueFrom"`
 }
 
-// The words of an apply section.
+// The values of an apply section's fields.
 const (
 	ContextInbound  = "inbound"
 	ContextOutbound = "outbound"
@@ -108,11 +106,12 @@ const (
 	ValueHost   = "HOST"
 )
 
-// DefaultModulesDir is where the proxy looks for local modules.
+// DefaultModulesDir is the folder in which the proxy looks for local modules.
 const DefaultModulesDir = "/var/local/wasm"
 
-// targetKinds are the kinds that Istio lets a policy attach to, with their group.
-// Reference: https://istio.io/latest/docs/reference/config/proxy_extensions/wasm-plugin/#WasmPlugin
+// targetKinds are the kinds that Istio lets a policy attach to, with their groups.
+// Reference:
+// https://istio.io/latest/docs/reference/config/proxy_extensions/wasm-plugin/#WasmPlugin
 var targetKinds = []struct{ kind, group string }{
 	{"Gateway", "gateway.networking.k8s.io"},
 	{"GatewayClass", "gateway.networking.k8s.io"},
@@ -120,7 +119,7 @@ var targetKinds = []struct{ kind, group string }{
 	{"ServiceEntry", "networking.istio.io"},
 }
 
-// What the Kubernetes API lets through.
+// What the Kubernetes API accepts.
 //
 // References:
 //   - https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
@@ -129,7 +128,7 @@ var (
 	dnsLabel     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	dnsSubdomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 	labelName    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
-	// envName is C_IDENTIFIER, as the Istio API asks.
+	// envName is C_IDENTIFIER, as the Istio API requires.
 	envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
@@ -143,20 +142,21 @@ const (
 )
 
 const (
-	// maxPriority is one less than an int32 allows below zero, so that an
-	// EnvoyFilter, whose patches count the other way round, can have its negative.
+	// maxPriority is the limit below zero, too: it is one less than an int32 allows there. The
+	// patches of an EnvoyFilter count the other way round, and so need the negative of a
+	// priority.
 	maxPriority = math.MaxInt32
-	// maxExactInt is the largest number up to which JSON, whose numbers are
-	// float64 for Istio, keeps every integer as it is.
+	// maxExactInt is the largest number up to which JSON keeps every integer exactly: for
+	// Istio, JSON's numbers are float64.
 	maxExactInt = 1 << 53
-	// maxConfigDepth is more than a person writes, and less than any JSON reader
-	// on the way refuses.
+	// maxConfigDepth is more than a person writes, and less than what any JSON reader on the
+	// way refuses.
 	maxConfigDepth = 64
 )
 
-// mistake is something wrong at one place of the apply section.
+// mistake is an error at one place of the apply section.
 type mistake struct {
-	// path leads to the value from the section on: names and indexes.
+	// path leads from the section to the value: names and indexes.
 	path []any
 	text string
 }
@@ -176,7 +176,7 @@ func (m *mistake) Error() string {
 
 func wrong(text string, path ...any) error { return &mistake{path: path, text: text} }
 
-// Check reports the first thing that is wrong with the section.
+// Check reports the first mistake in the section.
 func (a Apply) Check() error {
 	for _, check := range []func() error{
 		a.checkPlace, a.checkContexts, a.checkOrder, a.checkVM, a.checkConfig, a.checkFiles,
@@ -238,7 +238,7 @@ func (r TargetRef) check(i int) error {
 	return nil
 }
 
-// APIGroup returns the API group that r.Kind belongs to, which r.Group may leave out.
+// APIGroup returns r.Group or, if it is empty, the API group of r.Kind.
 func (r TargetRef) APIGroup() string {
 	for _, k := range targetKinds {
 		if k.kind == r.Kind {
@@ -305,7 +305,8 @@ func (a Apply) checkVM() error {
 		case !envName.MatchString(v.Name) || len(v.Name) > maxEnvName:
 			return wrong(fmt.Sprintf("%q is no name of a variable; use letters, digits and '_', not a digit first, at most %d", v.Name, maxEnvName), place("name")...)
 		case strings.HasPrefix(v.Name, "ISTIO_META_"):
-			// The agent takes orders from them: pkg/wasm/convert.go in istio/istio.
+			// Istio's agent takes its own settings from these variables: pkg/wasm/convert.go
+			// in istio/istio.
 			return wrong(fmt.Sprintf("%q is for Istio's own use; choose another name", v.Name), place("name")...)
 		case seen[v.Name]:
 			return wrong(fmt.Sprintf("%q is there twice; remove one", v.Name), place("name")...)
@@ -395,8 +396,8 @@ func inexact[N int64 | uint64](n N) string {
 	return fmt.Sprintf("%d loses digits on its way as a JSON number; write it in quotes", n)
 }
 
-// EffectiveContexts returns Contexts or, where they are not given, what that
-// means; in the order inbound, outbound, gateway.
+// EffectiveContexts returns Contexts or, if they are empty, their default. The order is
+// inbound, outbound, gateway.
 func (a Apply) EffectiveContexts() []string {
 	all := []string{ContextInbound, ContextOutbound, ContextGateway}
 	switch {
@@ -408,8 +409,8 @@ func (a Apply) EffectiveContexts() []string {
 	return slices.DeleteFunc(all, func(c string) bool { return !slices.Contains(a.Contexts, c) })
 }
 
-// EffectiveMode returns Mode or, where it is not given, the narrowest mode that
-// covers the contexts. A gateway's listeners count as CLIENT:
+// EffectiveMode returns Mode or, if it is empty, the narrowest mode that covers the contexts.
+// A gateway's listeners count as CLIENT:
 // https://istio.io/latest/docs/reference/config/proxy_extensions/wasm-plugin/#WasmPlugin-TrafficSelector
 func (a Apply) EffectiveMode() string {
 	if a.Mode != "" {
@@ -419,7 +420,7 @@ func (a Apply) EffectiveMode() string {
 }
 
 func (a Apply) leastMode() string {
-	// A waypoint is a gateway to targetRefs, but its listeners count as SERVER.
+	// For targetRefs a waypoint is a gateway, but its listeners count as SERVER.
 	if len(a.TargetRefs) > 0 {
 		return ModeClientAndServer
 	}
@@ -450,7 +451,7 @@ func oneOf(what, value string, values ...string) string {
 	return text + "; write " + list(values)
 }
 
-// list joins words as a sentence does: a, b or c.
+// list joins words as in a sentence: a, b or c.
 func list(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]

@@ -1,8 +1,7 @@
 // Package catalog knows which filters a repository holds.
 //
-// It exists so that no other place lists them: a folder below filter/ with a
-// filter.yaml is a filter, and everything that builds, tests, publishes or
-// renders filters asks this package.
+// It exists so that no other place lists them: a folder below filter/ with a filter.yaml is a
+// filter. Everything that builds, tests, publishes or renders filters asks this package.
 package catalog
 
 import (
@@ -20,25 +19,25 @@ const MetadataFile = "filter.yaml"
 
 // Filter is one filter: a folder with a Go main package and its metadata.
 type Filter struct {
-	// Name is the folder's name. It is the name of the module in dist/, of the
-	// repository in a registry and of the objects in a cluster.
+	// Name is the folder's name. The module in dist/, the repository in a registry and the
+	// objects in a cluster have the same name.
 	Name string
 	// Dir is the folder, as an absolute path.
 	Dir string
-	// Metadata is what filter.yaml says.
+	// Metadata is the content of filter.yaml.
 	Metadata Metadata
 }
 
-// LoadOptions says where filters are looked for and which are wanted.
+// LoadOptions says where to look for filters, and which ones to load.
 type LoadOptions struct {
 	// Dir is the folder that holds one folder per filter. Default: "filter".
 	Dir string
-	// Names narrows the result to these filters. Default: all.
+	// Names limits the result to these filters. Default: all.
 	Names []string
 }
 
-// Names splits the list in the environment variable FILTERS: names separated by
-// commas, spaces round them ignored. Empty means all filters, and gives nil.
+// Names splits the list in the environment variable FILTERS: names separated by commas. Spaces
+// around them are ignored. For an empty list, which means all filters, it returns nil.
 func Names(list string) []string {
 	var names []string
 	for name := range strings.SplitSeq(list, ",") {
@@ -49,7 +48,7 @@ func Names(list string) []string {
 	return names
 }
 
-// NamesOf are the names of filters.
+// NamesOf returns the names of the filters.
 func NamesOf(filters []Filter) []string {
 	names := make([]string, len(filters))
 	for i, f := range filters {
@@ -58,14 +57,13 @@ func NamesOf(filters []Filter) []string {
 	return names
 }
 
-// maxName leaves room for suffixes in a label of Kubernetes, which has at most 63
-// characters.
+// maxName leaves room for suffixes in a Kubernetes label, which has at most 63 characters.
 const maxName = 40
 
-// CheckName reports whether name can name a filter, and if not, which rule it
-// breaks. The rules are what an OCI repository's path component and a Kubernetes
-// object's name both allow: lowercase letters, digits and hyphens, a letter first, no
-// hyphen last, and at most 40 characters.
+// CheckName returns nil if name can name a filter, and otherwise an error with the rule that
+// it breaks. The rules are the common part of those for a path component of an OCI repository
+// and for the name of a Kubernetes object: lowercase letters, digits and hyphens, a letter
+// first, no hyphen last, and at most 40 characters.
 //
 // References:
 //   - https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
@@ -91,12 +89,12 @@ func CheckName(name string) error {
 	return fmt.Errorf("filter name %q: %s", name, broken)
 }
 
-// Load returns the filters, sorted by name. A folder without
-// main.go and without filter.yaml is no filter and is passed over; one with only
-// one of the two is an error, and so is a wanted name that does not exist. So are a
-// symlink to a filter's folder, and a filter.yaml further below: nothing that was meant
-// to be a filter is left out in silence. Not looked into are folders named testdata,
-// internal or vendor, and those whose names begin with a dot or an underscore.
+// Load returns the filters, sorted by name. A folder with neither main.go nor filter.yaml is
+// not a filter, and is skipped. A folder with only one of the two is an error. So are a wanted
+// name that does not exist, a symlink to a filter's folder, and a filter.yaml further below:
+// Load never silently leaves out a folder that was meant to be a filter. It does not look into
+// folders named testdata, internal or vendor, or whose names begin with a dot or an
+// underscore.
 func Load(opts LoadOptions) ([]Filter, error) {
 	dir := opts.Dir
 	if dir == "" {
@@ -147,7 +145,7 @@ func Load(opts LoadOptions) ([]Filter, error) {
 	return filters, nil
 }
 
-// checkPlace refuses what looks like a filter and is in no place where one is found.
+// checkPlace refuses something that looks like a filter in a place where Load finds none.
 func checkPlace(folder string, entry fs.DirEntry) error {
 	if entry.Type()&fs.ModeSymlink != 0 {
 		to, err := os.Stat(folder)
@@ -172,7 +170,7 @@ func checkPlace(folder string, entry fs.DirEntry) error {
 		case !entry.IsDir() && entry.Type()&fs.ModeSymlink == 0:
 			return nil
 		}
-		// A symlink may lead to a file, which holds nothing.
+		// A symlink may lead to a file, which contains no filter.
 		if _, err := os.Stat(filepath.Join(path, MetadataFile)); err != nil {
 			return nil
 		}
@@ -181,14 +179,14 @@ func checkPlace(folder string, entry fs.DirEntry) error {
 	})
 }
 
-// apart reports whether folders of that name hold something else than filters: those
-// that the go command's "./..." leaves out, and what nobody else may import.
+// apart reports whether folders of that name never hold filters: those that the go command's
+// "./..." leaves out, and those that other code may not import.
 func apart(name string) bool {
 	return name == "testdata" || name == "internal" || name == "vendor" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")
 }
 
-// looksLikeFilter refuses a folder with only half of what makes a filter: it was
-// meant to be one, and would otherwise be left out in silence.
+// looksLikeFilter reports whether a folder has both files of a filter. It refuses a folder
+// with only one of them, which would otherwise be silently left out.
 func looksLikeFilter(folder string) (bool, error) {
 	hasMain, err := exists(filepath.Join(folder, "main.go"))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 const metadata = "title: A\ndescription: Does a thing.\nlicense: Apache-2.0\n"
 
-// folder makes a folder of files; a name that ends in a slash is a folder.
+// folder makes a folder of files. A name that ends in a slash is a folder.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -100,8 +100,8 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// TestLoadMisplaced: what looks like a filter where none is found is no filter left out
-// in silence.
+// TestLoadMisplaced: something that looks like a filter in the wrong place is never silently
+// left out.
 func TestLoadMisplaced(t *testing.T) {
 	t.Parallel()
 	const below, symlink = "has a filter.yaml, and filters are in folders directly below ", "is a symlink, and git holds a symlink"

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ExampleConfiguration returns Example as it reaches the filter: a string as it
-// is, anything else as JSON, and "" if there is none.
+// ExampleConfiguration returns Example in the form that the filter gets: a string unchanged,
+// anything else as JSON, and "" if there is none.
 func (m Metadata) ExampleConfiguration() (string, error) {
 	switch example := m.Example.(type) {
 	case nil:

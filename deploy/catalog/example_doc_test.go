@@ -21,7 +21,7 @@ func ExampleLoad() {
 	// requestlog Apache-2.0
 }
 
-// A name that cannot be used is refused with the rule that it breaks.
+// An invalid name is refused, and the error names the rule that it breaks.
 func ExampleCheckName() {
 	fmt.Println(catalog.CheckName("2fa"))
 	fmt.Println(catalog.CheckName("two-factor"))

@@ -20,17 +20,16 @@ type Metadata struct {
 	Description string `yaml:"description"`
 	// License is the SPDX expression of the filter's license. Required.
 	License string `yaml:"license"`
-	// Example is a plugin configuration to try the filter with: an object, which
-	// reaches the filter as JSON, or a string, which reaches it as it is.
-	// Default: no configuration.
+	// Example is a plugin configuration to try the filter with: an object, which the filter
+	// gets as JSON, or a string, which it gets unchanged. Default: no configuration.
 	Example any `yaml:"example"`
-	// Apply says where and how the filter runs in a mesh. Default: nil; the filter
-	// can be built and published, but no manifests are rendered for it.
+	// Apply says where and how the filter runs in a mesh. Default: nil. Then the filter can be
+	// built and published, but no manifests are rendered for it.
 	Apply *Apply `yaml:"apply"`
 }
 
-// ReadMetadata reads and checks a filter.yaml. An error names the file, the line
-// and, for a field that does not exist, the known name nearest to it.
+// ReadMetadata reads and checks a filter.yaml. An error names the file and the line. For an
+// unknown field it also names the known field that is nearest to it.
 func ReadMetadata(path string) (Metadata, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -79,7 +78,7 @@ func parseMetadata(data []byte) (Metadata, error) {
 		if strings.TrimSpace(field.value) == "" {
 			return Metadata{}, fmt.Errorf("%s is missing; add it", field.name)
 		}
-		// It becomes an annotation and a table's cell, one line each.
+		// The value becomes an annotation and a table's cell, each on one line.
 		if strings.ContainsAny(field.value, "\r\n\x00") {
 			return Metadata{}, fmt.Errorf("%s has more than one line; write it on one", field.name)
 		}

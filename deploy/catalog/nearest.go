@@ -2,9 +2,8 @@ package catalog
 
 import "strings"
 
-// nearest returns the known name that name was probably meant to be: the one
-// with the smallest edit distance, if that is at most two
-// or a third of its length.
+// nearest returns the known name that name was probably meant to be. That is the one with the
+// smallest edit distance, if the distance is at most two or a third of its length.
 func nearest(name string, known []string) string {
 	best, bestDistance := "", len(name)
 	for _, k := range known {

@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
-// schemaFile is the schema by which editors check a filter.yaml and complete it.
+// schemaFile is the schema with which editors check and complete a filter.yaml.
 const schemaFile = "filter.schema.json"
 
 var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
@@ -32,7 +32,7 @@ func asJSON(text string) ([]byte, error) {
 	return json.Marshal(content)
 }
 
-// editorSays is what an editor with the schema says of a filter.yaml.
+// editorSays returns the error that an editor with the schema shows for a filter.yaml.
 func editorSays(t testing.TB, text string) error {
 	t.Helper()
 	schema, err := schema()
@@ -50,14 +50,14 @@ func editorSays(t testing.TB, text string) error {
 	return schema.Validate(value)
 }
 
-// unsaid are the errors, by their names in the tables of them, that the schema does
-// not find: they are in how the YAML is written, or in what no schema compares.
+// unsaid names the cases of the error tables that the schema does not find. Their errors are
+// in the way the YAML is written, or need a comparison that no schema can express.
 var unsaid = []string{
 	"two documents", "alias bomb", "merge key", "tag",
 	"config loses digits", "config loses sign", "config huge number", "config too deep", "narrow mode",
 }
 
-// checkEditor holds the schema against the reader, which refuses a text.
+// checkEditor checks that the schema refuses a text that the reader refuses.
 func checkEditor(t *testing.T, name, text string) {
 	t.Helper()
 	if err := editorSays(t, text); (err == nil) != slices.Contains(unsaid, name) {
@@ -65,7 +65,7 @@ func checkEditor(t *testing.T, name, text string) {
 	}
 }
 
-// TestSchemaTakesFilters: an editor complains of no filter.yaml that is read.
+// TestSchemaTakesFilters: an editor accepts every filter.yaml that the reader accepts.
 func TestSchemaTakesFilters(t *testing.T) {
 	t.Parallel()
 	var files []string
@@ -152,8 +152,7 @@ func compareFields(t *testing.T, at string, s *jsonschema.Schema, typ reflect.Ty
 	}
 }
 
-// FuzzSchema: what the schema refuses, the reader refuses, but for values that are left
-// empty.
+// FuzzSchema: the reader refuses everything that the schema refuses, except empty values.
 func FuzzSchema(f *testing.F) {
 	f.Add("apply: {failStrategy: FAIL_OPEN, contexts: [inbound], priority: 1}")
 	f.Add("apply: {failStrategy: FAIL_CLOSE, targetRefs: [{kind: Gateway, name: a}], phase: AUTHN}")

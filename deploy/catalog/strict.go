@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// placedError is an error with the line that it is about.
+// placedError is an error with its line.
 type placedError struct {
 	line int // 1 is the first; 0: not known
 	err  error
@@ -25,8 +25,8 @@ func at(node ast.Node, format string, args ...any) error {
 	return &placedError{line: node.GetToken().Position.Line, err: fmt.Errorf(format, args...)}
 }
 
-// syntaxError takes the one line with the problem and its place out of the YAML
-// library's error, which also draws the source.
+// syntaxError extracts the line with the problem and its place from the YAML library's error,
+// which also draws the source.
 func syntaxError(err error) error {
 	var place yaml.Error
 	if errors.As(err, &place) && place.GetToken() != nil {
@@ -35,7 +35,7 @@ func syntaxError(err error) error {
 	return err
 }
 
-// locate adds to a mistake in the apply section the line that it is in.
+// locate adds the line to a mistake in the apply section.
 func locate(root ast.Node, err error) error {
 	var m *mistake
 	if !errors.As(err, &m) {
@@ -43,7 +43,7 @@ func locate(root ast.Node, err error) error {
 	}
 	builder := (&yaml.PathBuilder{}).Root().Child("apply")
 	line := 0
-	// The innermost place that exists: what is missing is reported at its parent.
+	// Look for the innermost place that exists. A missing value is reported at its parent.
 	for i := 0; ; i++ {
 		node, nodeErr := builder.Build().FilterNode(root)
 		if nodeErr != nil || node == nil {
@@ -63,12 +63,12 @@ func locate(root ast.Node, err error) error {
 	return &placedError{line: line, err: err}
 }
 
-// hugeInteger is what YAML reads as a text because it fits no integer type.
+// hugeInteger matches an integer that YAML reads as a text because it fits no integer type.
 var hugeInteger = regexp.MustCompile(`^[-+]?[0-9]{19,}$`)
 
-// checkNode compares what is written with the type it is read into. The YAML
-// library alone would turn the version 1.50 into the text "1.5" and the priority
-// 1.5 into the number 1, and says of an unknown field only that it is unknown.
+// checkNode compares a YAML value with the type that it is read into. The YAML library alone
+// would turn the version 1.50 into the text "1.5" and the priority 1.5 into the number 1. Of
+// an unknown field it says only that it is unknown.
 func checkNode(node ast.Node, t reflect.Type, field string) error {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -153,7 +153,7 @@ func checkMapping(node ast.Node, values []*ast.MappingValueNode, t reflect.Type,
 // open reports whether a value of type t may be anything.
 func open(t reflect.Type) bool { return t == nil || t.Kind() == reflect.Interface }
 
-// fields lists the YAML names of t's fields, in order, and their types.
+// fields lists the YAML names of t's fields, in order, and the types of the fields.
 func fields(t reflect.Type) (names []string, types map[string]reflect.Type) {
 	types = map[string]reflect.Type{}
 	for field := range t.Fields() {
@@ -164,7 +164,7 @@ func fields(t reflect.Type) (names []string, types map[string]reflect.Type) {
 	return names, types
 }
 
-// form says for people how a value of type t is written.
+// form says in words how to write a value of type t.
 func form(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

@@ -1,14 +1,13 @@
 // Package config reads environment variables into structs, and describes them.
 //
-// Config has what the targets of any repository read. A program with variables of its
-// own has a struct of its own, read by Read and described by Describe in the same way.
-// The packages that do the work take plain options, and can be used without any
-// environment.
+// Config has the variables that the targets of any repository read. A program with other
+// variables has a struct of its own; Read and Describe handle it in the same way. The packages
+// that do the work take plain options, and work without any environment.
 //
-// Each field's tags are the one place that knows a variable: "env" is its name, "group"
-// what it belongs to, "doc" what it is for, and "default" what holds without it, for
-// people; "kind" is "file" if the value is the name of one, and "secret" if the value is one
-// itself. "go tool mage vars" and the tables of the pages are made from them.
+// Only a field's tags define a variable. "env" is its name, "group" is the thing that it
+// belongs to, "doc" is its purpose, and "default" says in words what applies without it.
+// "kind" is "file" if the value is a file's name, and "secret" if the value itself is secret.
+// "go tool mage vars" and the tables of the pages are made from the tags.
 package config
 
 import (
@@ -21,7 +20,7 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Config is what the environment says to the targets of any repository.
+// Config holds the variables that the targets of any repository read.
 type Config struct {
 	Filters       []string `env:"FILTERS" group:"filters" doc:"filters to work on, separated by commas" default:"all"`
 	Compiler      string   `env:"COMPILER" group:"compiler" doc:"compiler for the filters: go or tinygo" default:"tinygo where it is installed, else go"`
@@ -62,9 +61,9 @@ func FromEnv() (Config, error) {
 	return Read[Config]()
 }
 
-// Read reads the environment into a struct whose fields are tagged as those of Config.
-// An error names the variables at fault, says what they should be, and never repeats a
-// value, which may be a secret in the wrong place.
+// Read reads the environment into a struct whose fields have tags like Config's. An error
+// names the variables at fault and says what they should be. It never repeats a value, which
+// may be a secret in the wrong variable.
 func Read[T any]() (T, error) {
 	c, err := env.ParseAs[T]()
 	if err == nil {
@@ -79,8 +78,8 @@ func Read[T any]() (T, error) {
 	return c, nil
 }
 
-// explain names the variables of values that have the wrong type. The parser's errors
-// name fields of the struct, and repeat the values.
+// explain names the variables whose values have the wrong type. The parser's errors name
+// fields of the struct, and repeat the values.
 func explain(err error, config reflect.Type) error {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -106,8 +105,8 @@ func explain(err error, config reflect.Type) error {
 	return errors.Join(problems...)
 }
 
-// check refuses a value that is the content of a file, where its name was meant: the
-// private key in SIGN_KEY, say, as secrets of a CI system hold it.
+// check refuses a value that is a file's content in place of its name. SIGN_KEY may hold the
+// private key itself, for example, because CI systems keep secrets that way.
 func check(config reflect.Value) error {
 	var problems []error
 	for field, value := range config.Fields() {
@@ -125,7 +124,7 @@ func check(config reflect.Value) error {
 	return errors.Join(problems...)
 }
 
-// contentOf says what a value holds if it looks like a file's content; empty if not.
+// contentOf names the kind of content if a value looks like a file's content; empty if not.
 func contentOf(value string) string {
 	value = strings.Trim(value, "[] \t\r\n") // as a list is printed
 	switch {
@@ -139,18 +138,18 @@ func contentOf(value string) string {
 	return ""
 }
 
-// pemInBase64 is how "-----BEGIN" begins in base64, in which CI systems often keep keys.
+// pemInBase64 is how "-----BEGIN" begins in base64. CI systems often keep keys in that form.
 const pemInBase64 = "LS0tLS1CRUdJT"
 
 // Variable describes one environment variable.
 type Variable struct {
-	// Name is the variable's, such as REGISTRY.
+	// Name is the variable's name, such as REGISTRY.
 	Name string
-	// Group is what it belongs to, such as registry, in small letters.
+	// Group is the thing that the variable belongs to, such as registry, in small letters.
 	Group string
-	// Doc is what it is for.
+	// Doc is the variable's purpose.
 	Doc string
-	// Default is what holds when it is not set, in words.
+	// Default says in words what applies if the variable is not set.
 	Default string
 }
 

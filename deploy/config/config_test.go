@@ -33,8 +33,8 @@ func TestFromEnv(t *testing.T) {
 	}
 }
 
-// TestFromEnvRefuses: a value that is wrong, or in the wrong place, is named by its
-// variable and never repeated. Passwords may have any form.
+// TestFromEnvRefuses: if a value is wrong, or in the wrong variable, the error names the
+// variable and never repeats the value. Passwords may have any form.
 func TestFromEnvRefuses(t *testing.T) {
 	const secret = "hunter2SECRET"
 	pem := "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n" + secret + "\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----"
@@ -75,7 +75,7 @@ func TestFromEnvRefuses(t *testing.T) {
 	}
 }
 
-// A program's own variables are read and described as those of Config are.
+// A program's own variables are read and described like those of Config.
 func TestRead(t *testing.T) {
 	type own struct {
 		Size int `env:"OWN_SIZE" group:"own" doc:"how large" default:"1"`

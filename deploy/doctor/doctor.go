@@ -22,22 +22,22 @@ import (
 // check is one thing to look for.
 type check struct {
 	name string
-	// purpose is what it is for.
+	// purpose is what the program is needed for.
 	purpose string
 	// core says that nothing works without it.
 	core bool
-	// look returns what was found: a version, or where it is.
+	// look returns what it found: a version, or a path.
 	look func(ctx context.Context) (string, error)
-	// get is how to get it.
+	// get says how to install it.
 	get string
 }
 
-// lookTimeout bounds each look: a program that hangs is as good as missing.
+// lookTimeout limits each look. A program that hangs counts as missing.
 const lookTimeout = 20 * time.Second
 
 const debian = "on Debian: apt-get install "
 
-// checks lists what there is to look for, the core first.
+// checks lists everything to look for, the core first.
 func checks(c config.Config) []check {
 	list := []check{
 		{"Go", "everything", true, version("go", "version"), "https://go.dev/dl"},
@@ -73,11 +73,10 @@ func checks(c config.Config) []check {
 	)
 }
 
-// number is a version in what a program prints.
+// number matches a version in a program's output.
 var number = regexp.MustCompile(`[0-9]+(\.[0-9]+)+`)
 
-// version runs a program that prints its version. Administrators' programs are
-// looked for too.
+// version runs a program that prints its version. It also looks in administrators' folders.
 func version(name string, args ...string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		path, err := exec.LookPath(name)
@@ -120,7 +119,7 @@ func tinyGo(c config.Config) func(context.Context) (string, error) {
 	}
 }
 
-// davExt is where Debian puts the module.
+// davExt is the path of the module on Debian.
 const davExt = "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so"
 
 func nginx(ctx context.Context) (string, error) {
@@ -134,8 +133,8 @@ func nginx(ctx context.Context) (string, error) {
 	return found, nil
 }
 
-// examine looks for everything and says what it found. The error names what is
-// missing of the core.
+// examine makes all checks and prints what it found. The error names the missing parts of the
+// core.
 func examine(ctx context.Context, list []check, out io.Writer, colored bool) error {
 	paint := func(text string, attribute color.Attribute) string {
 		c := color.New(attribute)

@@ -45,7 +45,7 @@ missing  docker              not on PATH
 	}
 }
 
-// The checks see what is there, and on an empty PATH what is not.
+// The checks find what is installed, and find nothing on an empty PATH.
 func TestChecks(t *testing.T) {
 	bin := t.TempDir()
 	for name, script := range map[string]string{

@@ -1,11 +1,10 @@
-// Doctor says what is installed of what Slipway's targets use, in which version,
-// and how to get what is missing:
+// Doctor shows which of the programs that Slipway's targets use are installed, in which
+// version, and how to get the missing ones:
 //
 //	go run ./deploy/doctor
 //
-// It fails only if something is missing without which nothing works. It changes
-// nothing and asks no server. The environment variables are those of package
-// deploy/config, and NO_COLOR.
+// It fails only if a program is missing without which nothing works. It changes nothing and
+// asks no server. The environment variables are those of package deploy/config, and NO_COLOR.
 package main
 
 import (

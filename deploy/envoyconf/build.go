@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// Render returns the bootstrap that o describes as YAML, as Envoy starts with it. Its
+// Render returns the bootstrap that o describes as YAML, ready for Envoy to start with. Its
 // errors are Build's and YAML's.
 func Render(o BuildOptions) ([]byte, error) {
 	bootstrap, err := Build(o)
@@ -70,8 +70,8 @@ func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
 	return bootstrap, nil
 }
 
-// builder collects what Build makes, and every mistake on the way, so that one
-// run tells them all.
+// builder collects the parts that Build makes, and every mistake on the way, so that one run
+// reports them all.
 type builder struct {
 	errs     []error
 	messages []*clusterv3.Cluster
@@ -80,8 +80,8 @@ type builder struct {
 	discovers bool // whether a filter is Discovered
 }
 
-// nodeName is who Envoy says it is where something is discovered. It refuses to ask
-// for anything, even a file, without a name.
+// nodeName is Envoy's name for itself when it discovers a configuration. Without a name it
+// refuses to discover anything, even from a file.
 const nodeName = "slipway"
 
 func (b *builder) errorf(format string, args ...any) {
@@ -97,7 +97,7 @@ func (b *builder) validate(field string, m proto.Message) {
 	}
 }
 
-// any packs m, validated here because Bootstrap's own validation stops at an Any.
+// any packs m. It validates m first, because Bootstrap's own validation stops at an Any.
 func (b *builder) any(field string, m proto.Message) *anypb.Any {
 	b.validate(field, m)
 	packed, err := anypb.New(m)
@@ -144,7 +144,7 @@ func (b *builder) listener(field string, l Listener) *listenerv3.Listener {
 	}
 }
 
-// httpFilters is the chain, with the router that must be its end.
+// httpFilters returns the chain of filters, with the router as its required end.
 func (b *builder) httpFilters(field string, filters []Filter) []*hcmv3.HttpFilter {
 	var chain []*hcmv3.HttpFilter
 	names := map[string]bool{}

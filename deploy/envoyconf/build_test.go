@@ -20,9 +20,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const sum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 var golden = map[string]envoyconf.BuildOptions{
-	// The least one can ask for: a proxy without filters.
+	// The smallest bootstrap: a proxy without filters.
 	"minimal": {Upstream: envoyconf.Address{Port: 8080}},
-	// Everything that can be said.
+	// A bootstrap with every option.
 	"full": {
 		Admin:    envoyconf.Address{Host: "0.0.0.0", Port: 8001},
 		Upstream: envoyconf.Address{Host: "httpbin.example", Port: 80},
@@ -173,7 +173,7 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
-// One run must tell every mistake, not the first one only.
+// One run must report every mistake, not only the first one.
 func TestBuildTellsEveryMistake(t *testing.T) {
 	t.Parallel()
 	_, err := envoyconf.Build(envoyconf.BuildOptions{
@@ -192,7 +192,7 @@ func TestBuildTellsEveryMistake(t *testing.T) {
 	}
 }
 
-// Errors go to logs: a password in a URL must not.
+// Errors end up in logs, so they must not hold a password from a URL.
 func TestBuildHidesPassword(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"https://user:hunter2@h/x.wasm", "https://user:hunter2@h:x/x.wasm"} {
@@ -206,7 +206,7 @@ func TestBuildHidesPassword(t *testing.T) {
 	}
 }
 
-// One filter alone is what it is in a bootstrap, with the same mistakes.
+// BuildFilter makes the same filter as Build, and reports the same mistakes.
 func TestBuildFilter(t *testing.T) {
 	t.Parallel()
 	wasm, clusters, err := envoyconf.BuildFilter(envoyconf.Filter{

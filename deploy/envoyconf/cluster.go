@@ -18,7 +18,7 @@ import (
 
 const connectTimeout = 5 * time.Second
 
-// addCluster adds a plain cluster. Its name must be new.
+// addCluster adds a plain cluster. No other cluster may have its name.
 func (b *builder) addCluster(field string, c Cluster) {
 	switch {
 	case c.Name == "":
@@ -32,8 +32,8 @@ func (b *builder) addCluster(field string, c Cluster) {
 	b.messages = append(b.messages, b.cluster(field, c))
 }
 
-// addRemoteCluster adds the cluster from which u, the URL of r, is fetched, once
-// for each name, and returns its name.
+// addRemoteCluster adds the cluster for fetching u, the URL of r, once for each name, and
+// returns its name.
 func (b *builder) addRemoteCluster(field string, u *url.URL, r Remote) string {
 	port := 80
 	if u.Scheme == "https" {
@@ -95,8 +95,8 @@ func (b *builder) cluster(field string, c Cluster) *clusterv3.Cluster {
 	}
 }
 
-// tls checks the server's certificate and name. Without a CA Envoy would accept
-// any certificate:
+// tls checks the server's certificate and name. Without a CA, Envoy would accept any
+// certificate:
 // https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/extensions/transport_sockets/tls/v3/common.proto
 func (b *builder) tls(field, host, caFile string) *corev3.TransportSocket {
 	if caFile == "" {
@@ -127,8 +127,8 @@ func (b *builder) tls(field, host, caFile string) *corev3.TransportSocket {
 	}
 }
 
-// bindAddress is where Envoy listens: an IP address (it resolves no names
-// there) and any port.
+// bindAddress is the address on which Envoy listens: an IP address, because Envoy does not
+// resolve names there, and any port.
 func (b *builder) bindAddress(field string, a Address) *corev3.Address {
 	host := a.Host
 	if host == "" {

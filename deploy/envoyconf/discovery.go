@@ -16,10 +16,9 @@ import (
 // typeWasm is the type of a wasm filter's configuration.
 const typeWasm = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"
 
-// Discovery returns the content of the file that a Discovered of the same name
-// names: the filter's configuration, as JSON. version is shown in Envoy's
-// /config_dump. The module has to be Local, as Envoy gets no new clusters this way.
-// Its other errors are Build's.
+// Discovery returns the content of the file of a Discovered: the configuration of the filter
+// with that name, as JSON. Envoy's /config_dump shows version. The module must be Local,
+// because Envoy gets no new clusters in this way. Other errors are Build's.
 func Discovery(f Filter, version string) ([]byte, error) {
 	b := builder{}
 	if _, ok := f.Source.(Local); !ok {
@@ -30,7 +29,7 @@ func Discovery(f Filter, version string) ([]byte, error) {
 	if wasm := b.wasm("filter", f); wasm != nil {
 		resource.TypedConfig = b.any("filter", wasm)
 	}
-	// Not the message DiscoveryResponse itself, whose package brings gRPC.
+	// This does not use the message DiscoveryResponse itself, whose package depends on gRPC.
 	response, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(b.any("filter", resource))
 	if err := errors.Join(append(b.errs, err)...); err != nil {
 		return nil, fmt.Errorf("build Envoy filter: %w", err)

@@ -8,7 +8,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 )
 
-// That Envoy discovers the filter by what is rendered here, deploy/dev sees.
+// The tests of deploy/dev check that Envoy discovers the filter from the rendered file.
 func TestDiscovered(t *testing.T) {
 	t.Parallel()
 	options := envoyconf.BuildOptions{

@@ -10,7 +10,7 @@ import (
 
 const wasmSHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-// Render makes a whole configuration; mistakes are told at once, all of them.
+// Render makes a whole configuration. It reports all mistakes at once.
 func ExampleRender() {
 	text, err := envoyconf.Render(envoyconf.BuildOptions{
 		Listeners: []envoyconf.Listener{{
@@ -37,7 +37,7 @@ func ExampleRender() {
 	// listeners[0].filters[0].source: missing; give Remote (URL and sha256) or Local (path)
 }
 
-// BuildFilter makes a filter for somebody else's configuration.
+// BuildFilter makes a filter for a configuration that other code builds.
 func ExampleBuildFilter() {
 	wasm, clusters, err := envoyconf.BuildFilter(envoyconf.Filter{
 		Name:   "headers",
@@ -50,7 +50,7 @@ func ExampleBuildFilter() {
 	// Output: FAIL_CLOSED wasm_https_cdn.acme.example_443
 }
 
-// Discovery makes what Envoy reads from a file that it watches.
+// Discovery makes the content of a file that Envoy watches.
 func ExampleDiscovery() {
 	content, err := envoyconf.Discovery(envoyconf.Filter{
 		Name:   "headers",

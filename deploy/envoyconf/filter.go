@@ -19,14 +19,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
-// runtimeV8 is the one runtime that Envoy's own releases carry.
+// runtimeV8 is the only wasm runtime in Envoy's own releases.
 const runtimeV8 = "envoy.wasm.runtime.v8"
 
 var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// BuildFilter returns one filter's own message and the cluster from which its
-// module is fetched (none for a Local one), for whoever puts them into a
-// configuration that is not a bootstrap of ours. Its errors are Build's.
+// BuildFilter returns one filter's own message and the cluster from which Envoy fetches its
+// module (none for a Local one). It is for callers that put them into another configuration.
+// Its errors are Build's.
 func BuildFilter(f Filter) (*wasmfilterv3.Wasm, []*clusterv3.Cluster, error) {
 	b := builder{clusters: map[string]bool{}}
 	wasm := b.wasm("filter", f)
@@ -54,7 +54,7 @@ func (b *builder) filter(field string, f Filter) *hcmv3.HttpFilter {
 	}
 }
 
-// wasm is nil after a mistake that leaves nothing to say about the filter.
+// wasm returns nil after a mistake that leaves nothing to build.
 func (b *builder) wasm(field string, f Filter) *wasmfilterv3.Wasm {
 	if f.Name == "" {
 		b.errorf("%s.name: missing; Envoy's log tells filters apart by it", field)
@@ -96,8 +96,8 @@ func (b *builder) environment(field string, f Filter) *wasmv3.EnvironmentVariabl
 	return &wasmv3.EnvironmentVariables{HostEnvKeys: f.HostEnvironment, KeyValues: f.Environment}
 }
 
-// text wraps a configuration in a StringValue, which Envoy hands over without
-// the wrapper. (A Struct would be parsed and written anew as JSON on the way.)
+// text wraps a configuration in a StringValue, which Envoy unwraps before it hands the text
+// over. (Envoy would parse a Struct and write it as JSON again.)
 func (b *builder) text(field, s string) *anypb.Any {
 	if s == "" {
 		return nil
@@ -148,15 +148,15 @@ func (b *builder) remote(field string, r Remote) *corev3.RemoteDataSource {
 	}
 }
 
-// remoteCluster checks r's URL and returns the name of the cluster for its
-// host. After a mistake, which is reported, the name only keeps the API's own
-// rules from complaining about the same thing again.
+// remoteCluster checks r's URL and returns the name of the cluster for its host. If the URL is
+// wrong, it reports that. The name that it returns then only keeps the API's own rules from
+// reporting the same mistake again.
 func (b *builder) remoteCluster(field string, r Remote) string {
 	const none = "none"
 	u, err := url.Parse(r.URL)
 	switch {
 	case err != nil:
-		// Without url.Error's text, which repeats the URL and with it a password.
+		// This leaves out url.Error's text, which repeats the URL and with it a password.
 		b.errorf("%s.url: not a URL; give an absolute one such as https://example.com/headers.wasm", field)
 	case u.User != nil:
 		b.errorf("%s.url: carries a user or password, which Envoy would not send; serve the module without credentials", field)

@@ -8,49 +8,49 @@ import (
 )
 
 const (
-	// DefaultListener names a listener that is given no name, for example in the
-	// admin interface's /listeners.
+	// DefaultListener is the default name of a listener, for example in the admin interface's
+	// /listeners.
 	DefaultListener = "main"
-	// UpstreamCluster names the cluster that every request is routed to.
+	// UpstreamCluster is the name of the cluster to which every request is routed.
 	UpstreamCluster = "upstream"
 
-	// DefaultHost is where listeners bind when no host is given.
+	// DefaultHost is the address on which listeners listen by default.
 	DefaultHost = "127.0.0.1"
-	// DefaultRemoteTimeout bounds one attempt to fetch a module. Istio's agent
-	// allows the same for the whole fetch.
+	// DefaultRemoteTimeout limits one attempt to fetch a module. Istio's agent allows the same
+	// time for the whole fetch.
 	DefaultRemoteTimeout = 30 * time.Second
 	// DefaultRemoteRetries is how often a failed fetch is tried again, with
 	// Envoy's own back-off of 1 to 10 seconds.
 	DefaultRemoteRetries = 3
-	// DefaultCAFile holds the certificates that https servers are checked
-	// against: its place in Debian, Ubuntu, Alpine and Envoy's own images.
+	// DefaultCAFile holds the certificates with which https servers are checked. The path is
+	// the one on Debian, Ubuntu, Alpine and Envoy's own images.
 	DefaultCAFile = "/etc/ssl/certs/ca-certificates.crt"
 )
 
 // BuildOptions describe one bootstrap. Only Upstream is required.
 type BuildOptions struct {
-	// Admin is where the admin interface listens. The zero value is
-	// 127.0.0.1 and a port that the kernel chooses.
+	// Admin is the address of the admin interface. The zero value is 127.0.0.1 and a port that
+	// the kernel chooses.
 	Admin Address
-	// Listeners are where requests arrive, each with filters of its own. None
-	// means one with the zero value.
+	// Listeners receive requests. Each has its own filters. Empty means one listener with the
+	// zero value.
 	Listeners []Listener
-	// Upstream is where requests go after the last filter.
+	// Upstream is the server that gets requests after the last filter.
 	Upstream Address
-	// Clusters are what filters may call besides the upstream. The clusters
-	// from which remote modules are fetched are added without being named.
+	// Clusters are the services besides the upstream that filters may call. The clusters for
+	// fetching remote modules are added automatically.
 	Clusters []Cluster
 }
 
-// Listener is one way in.
+// Listener is one address on which Envoy receives requests.
 type Listener struct {
 	// Name tells listeners apart. Empty means DefaultListener.
 	Name string
-	// Address is where it listens. The zero value is 127.0.0.1 and a port that
-	// the kernel chooses; the admin interface's /listeners tells it.
+	// Address is the address to listen on. The zero value is 127.0.0.1 and a port that the
+	// kernel chooses; the admin interface's /listeners shows it.
 	Address Address
-	// TrafficDirection is what filters read as xds.listener_direction. The
-	// zero value leaves it unspecified.
+	// TrafficDirection is the value that filters read as xds.listener_direction. The zero
+	// value leaves it unspecified.
 	TrafficDirection corev3.TrafficDirection
 	// AccessLog makes Envoy write one line for each request to its standard
 	// output, in Envoy's default format.
@@ -61,7 +61,7 @@ type Listener struct {
 
 // Address is a TCP address.
 type Address struct {
-	// Host is an IP address or, where Envoy connects to it, a DNS name.
+	// Host is an IP address. For an address that Envoy connects to, it may also be a DNS name.
 	// Empty means DefaultHost.
 	Host string
 	// Port is 1 to 65535; for a listener 0 lets the kernel choose.
@@ -70,9 +70,9 @@ type Address struct {
 
 // Cluster is a plain HTTP/1.1 service that a filter calls by name.
 type Cluster struct {
-	// Name is what the filter's configuration calls it.
+	// Name is the cluster's name in the filter's configuration.
 	Name string
-	// Address is where it listens.
+	// Address is the address of the service.
 	Address Address
 }
 
@@ -87,22 +87,21 @@ type Filter struct {
 	// VMID is the namespace of shared data: VMs with the same id share it.
 	// Empty means Name.
 	VMID string
-	// VMConfiguration is handed to the VM as it stands (a JSON text is a
-	// string too). Empty means none.
+	// VMConfiguration is passed to the VM unchanged (JSON is a text, too). Empty means none.
 	VMConfiguration string
-	// Environment are variables that the VM sees. Envoy refuses a name that
-	// HostEnvironment has, too.
+	// Environment are variables that the VM sees. Envoy refuses a name that is also in
+	// HostEnvironment.
 	Environment map[string]string
 	// HostEnvironment names the variables of Envoy's own environment that the VM
 	// sees.
 	HostEnvironment []string
-	// Configuration is handed to the plugin as it stands. Empty means none.
+	// Configuration is passed to the plugin unchanged. Empty means none.
 	Configuration string
 	// FailurePolicy says what happens to requests when the plugin cannot run.
 	// The zero value is rendered as FAIL_CLOSED, so that the choice is visible.
 	FailurePolicy wasmv3.FailurePolicy
-	// Source is where the module comes from, Remote or Local, or the whole
-	// configuration: Discovered.
+	// Source is the source of the module, Remote or Local, or of the whole configuration:
+	// Discovered.
 	Source Source
 }
 
@@ -116,34 +115,34 @@ type Remote struct {
 	// SHA256 is the sum of the served body: 64 lower-case hex digits. It is
 	// the sum of the module, never the digest of an OCI manifest.
 	SHA256 string
-	// Timeout bounds one attempt. Zero means DefaultRemoteTimeout.
+	// Timeout limits one attempt. Zero means DefaultRemoteTimeout.
 	Timeout time.Duration
-	// Retries is how often a failed attempt (another sum is one, too) is
-	// tried again. Zero means DefaultRemoteRetries; a negative number, none.
+	// Retries is how often a failed attempt is tried again. A module with another sum counts
+	// as a failure, too. Zero means DefaultRemoteRetries; a negative number means no retries.
 	Retries int
-	// Cluster names the cluster from which it is fetched. Empty means a name made
-	// of the URL's scheme, host and port, so that filters share it.
+	// Cluster is the name of the cluster for the fetch. Empty means a name made of the URL's
+	// scheme, host and port, so that filters share the cluster.
 	Cluster string
-	// CAFile holds the PEM certificates that an https server is checked
-	// against, on the machine that runs Envoy. Empty means DefaultCAFile.
+	// CAFile is the path, on the machine that runs Envoy, of the PEM certificates with which
+	// an https server is checked. Empty means DefaultCAFile.
 	CAFile string
 }
 
 // Local is a module that Envoy reads from its own file system.
 type Local struct {
-	// Path is absolute: Envoy would look for a relative one in whatever
-	// directory it was started in.
+	// Path is absolute: Envoy would look for a relative one in the directory in which it was
+	// started.
 	Path string
 }
 
-// Discovered is a filter whose configuration, module and all, Envoy reads from a
-// file that it watches: when another file is renamed to that name, Envoy loads what
-// it says without a restart, and keeps what it had if it cannot. [Discovery] makes
-// the file's content. The Filter's other fields but Name belong there.
+// Discovered is a filter whose whole configuration, including the module, Envoy reads from a
+// file that it watches. When another file is renamed to that name, Envoy loads its
+// configuration without a restart. If it cannot, it keeps the old one. [Discovery] makes the
+// file's content. All other fields of the Filter but Name belong in the file.
 //
 // Reference: https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/overview/extension
 type Discovered struct {
-	// Path of the file is absolute.
+	// Path is the absolute path of the file.
 	Path string
 }
 

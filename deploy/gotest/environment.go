@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// kept are the variables that tests get to know: what programs, the go command, Python's
-// pip and the compilers need to run and to download, and what says how tests run. Names
-// count without their case, as for the proxies; an asterisk stands for any end.
+// kept are the variables that tests get. Programs, the go command, Python's pip and the
+// compilers need them to run and to download; others say how tests run. Upper and lower case
+// are the same, as for the proxies. An asterisk at the end stands for any text.
 //
-// A proxy's or an index's address may hold a password. Without it no module, no Envoy
-// and no tool could be downloaded where one is needed, so it stays.
+// The address of a proxy or an index may hold a password. It is kept, because without it
+// nothing could be downloaded where it is needed: no module, no Envoy and no tool.
 //
 // References:
 //   - https://pkg.go.dev/cmd/go#hdr-Environment_variables
@@ -41,9 +41,9 @@ var kept = []string{
 	"USERPROFILE", "WINDIR",
 }
 
-// Environment is what tests get to know of an environment, such as os.Environ's. They
-// run the code of every dependency, so it is a list of what stays: where to publish, and
-// what lets somebody in there or anywhere else, is not in it, whatever its name is.
+// Environment returns the part of an environment, such as os.Environ's, that tests get. Tests
+// run the code of every dependency, so only listed variables are kept. The list has no
+// destinations for publishing and no credentials for anything, whatever their names are.
 func Environment(environment []string) []string {
 	return slices.DeleteFunc(slices.Clone(environment), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")

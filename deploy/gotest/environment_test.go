@@ -21,8 +21,8 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestTestsKnowLittle runs a test that fails if it knows a secret, as "mage test" does and
-// as "mage e2e" does.
+// TestTestsKnowLittle runs a test that fails if it sees a secret. It runs it as "mage test"
+// does, and as "mage e2e" does.
 func TestTestsKnowLittle(t *testing.T) {
 	for _, name := range []string{"DOCKER_AUTH_CONFIG", "SIGSTORE_ID_TOKEN", "GH_ENTERPRISE_TOKEN", "KUBECONFIG", "NPM_TOKEN", "SSH_AUTH_SOCK", "FOO_SECRET", "COSIGN_PASSWORD"} {
 		t.Setenv(name, "s3cret")

@@ -1,8 +1,8 @@
 // Package gotest runs the tests of every Go module in a repository.
 //
-// A repository of filters is several modules, and "go test ./..." sees one at a time.
-// This package finds them, so that one command tests all of it and no list has to name
-// a new one.
+// A repository of filters is several modules, and "go test ./..." tests one at a time. This
+// package finds the modules, so that one command tests all of them, and no list has to name a
+// new one.
 package gotest
 
 import (
@@ -25,35 +25,35 @@ import (
 type Options struct {
 	// Root is the repository's folder. Default: ".".
 	Root string
-	// Dist is the folder with the built filters, for the tests that run compiled
-	// modules. Required.
+	// Dist is the folder with the built filters. The tests that run compiled modules need it.
+	// Required.
 	Dist string
-	// Filters narrows E2E to these filters. Default: those that FILTERS in Env names.
+	// Filters limits E2E to these filters. Default: those that FILTERS in Env names.
 	Filters []string
-	// RefuseSkips makes a skipped test an error, as continuous integration wants.
+	// RefuseSkips makes a skipped test an error, for continuous integration.
 	RefuseSkips bool
-	// Env is the environment that everything runs in. Default: of the process's what
-	// Environment keeps, for Test and E2E; all of it for the others.
+	// Env is the environment of everything that runs. Default for Test and E2E: the part of
+	// the process's environment that Environment keeps. Default for the others: all of it.
 	Env []string
-	// Out and Err receive what the tools print. Default: nothing is printed.
+	// Out and Err get the tools' output. Default: nothing is written.
 	Out, Err io.Writer
 }
 
-// scenarios is the folder of the package with a repository's scenarios, as seen from its
-// root. E2E runs it, and Test does not.
+// scenarios is the folder of the package with a repository's scenarios, relative to its root.
+// E2E runs it, and Test does not.
 const scenarios = "test/e2e"
 
-// raced are the modules whose tests run under the race detector: those of our own
-// code. The others are there for a dependency as large as Istio or a cloud's SDK,
-// all of which would be compiled a second time.
+// raced are the modules whose tests run under the race detector: those with our own code. Each
+// other module exists for one large dependency, such as Istio or a cloud's SDK, all of which
+// would be compiled a second time.
 var raced = []string{".", filterModule}
 
-// filterModule is the module whose tests also run what was compiled. They run a
-// second time without the race detector, under which they leave that out.
+// filterModule is the module whose tests also run the compiled filters. They skip that under
+// the race detector, and so run a second time without it.
 const filterModule = "filter"
 
-// Test runs the tests of every module: shuffled, and our own code's with the race
-// detector where a C compiler allows it. Every skipped test is printed with its reason. The error
+// Test runs the tests of every module in a shuffled order. If there is a C compiler, our own
+// code runs under the race detector. Test prints every skipped test with its reason. The error
 // names the modules whose tests failed.
 func Test(ctx context.Context, opts Options) error {
 	if opts.Dist == "" {
@@ -81,8 +81,8 @@ func Test(ctx context.Context, opts Options) error {
 	})
 }
 
-// testTimeout is for a machine that has compiled nothing yet: some tests build
-// cosign, the programs that sign, or a registry first.
+// testTimeout is long enough for a machine that has compiled nothing yet: some tests first
+// build cosign, the programs that sign, or a registry.
 const testTimeout = "-timeout=25m"
 
 // testModule runs "go test" with the arguments in a module's folder.
@@ -113,19 +113,19 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	return nil
 }
 
-// Played is what E2E ran.
+// Played says what E2E ran.
 type Played struct {
-	// Modules are the wasm sha256 of the modules, by the filter's name.
+	// Modules are the wasm sha256 sums of the modules, by the filter's name.
 	Modules map[string]string `json:"modules"`
-	// EnvoyVersions are the versions of Envoy that they ran in, the lowest first.
+	// EnvoyVersions are the versions of Envoy that ran the modules, the lowest first.
 	EnvoyVersions []string `json:"envoyVersions"`
 	// Checks is how many checks were made.
 	Checks int `json:"checks"`
 }
 
-// E2E plays the modules in opts.Dist in real Envoy, as they are: the repository's
-// scenarios, package test/e2e, or, in a repository without that, each filter with its
-// example (command deploy/load). It returns what ran, by its own word.
+// E2E runs the modules in opts.Dist, unchanged, in real Envoy. It runs the repository's
+// scenarios, package test/e2e. In a repository without that package, it runs each filter with
+// its example (command deploy/load). It returns what the tests themselves report to have run.
 func E2E(ctx context.Context, opts Options) (Played, error) {
 	played, err := e2e(ctx, opts)
 	if err != nil {
@@ -161,11 +161,12 @@ func e2e(ctx context.Context, opts Options) (Played, error) {
 	return played, err
 }
 
-// e2eOrLoad plays the repository's scenarios or, in one that has none, loads each
-// filter: command deploy/load.
+// e2eOrLoad runs the repository's scenarios. If there are none, it loads each filter: command
+// deploy/load.
 func e2eOrLoad(ctx context.Context, opts Options) error {
 	if _, err := os.Stat(filepath.Join(opts.Root, scenarios)); err == nil {
-		// Without a package's name, in its folder, the output is shown as it comes.
+		// Run in the package's folder, without the package's name: then the go command shows
+		// the output at once.
 		return whole(ctx, opts, "e2e", scenarios, "test", "-count=1", "-timeout=20m")
 	}
 	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
@@ -173,26 +174,27 @@ func e2eOrLoad(ctx context.Context, opts Options) error {
 	return whole(ctx, opts, "load", ".", "run", "./deploy/load")
 }
 
-// LocalOptions say what Run and Dev run, and where.
+// LocalOptions say what Run and Dev run, and on which addresses.
 type LocalOptions struct {
 	// Filter is a folder below filter/. Run's default is requestlog; Dev has none.
 	Filter string
-	// Listener is where Envoy takes requests, host:port. Default: 127.0.0.1:8085.
+	// Listener is the address on which Envoy receives requests, host:port. Default:
+	// 127.0.0.1:8085.
 	Listener string
-	// Backend is where what is behind Envoy listens. Default: 127.0.0.1:8080.
+	// Backend is the address of the backend behind Envoy. Default: 127.0.0.1:8080.
 	Backend string
-	// Admin is where Envoy's admin interface listens. Default: 127.0.0.1:8001.
+	// Admin is the address of Envoy's admin interface. Default: 127.0.0.1:8001.
 	Admin string
 }
 
-// Run runs one filter in real Envoy in front of a small backend, until it is
-// interrupted, which is no error: command deploy/run.
+// Run runs one filter in real Envoy, in front of a small backend, until it is interrupted,
+// which is not an error: command deploy/run.
 func Run(ctx context.Context, opts Options, local LocalOptions) error {
 	return runLocal(ctx, opts, local, "run", "./deploy/run")
 }
 
-// Dev runs one filter in real Envoy while its author works on it, until it is
-// interrupted, which is no error: command deploy/dev.
+// Dev runs one filter in real Envoy while its author works on it, until it is interrupted,
+// which is not an error: command deploy/dev.
 func Dev(ctx context.Context, opts Options, local LocalOptions) error {
 	return runLocal(ctx, opts, local, "dev", "./deploy/dev")
 }
@@ -215,19 +217,19 @@ func runLocal(ctx context.Context, opts Options, local LocalOptions, step, comma
 	return nil
 }
 
-// Doctor says what is installed and what is missing: command deploy/doctor.
+// Doctor shows what is installed and what is missing: command deploy/doctor.
 func Doctor(ctx context.Context, opts Options) error {
 	opts.Root = gorun.Root()
 	return whole(ctx, opts, "doctor", ".", "run", "./deploy/doctor")
 }
 
-// whole runs the go command for a whole system.
+// whole runs the go command for tests or a command that starts a whole system.
 func whole(ctx context.Context, opts Options, step, folder string, args ...string) error {
 	return wait(command(ctx, opts, folder, args...), step)
 }
 
-// wait runs a command that has proxies to stop when it is interrupted: killed, it
-// could not.
+// wait runs a command. On an interrupt it gives the command time to stop its proxies, which a
+// killed command could not do.
 func wait(cmd *exec.Cmd, step string) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Run(); err != nil {
@@ -236,8 +238,8 @@ func wait(cmd *exec.Cmd, step string) error {
 	return nil
 }
 
-// Modules returns the folders of the repository that hold a Go module, as seen
-// from root, sorted, "." first.
+// Modules returns the folders of the repository's Go modules, relative to root, sorted, with
+// "." first.
 func Modules(root string) ([]string, error) {
 	if root == "" {
 		root = "."
@@ -263,8 +265,8 @@ func Modules(root string) ([]string, error) {
 	return modules, nil
 }
 
-// eachModule runs one step in every module, goes on after a failure, and returns
-// all of them.
+// eachModule runs one step in every module. It continues after a failure, and returns all
+// failures.
 func eachModule(ctx context.Context, opts Options, step string, run func(module string) error) error {
 	modules, err := Modules(opts.Root)
 	if err != nil {
@@ -285,7 +287,7 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 	return errors.Join(failures...)
 }
 
-// packagesOf lists a module's packages, less that of the scenarios.
+// packagesOf lists a module's packages without those that have a target of their own.
 func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
 	cmd := command(ctx, opts, module, "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
@@ -307,7 +309,8 @@ func packagesOf(ctx context.Context, opts Options, module string) ([]string, err
 	return packages, nil
 }
 
-// raceFlags is empty where the race detector cannot be built, and says so.
+// raceFlags returns the flags for the race detector. If it cannot be built, raceFlags says so
+// and returns none.
 func raceFlags(ctx context.Context, opts Options) []string {
 	output, err := exec.CommandContext(ctx, "go", "env", "CC").Output()
 	if err == nil {
@@ -322,7 +325,7 @@ func raceFlags(ctx context.Context, opts Options) []string {
 	return []string{"-race"}
 }
 
-// command is the go command in a module's folder, which sees that module alone.
+// command returns the go command in a module's folder. It sees only that module.
 func command(ctx context.Context, opts Options, module string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = filepath.Join(opts.Root, module)

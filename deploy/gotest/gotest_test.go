@@ -11,12 +11,12 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
-// repository writes a repository of two modules.
+// repository writes a repository with two modules.
 func repository(t *testing.T, testOfInner string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range map[string]string{
-		// The tools come from the root module's go.mod, which has to be ours.
+		// The tools come from the root module's go.mod, so it must be ours.
 		"go.mod":                     read(t, "../../go.mod"),
 		"go.sum":                     read(t, "../../go.sum"),
 		"outer_test.go":              "package outer\n\nimport \"testing\"\n\nfunc TestOuter(*testing.T) {}\n",
@@ -92,7 +92,7 @@ func TestTest(t *testing.T) {
 	}
 }
 
-// E2E hands over the modules as they are, and returns what ran by its own word.
+// E2E passes the modules on unchanged, and returns what the tests report to have run.
 func TestE2E(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ body, wantErr string }{

@@ -13,8 +13,8 @@ type event struct {
 	Action, Package, Test string
 }
 
-// skips lists the skipped tests in a file of such lines. A package without tests
-// is reported as skipped too, without the name of a test: that is none.
+// skips lists the skipped tests in a file of such lines. A package without tests is reported
+// as skipped, too, but without the name of a test; it does not count.
 func skips(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if err != nil {

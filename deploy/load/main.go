@@ -1,12 +1,12 @@
-// Command load runs the modules of any repository in real Envoys, as they are: each
-// alone, fetched by URL and sha256, with the example configuration of its
-// filter.yaml, in front of a backend that says hello. A module is fine if Envoy takes
-// it and does not answer a request with an error of its own.
+// Command load runs the modules of any repository in real Envoys. Each module runs alone and
+// unchanged. Envoy fetches it by URL and sha256, and runs it with the example configuration of
+// its filter.yaml in front of a backend that says hello. A module passes if Envoy accepts it
+// and does not answer a request with an error of its own.
 //
-// It is what "go tool mage release" plays in a repository that has no test/e2e.
-// SLIPWAY_FILTERS is the folder with the filters, SLIPWAY_DIST that with the modules,
-// and SLIPWAY_E2E_REPORT the file for what was run; the other variables are those of
-// package deploy/config.
+// "go tool mage release" runs it in a repository that has no test/e2e. SLIPWAY_FILTERS is the
+// folder of the filters, SLIPWAY_DIST is the folder of the modules, and SLIPWAY_E2E_REPORT is
+// the file to which load writes what it ran. The other variables are those of package
+// deploy/config.
 package main
 
 import (
@@ -139,12 +139,12 @@ func load(ctx context.Context, binary envoy.Binary, filter catalog.Filter, modul
 	return ask(ctx, proxy, listener)
 }
 
-// fetchTimeout is how long Envoy may take to fetch and compile a module: until then
-// it answers with errors.
+// fetchTimeout is how long Envoy may take to fetch and compile a module. Until then it answers
+// with errors.
 const fetchTimeout = 2 * time.Minute
 
-// ask sends requests until one is answered otherwise than with a server's error,
-// which a module that was refused answers for good.
+// ask sends requests until the answer is not a server error. If Envoy refused the module, all
+// answers are server errors.
 func ask(ctx context.Context, proxy *envoy.Proxy, listener string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()

@@ -1,10 +1,9 @@
-// Run runs a filter in real Envoy in front of a small backend, for a
-// person to play with:
+// Run runs a filter in real Envoy, in front of a small backend, for a person to try:
 //
 //	go run ./deploy/run [flags] [FILTER]
 //
-// FILTER is a folder below filter/; without one it is requestlog. The filter gets
-// the example configuration of its filter.yaml. Ctrl-C ends everything.
+// FILTER is a folder below filter/. The default is requestlog. The filter gets the example
+// configuration of its filter.yaml. Ctrl-C stops everything.
 //
 // The environment variables are those of
 // package deploy/config.

@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 )
 
-// runOptions say what is run where. All fields are required.
+// runOptions say what to run, and where. All fields are required.
 type runOptions struct {
 	Filter                   string
 	Listener, Backend, Admin string // host:port
@@ -31,7 +31,7 @@ type runOptions struct {
 	Out                      io.Writer
 }
 
-// run runs the filter until ctx ends, which is no error.
+// run runs the filter until ctx ends, which is not an error.
 func run(ctx context.Context, o runOptions) (err error) {
 	if o.Dist == "" {
 		o.Dist = filepath.Join(o.Root, "dist")

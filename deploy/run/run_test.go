@@ -48,7 +48,7 @@ func TestRun(t *testing.T) {
 	if _, err := envoy.Find(t.Context(), envoy.FindOptions{Path: cfg.EnvoyPath}); errors.Is(err, envoy.ErrNotFound) {
 		t.Skipf("needs an Envoy: go online, or set ENVOY_PATH: %v", err)
 	}
-	// Version by Find's own rule, as the check before.
+	// Find's own rule then chooses the version, as in the check before.
 	cfg.EnvoyVersions = nil
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -108,7 +108,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// All ports that are taken are named, before anything is started.
+// The error names all ports that are taken, before anything starts.
 func TestRunNamesTakenPorts(t *testing.T) {
 	t.Parallel()
 	taken := func() string {

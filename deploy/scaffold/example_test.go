@@ -6,7 +6,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
 )
 
-// A name that cannot be used is refused before anything is written.
+// An invalid name is refused before anything is written.
 func ExampleNew() {
 	_, err := scaffold.New(scaffold.NewOptions{Name: "My_Filter", Dir: "../../filter"})
 	fmt.Println(err)

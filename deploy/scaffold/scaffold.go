@@ -1,9 +1,9 @@
-// Package scaffold starts a new filter.
+// Package scaffold creates a new filter.
 //
-// It exists so that a filter begins as one that works: it builds with both
-// compilers, has tests that run on its source and as a module, and is published and
-// rendered with nothing else edited. Its author changes what is there, and sees at
-// each step whether it still holds.
+// It exists so that a new filter works from the beginning. Both compilers build it, it has
+// tests for its source and for the module, and it can be published and rendered without
+// further edits. Its author changes it step by step, and sees at each step whether it still
+// works.
 package scaffold
 
 import (
@@ -26,16 +26,15 @@ import (
 //go:embed template/*.tmpl
 var templates embed.FS
 
-// NewOptions say what is made where. Name is required.
+// NewOptions say what to create, and where. Name is required.
 type NewOptions struct {
-	// Name is the filter's name, as catalog.CheckName allows it.
+	// Name is the filter's name. catalog.CheckName has the rules.
 	Name string
 	// Dir is the folder that holds one folder for each filter. Default: "filter".
 	Dir string
 }
 
-// taken are names that mean something else in a folder of Go packages or to
-// Slipway.
+// taken are names that already have a meaning in a folder of Go packages or for Slipway.
 var taken = map[string]string{
 	"internal": "Go keeps folders of that name for packages that only their neighbours import",
 	"vendor":   "Go keeps folders of that name for copies of modules",
@@ -44,11 +43,11 @@ var taken = map[string]string{
 	"httpbin":  "it is what rendered manifests call the service to try filters on",
 }
 
-// ErrExists says that there is something of that name already.
+// ErrExists says that the name is taken in the folder.
 var ErrExists = errors.New("exists already")
 
-// New writes a new filter and returns its files, sorted. All of them appear at once
-// or, with an error, none: the error says which rule a name breaks, or ErrExists.
+// New writes a new filter and returns its files, sorted. Either all files appear at once or,
+// if it fails, none. The error says which rule a name breaks, or is ErrExists.
 func New(opts NewOptions) ([]string, error) {
 	files, err := write(opts)
 	if err != nil {
@@ -74,7 +73,7 @@ func write(opts NewOptions) ([]string, error) {
 	if _, err := os.Lstat(folder); err == nil {
 		return nil, fmt.Errorf("%s %w; choose another name, or remove it", folder, ErrExists)
 	}
-	// Catalog passes over folders that begin with a dot, and so does Go.
+	// Catalog ignores folders that begin with a dot, and so does Go.
 	work, err := os.MkdirTemp(opts.Dir, ".new-")
 	if err != nil {
 		return nil, err
@@ -99,7 +98,7 @@ func write(opts NewOptions) ([]string, error) {
 	return names, nil
 }
 
-// render writes the templates' files to a folder and returns their names.
+// render writes the files made from the templates to a folder, and returns their names.
 func render(folder, name string) ([]string, error) {
 	entries, err := templates.ReadDir("template")
 	if err != nil {
@@ -120,7 +119,7 @@ func render(folder, name string) ([]string, error) {
 		file := strings.TrimSuffix(entry.Name(), ".tmpl")
 		content := text.Bytes()
 		if strings.HasSuffix(file, ".go") {
-			// A name's length moves columns.
+			// The length of a name moves columns, so the code is formatted again.
 			if content, err = format.Source(content); err != nil {
 				return nil, err
 			}

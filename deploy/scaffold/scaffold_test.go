@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
 )
 
-// copyFilters copies what filters are built with to a repository of its own.
+// copyFilters copies what filters are built with to a separate repository.
 func copyFilters(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()
@@ -35,8 +35,8 @@ func copyFilters(t *testing.T) (root string) {
 	return root
 }
 
-// A new filter is built and its tests pass, on its source and as a module, with
-// nothing else edited.
+// A new filter is built, and its tests pass on its source and as a module, without further
+// edits.
 func TestNew(t *testing.T) {
 	t.Parallel()
 	const name = "my-filter-with-the-longest-name-there-is"

@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 )
 
-// What lies in the folder is served under its path.
+// A file in the folder is served under its path.
 func ExampleServe() {
 	dir, err := os.MkdirTemp("", "slipway-example-")
 	if err != nil {

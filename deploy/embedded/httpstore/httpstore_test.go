@@ -49,7 +49,7 @@ func add(t *testing.T, server *httpstore.Server, key, content string) {
 	}
 }
 
-// What was added is served as it is, with the headers that consumers rely on.
+// An added file is served unchanged, with the headers that consumers rely on.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	server := serve(t, t.TempDir())
@@ -119,7 +119,7 @@ func TestServeRefuses(t *testing.T) {
 		{http.MethodPut, "/a/x.wasm", http.StatusMethodNotAllowed},
 		{http.MethodDelete, "/a/x.wasm", http.StatusMethodNotAllowed},
 	} {
-		// Written by hand: http.Client would clean the path.
+		// This request is written by hand, because http.Client would clean the path.
 		conn, err := net.Dial("tcp", address(t, server))
 		if err != nil {
 			t.Fatal(err)

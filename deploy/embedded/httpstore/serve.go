@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// mediaTypes are those of https://www.iana.org/assignments/media-types/application/wasm
-// and of what lies beside a module.
+// mediaTypes are the type of a module, from
+// https://www.iana.org/assignments/media-types/application/wasm, and the types of the files
+// beside it.
 var mediaTypes = map[string]string{
 	".wasm":   "application/wasm",
 	".sha256": "text/plain; charset=utf-8",
@@ -52,14 +53,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, key, info.ModTime(), file)
 }
 
-// servable reports whether a key names something in the folder that is not hidden:
-// uploads that are not complete are.
+// servable reports whether a key names a file in the folder that is not hidden. Incomplete
+// uploads are hidden.
 func servable(key string) bool {
 	return fs.ValidPath(key) && !strings.HasPrefix(key, ".") && !strings.Contains(key, "/.")
 }
 
-// cacheControl is "immutable" for what never changes (RFC 8246); the two kinds of
-// lists that grow with each release are looked up anew.
+// cacheControl is "immutable" for files that never change (RFC 8246). Caches must check the
+// two kinds of lists that grow with each release.
 func cacheControl(key string) string {
 	switch path.Base(key) {
 	case "SHA256SUMS", "index.json":
@@ -68,7 +69,7 @@ func cacheControl(key string) string {
 	return "public, max-age=31536000, immutable"
 }
 
-// Server serves a folder. As an [http.Handler] it answers as it does on its socket.
+// Server serves a folder on its socket. It is also an [http.Handler] with the same answers.
 type Server struct {
 	root   *os.Root
 	server *http.Server
@@ -76,9 +77,9 @@ type Server struct {
 	done   chan error
 }
 
-// ServeOptions say what to serve where.
+// ServeOptions say what to serve, and where.
 type ServeOptions struct {
-	// Dir is the folder, which is made where it is missing. It is required.
+	// Dir is the folder. It is created if it is missing. Required.
 	Dir string
 	// Addr is the TCP address to listen on. Empty means 127.0.0.1 and a port
 	// that the kernel chooses.
@@ -108,7 +109,7 @@ func Serve(o ServeOptions) (*Server, error) {
 	return s, nil
 }
 
-// Add copies a file into the folder, to be served under key.
+// Add copies a file into the folder. It is then served under key.
 func (s *Server) Add(key, file string) error {
 	content, err := os.ReadFile(file)
 	if err == nil {
@@ -123,10 +124,10 @@ func (s *Server) Add(key, file string) error {
 	return nil
 }
 
-// URL is where the file under key is served.
+// URL returns the address of the file under key.
 func (s *Server) URL(key string) string { return s.url + "/" + key }
 
-// Close ends the server, cutting transfers that are under way. The folder stays.
+// Close stops the server and cuts transfers that are under way. The folder stays.
 func (s *Server) Close() error {
 	err := s.server.Close()
 	if serveErr := <-s.done; !errors.Is(serveErr, http.ErrServerClosed) {

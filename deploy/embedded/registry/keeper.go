@@ -17,14 +17,14 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// keeper writes down each manifest that the registry accepts, one file per
-// repository and reference, and feeds them to it at the next start. A file holds
-// the media type on its first line and the manifest after it.
+// keeper saves each manifest that the registry accepts, in one file per repository and
+// reference. At the next start it puts the manifests back into the registry. A file holds the
+// media type on its first line and the manifest after it.
 type keeper struct {
 	dir  string
 	next http.Handler
 
-	// mu keeps files and memory in the same order.
+	// mu makes files and memory change in the same order.
 	mu sync.Mutex
 }
 
@@ -33,7 +33,7 @@ type keeper struct {
 // Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 var manifestPath = regexp.MustCompile(`^/v2/([a-z0-9][a-z0-9._/-]*)/manifests/([a-zA-Z0-9_][a-zA-Z0-9._:-]{0,255})$`)
 
-// maxManifest is how large a manifest may be.
+// maxManifest is the maximum size of a manifest.
 //
 // Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 const maxManifest = 4 << 20
@@ -55,7 +55,7 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &answer{header: make(http.Header)}
 	k.next.ServeHTTP(answer, r)
 	if answer.status < 300 {
-		// A client hears of success when the file is there.
+		// The manifest is saved before the client gets the answer.
 		if err := k.keep(r, path[1], path[2], answer.header.Get("Docker-Content-Digest"), manifest); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -66,7 +66,7 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.body.Bytes()) // fails when the client went away
 }
 
-// answer is the registry's answer while its content is being kept.
+// answer holds back the registry's answer until the manifest is saved.
 type answer struct {
 	header http.Header
 	status int
@@ -77,8 +77,7 @@ func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
-// keep writes what was put under its digest and its tag, or removes what was
-// deleted.
+// keep saves a manifest under its digest and its tag, or removes it after a DELETE.
 func (k *keeper) keep(r *http.Request, repository, reference, digest string, manifest []byte) error {
 	folder := filepath.Join(k.dir, url.PathEscape(repository))
 	if r.Method == http.MethodDelete {
@@ -96,14 +95,14 @@ func (k *keeper) keep(r *http.Request, repository, reference, digest string, man
 	return nil
 }
 
-// restore puts all kept manifests into the registry.
+// restore puts all saved manifests into the registry.
 func (k *keeper) restore() error {
 	files, err := filepath.Glob(filepath.Join(k.dir, "*", "*"))
 	if err != nil {
 		return err
 	}
 	contents := make(map[string][]byte, len(files))
-	// What a killed process was about to write; renameio's names begin with a dot.
+	// Unfinished files of a killed process; renameio's names begin with a dot.
 	files = slices.DeleteFunc(files, func(file string) bool {
 		return strings.HasPrefix(filepath.Base(file), ".") && os.Remove(file) == nil
 	})
@@ -112,7 +111,7 @@ func (k *keeper) restore() error {
 			return err
 		}
 	}
-	// The registry takes an index only after the manifests in it.
+	// The registry accepts an index only after the manifests in it.
 	isIndex := func(file string) int {
 		if mediaType, _, _ := bytes.Cut(contents[file], []byte("\n")); bytes.Contains(mediaType, []byte("index")) {
 			return 1

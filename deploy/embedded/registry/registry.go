@@ -1,10 +1,9 @@
 // Package registry is an OCI registry inside the process.
 //
-// It is where Slipway publishes when no registry is given, so that every target
-// can be tried at once, and what its tests publish to. The registry is that of
-// go-containerregistry, which keeps blobs in a folder but manifests in memory only;
-// here these are kept in the folder as well, so that what one command pushed
-// another one can verify.
+// Slipway publishes here if no registry is given, so that every target can be tried at once.
+// Its tests publish here, too. The registry is go-containerregistry's, which keeps blobs in a
+// folder, but manifests only in memory. This package saves manifests in the folder as well, so
+// that one command can verify what another one pushed.
 package registry
 
 import (
@@ -25,18 +24,18 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/loopback"
 )
 
-// Options says where the registry keeps its content and where it listens.
+// Options says where the registry keeps its content, and where it listens.
 type Options struct {
 	// Dir is the folder for blobs and manifests. Default: "dist/registry".
 	Dir string
-	// Addr is the address to listen on, for example "127.0.0.1:5000". Default: a
-	// free port of the loopback address.
+	// Addr is the address to listen on, for example "127.0.0.1:5000". Default: a free port on
+	// the loopback address.
 	Addr string
-	// Writable lets everybody write who reaches an address that is not a loopback one:
-	// the registry asks nobody for a password. Default: there it is read-only.
+	// Writable allows writing at an address that is not a loopback one. The registry asks for
+	// no password, so everybody who reaches the address can write. Default: such an address is
+	// read-only.
 	Writable bool
-	// Out is told when another process has to be waited for. Default: nothing is
-	// told.
+	// Out gets a line if Start has to wait for another process. Default: nothing is written.
 	Out io.Writer
 }
 
@@ -49,8 +48,8 @@ type Registry struct {
 	served   chan error
 }
 
-// Start opens the folder and serves it until Close. One process at a time can have
-// a folder; Start waits for its turn as long as ctx allows.
+// Start opens the folder and serves it until Close. Only one process at a time can use a
+// folder. Start waits for its turn until ctx ends.
 func Start(ctx context.Context, opts Options) (*Registry, error) {
 	if opts.Dir == "" {
 		opts.Dir = filepath.Join("dist", "registry")
@@ -100,7 +99,7 @@ func start(ctx context.Context, opts Options) (*Registry, error) {
 	return r, nil
 }
 
-// refuseWrites hands on what only reads.
+// refuseWrites passes on only the requests that read.
 //
 // Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 func refuseWrites(next http.Handler) http.Handler {
@@ -128,9 +127,9 @@ func acquire(ctx context.Context, path string, out io.Writer) (*flock.Flock, err
 	return lock, nil
 }
 
-// load returns the handler with everything that the folder holds.
+// load returns a handler that serves everything in the folder.
 func load(opts Options, blobs string) (http.Handler, error) {
-	// What a killed process was about to store; go-containerregistry names it so.
+	// Unfinished blobs of a killed process, under go-containerregistry's names.
 	partial, err := filepath.Glob(filepath.Join(blobs, "upload-*"))
 	if err != nil {
 		return nil, err
@@ -151,14 +150,14 @@ func load(opts Options, blobs string) (http.Handler, error) {
 	return handler, handler.restore()
 }
 
-// Addr is the host and port, for example "127.0.0.1:38123": what REGISTRY is set
-// to by others on this machine.
+// Addr is the host and port, for example "127.0.0.1:38123". Other programs on this machine set
+// REGISTRY to it.
 func (r *Registry) Addr() string { return r.listener.Addr().String() }
 
-// Local reports whether only this machine reaches the registry.
+// Local reports whether only this machine can reach the registry.
 func (r *Registry) Local() bool { return loopback.Host(r.Addr()) }
 
-// ReadOnly reports whether it refuses all writes.
+// ReadOnly reports whether the registry refuses all writes.
 func (r *Registry) ReadOnly() bool { return r.readOnly }
 
 // Wait returns when ctx ends or the registry fails.
@@ -171,7 +170,7 @@ func (r *Registry) Wait(ctx context.Context) error {
 	}
 }
 
-// Close stops serving and lets go of the folder, whose content stays.
+// Close stops serving and unlocks the folder, whose content stays.
 func (r *Registry) Close() error {
 	return errors.Join(r.server.Close(), r.lock.Unlock())
 }

@@ -158,7 +158,7 @@ func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 var _ io.Writer = writer(nil)
 
-// TestReadOnly: what other machines reach, they cannot change, unless that was asked for.
+// TestReadOnly: other machines cannot change the registry, unless Writable is set.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	image, err := random.Image(10, 1)
