@@ -86,7 +86,7 @@ func TestTinyGoVersion(t *testing.T) {
 		onPath     string
 		downloaded bool
 		asked      string
-		want       string // of the line, or the error
+		want       string // part of the line, or of the error
 		fails      bool
 	}{
 		"pinned on PATH":             {tinygo.Version, false, "", "compiler: tinygo " + tinygo.Version + " with go1.22.12", false},

@@ -37,7 +37,7 @@ func TestModules(t *testing.T) {
 			module = fmt.Sprintf("%s ", match[2]) // the filter's own has no version
 		case "=>": // it replaces the one before
 			last := len(want) - 1
-			if string(match[3]) == "(devel)" { // a folder, whose name is this machine's
+			if string(match[3]) == "(devel)" { // a folder, whose name means something on this machine only
 				name, _, _ := strings.Cut(want[last], " ")
 				module = name + " "
 			}

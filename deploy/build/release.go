@@ -10,35 +10,35 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Release is what is released: a version of filters, as they were built of one commit.
-// It is read once, and handed to everything that publishes, signs or records it. The
-// same release gives the same manifests, anywhere and at any time.
+// Release is one version of some filters, as they were built from one commit. It is read once,
+// and passed to everything that publishes, signs or records it. The same release gives the
+// same manifests, anywhere and at any time.
 type Release struct {
 	// Version is the version of all filters.
 	Version version.Version
-	// Revision is the commit that the filters were built from, with "-dirty" after it
-	// if files differ from it.
+	// Revision is the commit that the filters were built from. If files differ from it,
+	// "-dirty" follows.
 	Revision string
 	// Source is the URL of the sources; empty if they have none.
 	Source string
-	// Created is when the commit was made: not the time of the build or the push,
-	// which would make every digest differ.
+	// Created is the commit's time. The time of the build or the push would make every digest
+	// differ.
 	Created time.Time
 	// EnvoyTested is the lowest Envoy version that the filters were tested with;
 	// empty if it is not known.
 	EnvoyTested string
-	// Filters are the filters, by name.
+	// Filters are the filters. ReadRelease returns them sorted by name.
 	Filters []Built
 }
 
-// Built is a filter with what was built of it.
+// Built is a filter and its built module.
 type Built struct {
 	catalog.Filter
 	// Module is the wasm file and its record.
 	Module Module
 }
 
-// ReleaseOptions say what is released.
+// ReleaseOptions say what to release.
 type ReleaseOptions struct {
 	// Version is the version. Required.
 	Version version.Version
@@ -46,13 +46,13 @@ type ReleaseOptions struct {
 	Filters []string
 	// Dist is the folder with the modules. Default: "dist".
 	Dist string
-	// EnvoyTested is that of Release.
+	// EnvoyTested goes into the Release.
 	EnvoyTested string
 }
 
-// ReadRelease reads what was built of a version: the catalog, the modules in dist, and
-// git. It refuses a module that was built from other sources than are there now, because
-// everything that is said of the module is said of these: see CheckSources.
+// ReadRelease reads the release of a version from the catalog, the modules in dist, and git.
+// It refuses a module whose sources have changed since it was built, because all statements
+// about the module are about the current sources: see CheckSources.
 func ReadRelease(ctx context.Context, opts ReleaseOptions) (*Release, error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: opts.Filters})
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *Release) Add(filters []catalog.Filter, modules []Module) {
 	}
 }
 
-// Names are the filters' names.
+// Names returns the filters' names.
 func (r *Release) Names() []string {
 	names := make([]string, len(r.Filters))
 	for i, f := range r.Filters {
@@ -93,7 +93,7 @@ func (r *Release) Names() []string {
 	return names
 }
 
-// Modules are the filters' modules.
+// Modules returns the filters' modules.
 func (r *Release) Modules() []Module {
 	modules := make([]Module, len(r.Filters))
 	for i, f := range r.Filters {
@@ -102,9 +102,9 @@ func (r *Release) Modules() []Module {
 	return modules
 }
 
-// FilesOf are the files that decide what is published of modules, and that only a commit
-// vouches for: their sources, which have to be those that they were built from
-// (CheckSources), and the filters' metadata.
+// FilesOf returns the files that decide what is published and that only a commit identifies:
+// the modules' sources and the filters' metadata. The modules must have been built from these
+// sources (CheckSources).
 func FilesOf(ctx context.Context, filters []catalog.Filter, modules []Module) ([]string, error) {
 	files, err := CheckSources(ctx, filters, modules)
 	if err != nil {

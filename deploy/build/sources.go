@@ -122,8 +122,8 @@ func (l lister) list(ctx context.Context, dirs ...string) ([][]Package, error) {
 // listed is a package in the output of "go list -json -deps".
 type listed struct {
 	Package
-	Deps    []string // import paths of all that it imports, however far down
-	DepOnly bool     // it was not asked for by name
+	Deps    []string // import paths of everything that it imports, directly or not
+	DepOnly bool     // it is only a dependency
 }
 
 // listedFields are the fields of listed. Without them the go command prints all fields, and
@@ -251,7 +251,7 @@ const shown = 5
 // directory are relative to it. Existing files come first, and beyond shown they are only
 // counted.
 func (s Sources) changed(inputs map[string]string) []string {
-	folders := map[string]string{} // for files that are no longer there
+	folders := map[string]string{} // for files that no longer exist
 	for name, file := range s.paths {
 		folders[path.Dir(name)] = filepath.Dir(file)
 	}

@@ -162,7 +162,7 @@ func FuzzSchema(f *testing.F) {
 		text = metadata + text
 		data, err := asJSON(text)
 		if err != nil || bytes.Contains(data, []byte("null")) {
-			return // an empty value is one that is left out
+			return // an empty value counts as left out
 		}
 		refused := editorSays(t, text)
 		if refused == nil {

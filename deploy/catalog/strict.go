@@ -14,7 +14,7 @@ import (
 
 // placedError is an error with its line.
 type placedError struct {
-	line int // 1 is the first; 0: not known
+	line int // starts at 1; 0: unknown
 	err  error
 }
 

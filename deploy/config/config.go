@@ -126,7 +126,7 @@ func check(config reflect.Value) error {
 
 // contentOf names the kind of content if a value looks like a file's content; empty if not.
 func contentOf(value string) string {
-	value = strings.Trim(value, "[] \t\r\n") // as a list is printed
+	value = strings.Trim(value, "[] \t\r\n") // a list is printed in brackets
 	switch {
 	case strings.HasPrefix(value, "-----BEGIN"), strings.HasPrefix(value, pemInBase64):
 		return "a key or a certificate itself"

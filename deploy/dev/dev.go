@@ -43,8 +43,8 @@ type options struct {
 type session struct {
 	options
 	view *view
-	dir  string // its own files, the one that Envoy watches among them
-	last loaded // what Envoy was given last and has taken
+	dir  string // the session's files, including the one that Envoy watches
+	last loaded // what Envoy accepted last
 }
 
 // loaded identifies what Envoy has loaded.

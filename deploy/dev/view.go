@@ -17,7 +17,7 @@ type view struct {
 	color bool
 
 	mu       sync.Mutex
-	serving  bool // Envoy's own warnings show from then on
+	serving  bool // Envoy's own warnings are shown
 	contexts map[string][]string
 }
 

@@ -82,7 +82,7 @@ func (f *finder) install(ctx context.Context, fetch func(ctx context.Context, st
 		return Binary{}, fmt.Errorf("what was downloaded %w", err)
 	}
 	place := filepath.Join(f.CacheDir, f.Version)
-	if err := os.RemoveAll(place); err != nil { // cached refused it
+	if err := os.RemoveAll(place); err != nil { // it is there, but cached refused it
 		return Binary{}, err
 	}
 	if err := os.Rename(dir, place); err != nil {

@@ -104,7 +104,7 @@ func Find(ctx context.Context, o FindOptions) (Binary, error) {
 			return Binary{}, fmt.Errorf("find Envoy %s: %w", f.Version, context.Cause(ctx))
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", step.name, err))
-		if step.name != "download" { // which tells its two steps itself
+		if step.name != "download" { // whose error covers both of its steps
 			f.logf("%s: %v", step.name, err)
 		}
 	}

@@ -18,7 +18,7 @@ const keptLines = 50_000
 // 50,000 lines. It is safe for concurrent use.
 type Log struct {
 	onLine func(line string)
-	adding sync.Mutex // held while a line is added, onLine's time included
+	adding sync.Mutex // held while a line is added and onLine runs
 
 	mu      sync.Mutex
 	dropped int // lines that came before lines[0]

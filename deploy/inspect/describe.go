@@ -129,7 +129,7 @@ func before(version string) string {
 
 // compiler says what made a module. It gets the values of the module's producers section.
 func compiler(by []string) string {
-	for _, compiler := range []string{"TinyGo", "Go cmd/compile", "rustc"} { // before clang, which many have besides
+	for _, compiler := range []string{"TinyGo", "Go cmd/compile", "rustc"} { // before clang, which many modules list as well
 		if i := slices.IndexFunc(by, func(made string) bool { return strings.HasPrefix(made, compiler) }); i >= 0 {
 			return strings.Replace(by[i], "Go cmd/compile go", "Go ", 1)
 		}

@@ -137,7 +137,7 @@ func TestOthers(t *testing.T) {
 	const ends = "Envoy ends when it meets"
 	for name, c := range map[string]struct {
 		change func(*wasmtest.Options)
-		from   string // the first Envoy that loads it; empty for none
+		from   string // the first Envoy that loads it; empty if none does
 		why    string
 	}{
 		"table": {func(o *wasmtest.Options) {

@@ -22,13 +22,13 @@ import (
 // and https://github.com/envoyproxy/envoy/blob/main/source/extensions/common/wasm/context.cc
 type host struct {
 	phase         string            // which of the module's functions is called
-	allowed       map[string]string // what it may call then; nil: all
-	calls         map[string]string // what it called of it, with the first Envoy that lets it
-	configuration *string           // of the plugin, while it can be asked for
-	failed        error             // a trap that Envoy goes on after
+	allowed       map[string]string // what that function may call; nil: everything
+	calls         map[string]string // which of those it called, with the first Envoy that allows it
+	configuration *string           // of the plugin, while the module can read it
+	failed        error             // a trap after which Envoy goes on
 
 	log     []string // of this call
-	line    []byte   // what was written to a file without the end of a line
+	line    []byte   // text written to a file, without a line break so far
 	kept    int      // bytes
 	metrics map[uint64]uint64
 	data    map[string]sharedData
@@ -386,7 +386,7 @@ var hostFunctions = map[string]func(g guest, a []uint64) uint64{
 		return status(g.give(*g.host.configuration, a[0], a[1]))
 	},
 
-	// The module may name any cluster; the answer never comes.
+	// The proxy is assumed to have the cluster; the answer never comes.
 	"proxy_http_call":   func(g guest, a []uint64) uint64 { return g.token(a[9]) },
 	"proxy_grpc_call":   func(g guest, a []uint64) uint64 { return g.token(a[11]) },
 	"proxy_grpc_stream": func(g guest, a []uint64) uint64 { return g.token(a[8]) },
@@ -478,7 +478,7 @@ var hostFunctions = map[string]func(g guest, a []uint64) uint64{
 	},
 	"fd_renumber": answers(errnoBadf),
 	"fd_readdir": func(g guest, a []uint64) uint64 {
-		const errnoEnvoy = 20 // "not a directory" by Envoy's comment; WASI has another number for it
+		const errnoEnvoy = 20 // Envoy's comment says "not a directory"; WASI has another number for that
 		if !g.write32(a[4], 0) {
 			return errnoFault
 		}

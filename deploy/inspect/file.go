@@ -47,7 +47,7 @@ const (
 
 // withoutCustom reads a module and skips its custom sections.
 func withoutCustom(module *bufio.Reader) ([]byte, error) {
-	var out bytes.Buffer // which grows with what is there, and not with what a section says
+	var out bytes.Buffer // it grows with the bytes that are there, not with the size that a section announces
 	if _, err := io.CopyN(&out, module, 8); err != nil {
 		return nil, fmt.Errorf("read its header: %w", err)
 	}

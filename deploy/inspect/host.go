@@ -41,7 +41,7 @@ const (
 type hostFunction struct {
 	signature string
 	since     string // the first Envoy version, major.minor
-	abi       string // the only ABI versions it is offered to, space-separated; empty: all
+	abi       string // the ABI versions that may import it, space-separated; empty: all
 }
 
 // offeredTo reports whether a module of the given ABI version may import f.

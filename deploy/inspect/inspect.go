@@ -46,11 +46,11 @@ type Report struct {
 	// newer names the feature after WebAssembly 2.0 that the module uses; empty if it uses
 	// none.
 	newer    string
-	calls    map[string]string // what it calls at start, with the first Envoy that lets it
-	started  *Started          // nil if it was not tried, because it would not load
+	calls    map[string]string // the host functions that it calls at start, with the first Envoy that allows each
+	started  *Started          // nil if it was not started, because Envoy would not load it
 	trapped  string            // the function that trapped then
 	problems []string          // why Envoy would not load it
-	defects  []string          // why it could not work, although Envoy would load it
+	defects  []string          // why it cannot work, although Envoy would load it
 }
 
 // Exported reports whether the module exports a function with the given name.
@@ -183,7 +183,7 @@ var (
 func (m *module) compile(ctx context.Context, config func() wazero.RuntimeConfig) (err error) {
 	pages := uint32(maxPages)
 	if m.shape.pages > maxPages {
-		pages = 1 << 16 // what WebAssembly allows; it is not started
+		pages = 1 << 16 // WebAssembly allows that; it is not started
 	}
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, config().WithCoreFeatures(m.features).
 		WithMemoryLimitPages(pages).

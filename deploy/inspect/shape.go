@@ -12,9 +12,9 @@ import (
 // Reference: https://github.com/v8/v8/blob/main/src/wasm/wasm-limits.h
 const (
 	maxEntries      = 1_000_000  // of types, imports, functions, globals, exports
-	maxTableEntries = 10_000_000 // in all tables, at first or ever
+	maxTableEntries = 10_000_000 // in all tables, initially or at their maximum
 	maxLocals       = 50_000     // of one function, without its parameters
-	maxParameters   = 1_000      // of one function type, and as many results
+	maxParameters   = 1_000      // of one function type; the same limit for results
 )
 
 // Envoy gives a module no more memory than this, in pages of 64 KiB: 1 GiB.
@@ -49,9 +49,9 @@ const (
 // started, and how much memory that takes.
 type shape struct {
 	problems     []string // why Envoy would not load it
-	pages        uint64   // of its own memory at first
-	shared       bool     // the memory is that of several threads
-	importsOther bool     // a table or a memory, which Envoy makes as a module wants them
+	pages        uint64   // of its own memory, initially
+	shared       bool     // several threads share the memory
+	importsOther bool     // an imported table or memory; Envoy makes the one that the module wants
 	tables       []table  // its own
 	globals      []byte   // the types of its globals, imported ones first
 	locals       uint64   // of all functions
@@ -97,7 +97,7 @@ func shapeOf(list []Section, contents [][]byte) (*shape, error) {
 			sectionNames[sectionDataCount]: (*reader).skipNumber,
 		}[section.Name]
 		if !ok {
-			continue // a custom section; another is refused by its number
+			continue // a custom section, or one whose number is refused later
 		}
 		b := &reader{rest: contents[i]}
 		if read(b); b.err != nil {
@@ -261,7 +261,7 @@ func (r *reader) fail(err error) {
 	r.rest = nil
 }
 
-// since returns what was read since the time when rest was start.
+// since returns the bytes that were read from start on.
 func (r *reader) since(start []byte) []byte { return start[:len(start)-len(r.rest)] }
 
 // each reads a number, and then as many entries.
@@ -340,7 +340,7 @@ func (r *reader) valueType() byte {
 }
 
 func (r *reader) functionType() {
-	const alone, group = 0x60, 0x4e // or several that refer to each other
+	const alone, group = 0x60, 0x4e // or several types that refer to each other
 	one := func() {
 		r.each(maxParameters, func() { r.valueType() })
 		r.each(maxParameters, func() { r.valueType() })
@@ -385,7 +385,7 @@ func (r *reader) element() {
 		r.constant()
 	}
 	if flags&(passive|explicit) != 0 {
-		r.valueType() // of the elements, or what kind they are
+		r.valueType() // the type or the kind of the elements
 	}
 	if flags&expressions != 0 {
 		r.each(maxTableEntries, r.constant)

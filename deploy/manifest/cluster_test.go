@@ -13,7 +13,7 @@ func TestKubectlDiff(t *testing.T) {
 	files := []File{{Path: "kustomization.yaml", Content: "resources: []\n"}}
 	for name, test := range map[string]struct {
 		ends      string // how kubectl ends
-		out, want string // its output's place, or an error
+		out, want string // its output, or an error
 	}{
 		"same":       {"exit 0", "the cluster: no difference\n", ""},
 		"difference": {`echo "-old +new"; exit 1`, "-old +new\n", ""},

@@ -9,8 +9,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 )
 
-// Render writes the manifests of a published release. Package facts reads such a Release from
-// a registry and a storage.
+// Render writes the manifests of a published release. Package facts reads such a Source from a
+// registry and a storage.
 func ExampleRender() {
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: "filter", Names: []string{"headers"}})
 	if err != nil {

@@ -54,7 +54,7 @@ func (r Request) Check() error {
 	return nil
 }
 
-// Release returns the release of the filter with the given name.
+// Release returns the published facts of the filter with the given name.
 func (r Request) Release(filter string) (Source, error) {
 	for _, release := range r.Releases {
 		if release.Filter == filter {

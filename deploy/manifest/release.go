@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Release describes one published version of one filter: in a registry, in a storage, or in
+// Source describes one published version of one filter: in a registry, in a storage, or in
 // both. Manifests are rendered for the places that it names.
 type Source struct {
 	// Filter is the filter's name.

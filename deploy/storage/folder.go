@@ -81,7 +81,7 @@ func (f *folder) write(key string, content Content, place func(root *os.Root, te
 		return err
 	}
 	temp := path.Join(path.Dir(key), tempPrefix+rand.Text())
-	defer func() { _ = root.Remove(temp) }() // gone already if it was renamed
+	defer func() { _ = root.Remove(temp) }() // if it was renamed, there is nothing to remove
 	if err := writeFile(root, temp, content); err != nil {
 		return err
 	}

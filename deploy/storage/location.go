@@ -97,7 +97,7 @@ func parseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:
-		return nil, errors.New("it is not a URL") // the parser's error repeats it
+		return nil, errors.New("it is not a URL") // the parser's error repeats the address
 	case u.User != nil:
 		return nil, fmt.Errorf("%s://%s%s: %w", u.Scheme, u.Host, u.Path, ErrCredentialsInAddress)
 	case u.Fragment != "":

@@ -286,7 +286,7 @@ func (s *server) tryOut(ctx context.Context) (serverKind, error) {
 func (s *server) tryConditions(ctx context.Context) (bool, error) {
 	err := s.put(ctx, probeKey, probe, http.Header{"If-None-Match": {"*"}})
 	if answer := new(Refusal); errors.As(err, &answer) && errors.Is(s.expect(ctx, probeKey, ""), ErrPrecondition) {
-		return false, nil // it is there, and the server's own rules forbid to overwrite it
+		return false, nil // it is there, and the server's own rules forbid overwriting it
 	}
 	if err == nil {
 		err = s.put(ctx, probeKey, probe, http.Header{"If-None-Match": {"*"}})

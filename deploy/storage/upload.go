@@ -400,7 +400,7 @@ func (u *upload) amend(ctx context.Context, key string, change func(old []byte) 
 		data, err := change(old)
 		if err != nil {
 			if conflict := new(immutable.Conflict); errors.As(err, &conflict) {
-				return err // it names the object
+				return err // the error names the object
 			}
 			return fmt.Errorf("%s: %w", u.location.object(key), err)
 		}

@@ -1,9 +1,9 @@
-// Package version is the version of a release: its text, the git tag that stands for it,
-// and the filters that the tag narrows the release to.
+// Package version is the version of a release: its text, its git tag, and the filter to which
+// the tag limits the release.
 //
-// A version becomes a tag in a registry, a folder in a storage and a label in a
-// cluster. What one of them took and another refused would be half a release. So it is
-// read once, where it enters, and everything else gets the value.
+// A version becomes a tag in a registry, a folder in a storage and a label in a cluster. If
+// one of them accepted a version and another refused it, half a release would be published. So
+// the text is read once, where it enters, and everything else gets the value.
 package version
 
 import (
@@ -17,27 +17,28 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
-// Version is a version that can be published. The zero value is none.
+// Version is a version that can be published. The zero value means that there is none.
 type Version struct {
 	text   string
 	filter string // of a tag for one filter
 	semver semver.Version
 }
 
-// ErrOther says that a text is neither a version nor a tag, and may be something else.
+// ErrOther says that a text is neither a version nor a tag. It may be something else.
 var ErrOther = errors.New("neither a version nor a git tag")
 
-// ErrOtherFilters says that a git tag is one filter's, and that others are asked for.
+// ErrOtherFilters says that a git tag is for one filter, and that other filters were asked
+// for.
 var ErrOtherFilters = errors.New("others are asked for")
 
-// maxLength is how long a version may be. The shortest of all places is a label's
-// value in a cluster; a registry's tag has room for 128 characters.
+// maxLength is the maximum length of a version. The tightest limit is that of a label's value
+// in a cluster; a registry's tag has room for 128 characters.
 //
 // Reference: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
 const maxLength = 63
 
-// Parse reads a version that can be published: a semantic version with all three
-// numbers, perhaps a pre-release, and neither a leading v nor build metadata.
+// Parse reads a version that can be published: a semantic version with all three numbers and
+// an optional pre-release, without a leading v and without build metadata.
 //
 // Reference: https://semver.org/spec/v2.0.0.html
 func Parse(text string) (Version, error) {
@@ -57,7 +58,8 @@ func Parse(text string) (Version, error) {
 	return Version{text: text, semver: *v}, nil
 }
 
-// MustParse is Parse of a version that the program itself names. It panics on any other.
+// MustParse does what Parse does for a version in the program's own text. It panics if the
+// version is wrong.
 func MustParse(text string) Version {
 	v, err := Parse(text)
 	if err != nil {
@@ -66,8 +68,8 @@ func MustParse(text string) Version {
 	return v
 }
 
-// ParseTag reads the git tag of a release, as Go names the versions of modules:
-// "v1.4.0" is that of all filters, "headers/v1.4.0" that of one.
+// ParseTag reads the git tag of a release, in the form in which Go names versions of modules:
+// "v1.4.0" is a release of all filters, "headers/v1.4.0" is a release of one.
 //
 // Reference: https://go.dev/ref/mod#vcs-version
 func ParseTag(tag string) (Version, error) {
@@ -89,10 +91,10 @@ func ParseTag(tag string) (Version, error) {
 	return v, nil
 }
 
-// Read reads a version or the git tag of one, and returns the filters that it is about:
-// that of the tag, or else those that were asked for. Both are an error if they differ.
-// A text that has the form of neither gives ErrOther, in a chain that says what is wrong
-// with it as a version or tag.
+// Read reads a version or its git tag, and returns the filters to release: the filter in the
+// tag or, without one, the filters that were asked for. If both are given and differ, it
+// fails. If the text has neither form, the error is ErrOther, and says what is wrong with the
+// text as a version or a tag.
 func Read(text string, filters []string) (v Version, names []string, err error) {
 	if v, err = Parse(text); err == nil {
 		return v, filters, nil
@@ -112,16 +114,17 @@ func Read(text string, filters []string) (v Version, names []string, err error) 
 	return v, []string{v.filter}, nil
 }
 
-// other is an error of Parse or ParseTag that is an ErrOther too.
+// other is an error of Parse or ParseTag that also matches ErrOther.
 type other struct{ error }
 
 func (o *other) Is(target error) bool { return target == ErrOther }
 func (o *other) Unwrap() error        { return o.error }
 
-// String is the version's text, such as "1.4.0".
+// String returns the version's text, such as "1.4.0".
 func (v Version) String() string { return v.text }
 
-// Tag is the git tag of the version: of all filters, or of the one whose tag was read.
+// Tag returns the git tag of the version: for one filter if it was read from such a tag,
+// otherwise for all.
 func (v Version) Tag() string {
 	if v.filter == "" {
 		return "v" + v.text
@@ -129,7 +132,8 @@ func (v Version) Tag() string {
 	return v.filter + "/v" + v.text
 }
 
-// Filter is the filter whose tag was read; empty if the version is not that of one.
+// Filter returns the filter in the tag that the version was read from; empty if there was
+// none.
 func (v Version) Filter() string { return v.filter }
 
 // IsZero reports whether there is no version.
@@ -138,8 +142,8 @@ func (v Version) IsZero() bool { return v.text == "" }
 // Prerelease reports whether the version is a pre-release, such as 1.4.0-rc.1.
 func (v Version) Prerelease() bool { return v.semver.Prerelease() != "" }
 
-// Ranges are the ranges of versions that a version is in, the narrowest first: "1.4",
-// "1" and "latest". A pre-release is in none.
+// Ranges returns the ranges that contain the version, the narrowest first: "1.4", "1" and
+// "latest". No range contains a pre-release.
 func (v Version) Ranges() []string {
 	if v.Prerelease() {
 		return nil
@@ -147,7 +151,8 @@ func (v Version) Ranges() []string {
 	return []string{fmt.Sprintf("%d.%d", v.semver.Major(), v.semver.Minor()), fmt.Sprint(v.semver.Major()), "latest"}
 }
 
-// Compare is negative if v is older than another version, and positive if it is newer.
+// Compare returns a negative number if v is older than the other version, and a positive one
+// if it is newer.
 func (v Version) Compare(other Version) int { return v.semver.Compare(&other.semver) }
 
 // Equal reports whether two versions are the same, whatever tag they were read from.
@@ -156,7 +161,7 @@ func (v Version) Equal(other Version) bool { return v.text == other.text }
 // MarshalText writes the version's text.
 func (v Version) MarshalText() ([]byte, error) { return []byte(v.text), nil }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads the output of MarshalText.
 func (v *Version) UnmarshalText(text []byte) (err error) {
 	if len(text) == 0 {
 		*v = Version{}

@@ -220,5 +220,5 @@ func TestForeignFile(t *testing.T) {
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
 	}
-	closeTest(t, startTest(t, dir)) // the lock was let go
+	closeTest(t, startTest(t, dir)) // the lock was released
 }

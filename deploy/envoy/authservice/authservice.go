@@ -56,7 +56,7 @@ type Service struct {
 // Start starts a service on a free port of 127.0.0.1 that behaves as mode says.
 func Start(mode Mode) (*Service, error) {
 	s := &Service{}
-	if err := s.Set(Answering); err != nil { // finds the port, even if it is then down
+	if err := s.Set(Answering); err != nil { // this finds the port, even for a service that is down
 		return nil, err
 	}
 	return s, s.Set(mode)
@@ -123,7 +123,7 @@ func (s *Service) listen() error {
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func(server *http.Server) {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			panic(err) // nobody could be told; no test must go on
+			panic(err) // there is nobody to return the error to, and no test must go on
 		}
 	}(s.server)
 	return nil

@@ -19,7 +19,7 @@ func TestEach(t *testing.T) {
 		err := concurrent.Each(2, []string{"a", "b", "c", "d"}, func(i int, item string) error {
 			now := running.Add(1)
 			most.Store(max(most.Load(), now))
-			time.Sleep(time.Duration(4-i) * time.Second) // of synctest's clock: the last ends first
+			time.Sleep(time.Duration(4-i) * time.Second) // synctest's clock: the last item ends first
 			running.Add(-1)
 			done.Add(1)
 			if item == "c" {

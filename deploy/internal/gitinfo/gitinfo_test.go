@@ -86,7 +86,7 @@ func TestReadFiles(t *testing.T) {
 	for name, test := range map[string]struct {
 		// change makes a checkout that git's status calls clean.
 		change func(c checkout)
-		want   string // what is named; empty if all is as in the commit
+		want   string // the files in Changed; empty if all are as in the commit
 	}{
 		"nothing":      {func(checkout) {}, ""},
 		"ignored":      {func(c checkout) { c.write("new.ignored.go", source) }, "new.ignored.go"},

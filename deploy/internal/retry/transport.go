@@ -108,7 +108,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	fail := func(err error) error {
 		if body != nil {
 			if own := body.err.Load(); own != nil {
-				return *own // what was to be sent is at fault, not the connection
+				return *own // the body is at fault, not the connection
 			}
 		}
 		if cause := context.Cause(ctx); errors.Is(cause, ErrStalled) {

@@ -176,7 +176,7 @@ func TestReadErrors(t *testing.T) {
 				r, address := openRegistry(t)
 				published := push(t, r, module(t, "headers", "a"))
 				remove(t, "http://"+address+"/v2/acme/headers/manifests/"+published.ManifestDigest)
-				// Who pushed it has read it back, and does not read it again.
+				// The program that pushed it has read it back, and does not read it again.
 				other, err := oci.Open(oci.RegistryOptions{Address: address + "/acme"})
 				if err != nil {
 					t.Fatal(err)
