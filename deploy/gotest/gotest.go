@@ -287,7 +287,7 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 	return errors.Join(failures...)
 }
 
-// packagesOf lists a module's packages without those that have a target of their own.
+// packagesOf lists a module's packages without the package of the scenarios.
 func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
 	cmd := command(ctx, opts, module, "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
