@@ -12,12 +12,12 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
-// RehearsalKey is the file in Options.Dist with the public half of the key that signed
-// in a rehearsal. Nobody has the other half.
+// RehearsalKey is the file in Options.Dist with the public key of a rehearsal's
+// signatures. The private key is never stored.
 const RehearsalKey = "rehearsal.pub"
 
-// attest attaches to what is published what proves where it comes from: bills of
-// materials and, if somebody signs, signatures and provenances.
+// attest attaches to the published manifests what proves their origin: bills of
+// materials and, if there is a signer, signatures and provenances.
 func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	note = "attached to what was published"
 	subjects, err := r.subjects()
@@ -55,8 +55,7 @@ func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed
 	return note, false, nil
 }
 
-// subjects are the manifests that were published. What is attached to them is not known
-// yet.
+// subjects are the manifests that were published. Their referrers are not listed yet.
 func (r *run) subjects() ([]*oci.Subject, error) {
 	subjects := make([]*oci.Subject, len(r.published))
 	for i, p := range r.published {
@@ -76,7 +75,7 @@ func (r *run) keyFile() string {
 	return filepath.Join(r.Dist, RehearsalKey)
 }
 
-// policy is whose signatures count.
+// policy says whose signatures count.
 func (r *run) policy() attest.Policy {
 	p := r.Policy
 	if p.IsZero() && r.rehearsal() {
@@ -87,9 +86,9 @@ func (r *run) policy() attest.Policy {
 	return p
 }
 
-// describeSigned says what is there already where nobody can sign: in a job that comes
-// after the one that signed, all of it is. Whose signatures they are is verifyAttached's
-// to check.
+// describeSigned reports what is attached already, for a run that cannot sign. In a job
+// that comes after the signing job, everything is. It does not check who signed:
+// verifyAttached does.
 func (r *run) describeSigned(ctx context.Context, subjects []*oci.Subject, out io.Writer) error {
 	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r.stores.registry, Subjects: subjects, Filters: r.release.Names(), Version: r.Version})
 	if err == nil {
@@ -116,7 +115,7 @@ func (r *run) describeSigned(ctx context.Context, subjects []*oci.Subject, out i
 	return nil
 }
 
-// verifyAttached checks what attest attached: the list of it is read anew.
+// verifyAttached checks what attest attached. It lists the referrers anew.
 func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
 	subjects, err := r.subjects()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 )
 
-// build builds the modules, unless an earlier run built those that are there.
+// build builds the modules, unless an earlier run built the ones that are there.
 func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	if err := r.loadState(); err != nil {
 		return "", false, err
@@ -56,11 +56,11 @@ func (r *run) wouldBuild() []string {
 	return []string{"build " + strings.Join(catalog.NamesOf(r.sources), ", ")}
 }
 
-// toolchain is what all modules are built with.
+// toolchain is the compiler of all modules.
 func (r *run) toolchain() build.Toolchain { return r.release.Filters[0].Module.Compiler }
 
-// checkCompiler refuses modules by a TinyGo that happens to be installed: nobody else
-// could build the same from the commit.
+// checkCompiler refuses modules built by a TinyGo that merely happens to be installed:
+// nobody else could reproduce them from the commit.
 func (r *run) checkCompiler(modules []build.Module) error {
 	for _, m := range modules {
 		if !m.Compiler.Pinned() && m.Compiler.Version != r.TinyGoVersion {
@@ -70,8 +70,9 @@ func (r *run) checkCompiler(modules []build.Module) error {
 	return nil
 }
 
-// checkSources makes sure that the modules are made of the sources, and these of the
-// commit: git's status leaves out what is ignored, and the compiler does not.
+// checkSources makes sure that the modules were built from the present sources, and
+// that these are the commit's. git status does not show ignored files, but the compiler
+// reads them.
 func (r *run) checkSources(ctx context.Context, modules []build.Module) (err error) {
 	if r.files, err = build.FilesOf(ctx, r.sources, modules); err != nil {
 		return err
@@ -86,7 +87,7 @@ func (r *run) checkSources(ctx context.Context, modules []build.Module) (err err
 	return nil
 }
 
-// compiler names what modules are built with.
+// compiler names a toolchain, for people.
 func compiler(c build.Toolchain) string {
 	if c.Name == build.Go {
 		return c.GoVersion
@@ -94,7 +95,7 @@ func compiler(c build.Toolchain) string {
 	return fmt.Sprintf("%s %s and %s", c.Name, c.Version, c.GoVersion)
 }
 
-// whyDifferent is what to do about two builds that differ.
+// whyDifferent explains why two builds differ, or says what to do about it.
 func whyDifferent(first, second build.Module) string {
 	if files := first.DifferentInputs(second.Record); len(files) > 0 {
 		return "their sources are not the same: " + strings.Join(files, ", ")
@@ -102,8 +103,8 @@ func whyDifferent(first, second build.Module) string {
 	return "the compiler makes other bytes of the same sources: look for what it takes from its folder, its environment or the time"
 }
 
-// rebuild builds the commit a second time, where nothing of the first build is: not
-// its folder, its caches, or a file that git does not know.
+// rebuild builds the commit a second time, in isolation from the first build: in
+// another folder, with empty caches, and without files that git does not know.
 func (r *run) rebuild(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	const same = "another folder and empty caches give the same bytes"
 	if r.state.Rebuilt {
@@ -113,7 +114,7 @@ func (r *run) rebuild(ctx context.Context, out io.Writer) (note string, confirme
 	if err != nil {
 		return "", false, err
 	}
-	// A run that was killed could not tidy up.
+	// A run that was killed may have left the folder.
 	if err := os.RemoveAll(dir); err != nil {
 		return "", false, err
 	}
@@ -142,7 +143,7 @@ func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.M
 	if err := os.MkdirAll(checkout, 0o755); err != nil {
 		return nil, err
 	}
-	// An index of its own leaves the repository's as it is.
+	// A separate index leaves the repository's own unchanged.
 	index := []string{"GIT_INDEX_FILE=" + filepath.Join(dir, "index")}
 	if _, err := gitinfo.Git(ctx, gitinfo.GitOptions{Env: index}, "read-tree", r.git.Commit); err != nil {
 		return nil, err
@@ -174,8 +175,8 @@ func (r *run) buildIn(ctx context.Context, dir string, out io.Writer) ([]build.M
 	})
 }
 
-// inCheckout is a folder as seen from the checkout's top. git resolves symbolic
-// links in the latter.
+// inCheckout returns a folder's path relative to the top of the checkout. git gives the
+// top with its symbolic links resolved.
 func inCheckout(top, folder string) (string, error) {
 	resolved, err := filepath.EvalSymlinks(folder)
 	if err != nil {

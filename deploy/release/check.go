@@ -11,18 +11,18 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 )
 
-// What is wrong with what a release is asked for.
+// What can be wrong with a request for a release.
 var (
-	// ErrNoTag says that what is to be released has no git tag.
+	// ErrNoTag says that the release has no git tag.
 	ErrNoTag = errors.New("no git tag")
-	// ErrNotPinned says that a module was built with another TinyGo than a release is, and
-	// than Options.TinyGoVersion.
+	// ErrNotPinned says that a module was built with a TinyGo that is neither the
+	// pinned one nor Options.TinyGoVersion.
 	ErrNotPinned = errors.New("not the pinned")
-	// ErrShapes says that Options.Shapes lack oci.Artifact.
+	// ErrShapes says that Options.Shapes does not contain oci.Artifact.
 	ErrShapes = errors.New("not among those that are pushed, and manifests refer to it")
 )
 
-// check finds everything that can be found wrong before any work is done.
+// check finds every error that can be found before any work is done.
 func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
 	if r.git, err = gitinfo.Read(ctx, ""); err != nil {
 		return "", false, err
@@ -53,10 +53,9 @@ func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bo
 	return fmt.Sprintf("commit %s is clean and has the tag %s", r.git.Commit, tag), false, nil
 }
 
-// taggedCommit is the commit that a git tag stands for; empty if there is no such
-// tag.
+// taggedCommit is the commit that a git tag points to; empty if there is no such tag.
 func taggedCommit(ctx context.Context, tag string) (string, error) {
-	// An annotated tag is an object of its own.
+	// An annotated tag is an object of its own, which points to the commit.
 	commit, err := gitinfo.Git(ctx, gitinfo.GitOptions{}, "rev-parse", "--verify", "--quiet", "refs/tags/"+tag+"^{commit}")
 	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 {
 		return "", nil

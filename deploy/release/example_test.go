@@ -11,8 +11,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Release takes filters all the way, and goes on where an earlier run was
-// interrupted.
+// Release takes filters through all steps. After an interruption, it goes on from
+// there.
 func ExampleRelease() {
 	record, err := release.Release(context.Background(), options())
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// newRecord is the record of what is published so far, without Times.
+// newRecord is the record of what is published by now, without Times.
 func (r *run) newRecord() Record {
 	compiler := r.toolchain()
 	compiler.BuildTags = nil // they follow from its version and flags
@@ -50,7 +50,7 @@ func (r *run) newRecord() Record {
 	return record
 }
 
-// libraries are the modules that decide what is published, besides Slipway.
+// libraries are the modules, besides Slipway, that influence what is published.
 var libraries = []string{
 	"github.com/klauspost/compress", // the compat layer's bytes
 	"oras.land/oras-go/v2",
@@ -71,8 +71,8 @@ func tools() []Tool {
 	return list
 }
 
-// writeRecord writes the record and the notes. A record that says the same already
-// is left alone, with the times of the run that made the release.
+// writeRecord writes the record and the notes. If the record there already says the
+// same, it stays, with the times of the run that made the release.
 func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bool, err error) {
 	path := filepath.Join(r.Dist, RecordFile)
 	record := r.newRecord()
@@ -104,8 +104,8 @@ func (r *run) wouldRecord() []string {
 	return []string{fmt.Sprintf("write %s/%s and %s/%s", r.Dist, RecordFile, r.Dist, NotesFile)}
 }
 
-// summarize prints what was released. A terminal that is too narrow for whole digests
-// shows their beginning; the record has all of it.
+// summarize prints what was released. If the terminal is too narrow for whole digests,
+// it shows their beginnings; the record has them in full.
 func (r *run) summarize() error {
 	table := r.table(func(digest string) string { return digest })
 	if !r.list.fits(table) {
@@ -120,7 +120,7 @@ func (r *run) summarize() error {
 	return err
 }
 
-// table lists what was released where, with digests as they are shown.
+// table lists what was released where. shown says how to print a digest.
 func (r *run) table(shown func(digest string) string) string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)

@@ -9,8 +9,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
 
-// FuzzWorkFolder: whatever is in release.json and state.json, it is refused, or reads
-// the same when it is written again.
+// FuzzWorkFolder: whatever release.json and state.json contain, they are refused, or
+// read the same after they are written again.
 func FuzzWorkFolder(f *testing.F) {
 	r := &run{Options: Options{Dist: f.TempDir(), Compiler: "tinygo"}, sources: []catalog.Filter{{Name: "headers"}}}
 	if err := os.MkdirAll(r.work(""), 0o755); err != nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// TestJobs releases as the workflow does: in jobs on machines that have nothing but
-// a checkout and what the first of them keeps. The record is that of one command.
+// TestJobs releases as the workflow does: in several jobs, on machines that have only a
+// checkout and the files kept from the first job. The record is the same as that of a
+// single command.
 func TestJobs(t *testing.T) {
 	t.Parallel()
 	kept, stops := readJobs(t)
@@ -49,7 +50,7 @@ func TestJobs(t *testing.T) {
 	once.job(alone, "v1.4.0").must(t)
 	got, want := last.record(t), alone.record(t)
 	for i := range got.Filters {
-		// Each place has an address of its own.
+		// The two storages have different addresses.
 		got.Filters[i].URL = strings.Replace(got.Filters[i].URL, there.public, once.public, 1)
 		for j := range got.Filters[i].Manifests {
 			m := &got.Filters[i].Manifests[j]
@@ -61,8 +62,8 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-// readJobs returns the patterns of the files that the build keeps, and the steps
-// after which the jobs that run "release" stop, in their order.
+// readJobs returns the patterns of the files that the build job keeps, and the steps at
+// which the jobs that run "release" stop, in order.
 func readJobs(t *testing.T) (kept, stops []string) {
 	t.Helper()
 	type workflow struct {

@@ -26,7 +26,7 @@ import (
 // die ends the process as a power cut does: nothing is tidied up.
 func die() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) }
 
-// killer kills the process after a line with a prefix.
+// killer kills the process after it printed a line with a certain prefix.
 type killer struct {
 	prefix string
 	out    io.Writer
@@ -52,9 +52,9 @@ func (j job) arm() (requests *atomic.Int64) {
 	return requests
 }
 
-// TestKilled kills releases, with nothing to tidy up after them: between any two
-// steps, at requests to the stores, and at any moment. Run again, each ends in the
-// record and in the stores' content of one that was not disturbed.
+// TestKilled kills releases without any cleanup: between any two steps, at requests to
+// the stores, and at random moments. Each is then run again, and ends with the same
+// record and the same content of the stores as a release that was not disturbed.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	origin := newProject(t)
@@ -95,7 +95,7 @@ func TestKilled(t *testing.T) {
 			if exit := new(exec.ExitError); planned && (!errors.As(err, &exit) || exit.ExitCode() != -1) {
 				t.Fatalf("it was not killed: %v\n%s", err, out)
 			}
-			// A moving tag is the last that appears.
+			// Of all tags, a moving one appears last.
 			_, err = os.Stat(filepath.Join(p.dir, "dist", "registry", "manifests", "headers", "latest"))
 			if published := err == nil; kill.KillAt != "" && published != (kill.KillAt == release.StepRecord+" ...") {
 				t.Errorf("headers:latest is there: %t", published)
@@ -108,11 +108,11 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// published matches the only time in the storage.
+// published matches the only timestamp in the storage.
 var published = regexp.MustCompile(`"published": "[^"]*"`)
 
 // outcome is everything that a release leaves behind, by file name: the record, the
-// notes, the manifests, what the registry has under each tag and digest, and the
+// notes, the manifests, the registry's content under each tag and digest, and the
 // storage. Times are left out.
 func (p project) outcome(t *testing.T) map[string]string {
 	t.Helper()

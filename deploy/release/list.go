@@ -12,16 +12,16 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/progress"
 )
 
-// list prints the steps, a line each, and what a step prints between them, set off
-// by four spaces. On a terminal the line that a step began with becomes the one that
-// it ends with, unless the step printed something.
+// list prints the steps, one per line, with each step's own output below, indented by
+// four spaces. On a terminal, a step's first line is replaced by its last one, unless
+// the step printed something in between.
 type list struct {
 	out     io.Writer
 	width   int  // of the terminal, in columns; 0 for none
 	colored bool // never without a terminal
 	step    string
-	open    bool // the step's first line is still the last one, and has no end
-	inLine  bool // what the step printed last has no end
+	open    bool // the step's first line is still the last one printed, and has no newline
+	inLine  bool // the step's last output has no newline
 }
 
 func newList(out io.Writer) *list {
@@ -73,7 +73,8 @@ func (l *list) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// fits says whether a text can be shown without wrapping its lines. In a log it can.
+// fits says whether a text can be shown without wrapping its lines. In a log it always
+// can.
 func (l *list) fits(text string) bool {
 	for line := range strings.Lines(text) {
 		if l.width > 0 && len(strings.TrimRight(line, "\n")) > l.width {

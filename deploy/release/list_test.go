@@ -49,7 +49,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-// A terminal that is too narrow shows digests in short, and a log the whole of them.
+// A narrow terminal shows shortened digests, and a log shows them in full.
 func TestFits(t *testing.T) {
 	t.Parallel()
 	const table = "FILTER\nheaders  sha256:0123\n"

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Notes says what the record says to people, in GitHub's Markdown.
+// Notes describes the release for people, in GitHub's Markdown.
 //
 // Reference: https://github.github.com/gfm/#tables-extension-
 func (r Record) Notes() string {
@@ -41,7 +41,7 @@ func (r Record) Notes() string {
 func (r Record) inRegistry() bool { return len(r.Filters) > 0 && len(r.Filters[0].Manifests) > 0 }
 func (r Record) inStorage() bool  { return len(r.Filters) > 0 && r.Filters[0].URL != "" }
 
-// change is a filter's size compared with the version before, for people.
+// change says how a filter's size differs from that of the version before, for people.
 func (f FilterRecord) change() string {
 	if f.Previous == nil {
 		return "new"

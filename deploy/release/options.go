@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Options say what is released, from what, and where it goes.
+// Options say what is released, from which sources, and where to.
 type Options struct {
 	// Version is the version, as version.Read gives it. Required.
 	Version version.Version
@@ -23,31 +23,31 @@ type Options struct {
 	Filters []string
 	// Dist is the folder for modules, manifests and the record. Default: "dist".
 	Dist string
-	// Compiler, GoToolchain and TinyGoVersion say what the filters are built with: see
-	// build.Options. A TinyGo that is not the pinned one has to be named.
+	// Compiler, GoToolchain and TinyGoVersion choose the compiler: see build.Options. A
+	// TinyGo other than the pinned one has to be named in TinyGoVersion.
 	Compiler, GoToolchain, TinyGoVersion string
-	// EnvoyVersions are the versions that e2e was told to use. They only decide
-	// whether an interrupted release has to play it again.
+	// EnvoyVersions are the versions that e2e was told to use. An interrupted release
+	// runs e2e again if they have changed.
 	EnvoyVersions []string
 	// EnvoyTested is written to the manifests: see build.Release.
 	EnvoyTested string
 	// Tests says how tests and e2e run. Its Dist, Out and Err are the release's.
 	Tests gotest.Options
-	// Shapes are the forms of manifests. Artifact has to be among them, because
-	// that is the one which the rendered manifests refer to. Default: Artifact.
+	// Shapes are the forms of manifests. Artifact has to be among them, because the
+	// rendered manifests refer to it. Default: Artifact.
 	Shapes []oci.Shape
-	// Registry and Storage are where it is published: in a registry, a storage or
-	// both. Their Out is the release's. Default: it is a rehearsal, in the embedded
-	// ones in Dist, which are there for nobody else; then the git tag need not exist.
+	// Registry and Storage are where to publish; one of them is enough. Their Out is
+	// replaced by the release's. Default: a rehearsal, in an embedded registry and
+	// storage in Dist that nobody else sees. A rehearsal needs no git tag.
 	Registry *oci.RegistryOptions
 	Storage  *storage.Options
-	// TransferTimeout is how long each step may take that reads from or writes to
-	// these. Default: as long as it takes. ErrTransferTimeout is the error.
+	// TransferTimeout limits each step that reads from or writes to the stores.
+	// Default: no limit. When it is over, the error is ErrTransferTimeout.
 	TransferTimeout time.Duration
-	// Signer signs what is in a registry. Default: nobody does, and whatever somebody
-	// signed before is looked for.
+	// Signer signs what is in a registry. Default: nothing is signed, and the release
+	// only reports which signatures exist.
 	Signer *attest.Signer
-	// Policy says whose signatures count. Default: nobody's; in a rehearsal, those of
+	// Policy says whose signatures count. Default: nobody's; in a rehearsal, those by
 	// its own key.
 	Policy attest.Policy
 	// HTTPBinImage is for rendering: see manifest.RenderOptions.
@@ -55,23 +55,21 @@ type Options struct {
 	// Maker builds and tries modules. Default: Real.
 	Maker Maker
 
-	// Until is the name of a step after which to stop: see Steps. Default: the
-	// release is finished.
+	// Until is the name of the last step to run: see Steps. Default: all steps.
 	Until string
-	// Out is told what is done. Default: nothing is told.
+	// Out receives progress lines. Default: none.
 	Out io.Writer
 }
 
 // Maker builds modules, tests the repository with them, and plays them in Envoys. It is
-// there for the faults of compilers and tests: tests of what a release does about these
-// have another one than Real.
+// an interface so that tests can simulate the faults of compilers and tests.
 type Maker interface {
 	Build(context.Context, build.Options) ([]build.Module, error)
 	Test(context.Context, gotest.Options) error
 	E2E(context.Context, gotest.Options) (gotest.Played, error)
 }
 
-// Real is the Maker of packages build and gotest.
+// Real is the Maker that uses packages build and gotest.
 type Real struct{}
 
 var _ Maker = Real{}

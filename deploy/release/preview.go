@@ -12,9 +12,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Preview prints to opts.Out what Release would do, and changes nothing: it checks
-// what can be checked before any work, looks up what is published, and builds
-// nothing. In a rehearsal it does not open the stores, which would make them.
+// Preview prints to opts.Out what Release would do, and changes nothing. It runs the
+// checks that come before any work, and looks up what is published. It builds nothing.
+// In a rehearsal it does not open the stores, because that would create them.
 func Preview(ctx context.Context, opts Options) error {
 	r, err := newRun(opts)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *run) preview(ctx context.Context) error {
 	return nil
 }
 
-// unless says what is done, if an earlier run has not done it.
+// unless describes a step's work, or that an earlier run has done it.
 func (r *run) unless(confirmed bool, text string) []string {
 	if confirmed {
 		text = "nothing, if the bytes are those that an earlier run had: it did this"
@@ -67,8 +67,8 @@ func (r *run) unless(confirmed bool, text string) []string {
 	return []string{text}
 }
 
-// previewStores looks what is published, but in a rehearsal: opening its stores would
-// make them.
+// previewStores looks up what is published, except in a rehearsal: opening its stores
+// would create them.
 func (r *run) previewStores(ctx context.Context) error {
 	if r.rehearsal() {
 		return nil

@@ -31,8 +31,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// inProject is set in a child of the tests, which works in a project: what a
-// release does is about the working directory, and tests run side by side.
+// inProject is set in a child process of the tests. A release works in the working
+// directory, so tests that run side by side need a process each.
 const inProject = "SLIPWAY_TEST_RELEASE"
 
 // project is a checkout with two small filters, and what is published from it.
@@ -40,8 +40,8 @@ type project struct {
 	dir string // of the checkout
 }
 
-// metadata is a filter.yaml. Nothing is rendered of it, because the program that
-// does is most of what a release of such filters takes: see render.
+// metadata is a filter.yaml. By default no manifests are rendered from it, because
+// rendering takes most of the time of a release of such small filters: see render.
 const metadata = "title: T\ndescription: D.\nlicense: Apache-2.0\n"
 
 func newProject(t *testing.T) project {
@@ -57,7 +57,7 @@ func newProject(t *testing.T) project {
 	}
 	p.write(t, map[string]string{
 		".gitignore": "/dist/\n*_ignored.go\n",
-		// What renders is found as a module that the project requires.
+		// The program that renders is found as a module that the project requires.
 		"go.mod": "module example.com/filters\n\ngo 1.26.2\n\nrequire github.com/slipway-wasm/slipway v0.0.0\n\n" +
 			"replace github.com/slipway-wasm/slipway => " + repository + "\n",
 		"go.sum":                       string(sums),
@@ -71,7 +71,7 @@ func newProject(t *testing.T) project {
 	return p
 }
 
-// render lets a release render manifests.
+// render makes the project's releases render manifests.
 func (p project) render(t *testing.T) {
 	t.Helper()
 	p.write(t, map[string]string{
@@ -103,7 +103,7 @@ func (p project) read(t *testing.T, name string) string {
 	return string(content)
 }
 
-// git runs git, with commits that are the same each time.
+// git runs git. Its commits are the same each time.
 func (p project) git(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"}, args...)...)
@@ -122,7 +122,7 @@ func (p project) commit(t *testing.T, message string) {
 	p.git(t, "commit", "-q", "-m", message)
 }
 
-// clone is the same commit in another folder.
+// clone returns a clone of the project, at the same commit.
 func (p project) clone(t *testing.T) project {
 	t.Helper()
 	c := project{filepath.Join(t.TempDir(), "clone")}
@@ -130,10 +130,10 @@ func (p project) clone(t *testing.T) project {
 	return c
 }
 
-// job is what a child does, as JSON in inProject.
+// job describes a child's work, as JSON in inProject.
 type job struct {
-	// TinyGo is what the modules say that they were built with; empty for the pinned one.
-	// Consent is the one that may be another.
+	// TinyGo is the version that the modules claim to be built with; empty for the
+	// pinned one. Consent is the version that the options allow instead.
 	TinyGo, Consent string
 
 	Dir       string // the project's
@@ -146,9 +146,9 @@ type job struct {
 	Public    string // its public address
 	KillAt    string // kill the process after a line with this prefix was printed
 	KillHTTP  int    // kill it at this request, counted from 1
-	Broken    string // what fails: "test", "e2e"; "build" makes other bytes each time, "checkout" and "dist" are changed by tests, and a "tag" by others in Registry
-	Different string // content for the modules besides that of their sources
-	Forget    bool   // let e2e run other modules than those that are released
+	Broken    string // what goes wrong: "test" and "e2e" fail, "build" makes other bytes each time, tests change "checkout" or "dist", and others change a "tag" in Registry
+	Different string // content that is added to the modules
+	Forget    bool   // let e2e run modules other than those released
 }
 
 // start starts a child.
@@ -184,7 +184,7 @@ func (j job) must(t *testing.T) string {
 	return out
 }
 
-// fail runs a child, which has to fail with a text in its error.
+// fail runs a child, which has to fail with a certain text in its error.
 func (j job) fail(t *testing.T, want string) string {
 	t.Helper()
 	out, err := j.run(t)
@@ -265,7 +265,7 @@ func (j job) options() (opts release.Options, err error) {
 	return opts, nil
 }
 
-// faultyMaker makes small modules at once, in the place of minutes of a compiler, and
+// faultyMaker makes small modules at once, where a compiler would take minutes, and
 // fails as the job says.
 type faultyMaker struct{ job job }
 
@@ -295,7 +295,7 @@ func (m faultyMaker) E2E(ctx context.Context, opts gotest.Options) (gotest.Playe
 	return m.job.e2e(ctx, opts.Dist, opts.Filters, opts.Out)
 }
 
-// meddler overwrites a tag in the registry when the release says that it attests.
+// meddler overwrites a tag in the registry when the release prints that it attests.
 type meddler struct {
 	job job
 	out io.Writer
@@ -310,13 +310,13 @@ func (m *meddler) Write(p []byte) (int, error) {
 	return m.out.Write(p)
 }
 
-// build makes modules whose bytes are decided by the sources, in the place of
-// minutes of a compiler: all of the rest of a build is as build.Build has it.
+// build makes modules whose bytes depend on the sources only, where a compiler would
+// take minutes. Everything else is as build.Build leaves it.
 func (j job) build(ctx context.Context, opts build.Options) ([]build.Module, error) {
 	if err := os.MkdirAll(opts.Dist, 0o755); err != nil {
 		return nil, err
 	}
-	// TinyGo is not there where others publish what it built.
+	// A job that publishes another job's build has no TinyGo.
 	toolchain := build.Toolchain{Name: build.TinyGo, Version: cmp.Or(j.TinyGo, tinygo.Version), GoVersion: build.GoToolchain, Flags: []string{"-no-debug"}, BuildTags: []string{"tinygo"}}
 	sources, err := build.ReadSources(ctx, opts.Filters, toolchain)
 	if err != nil {
@@ -378,7 +378,7 @@ func names(modules []build.Module) []string {
 	return names
 }
 
-// e2e says what it found in dist, as the real one does.
+// e2e reports which modules it found in dist, as the real one does.
 func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) (played gotest.Played, err error) {
 	played = gotest.Played{Modules: map[string]string{}, EnvoyVersions: []string{"1.36.4", "1.40.0"}, Checks: 7}
 	for _, filter := range filters {
@@ -397,7 +397,7 @@ func (j job) e2e(_ context.Context, dist string, filters []string, _ io.Writer) 
 	return played, err
 }
 
-// replaceTag lets a tag point to a manifest that says the same in other bytes.
+// replaceTag points a tag to a manifest with the same meaning and other bytes.
 func replaceTag(ctx context.Context, registry, filter, tag string) error {
 	host, path, _ := strings.Cut(registry, "/")
 	address := fmt.Sprintf("http://%s/v2/%s/%s/manifests/%s", host, path, filter, tag)

@@ -16,13 +16,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// look finds out what is published already, so that a version that is taken costs
-// no tests. It builds the images, which are those that are pushed.
+// look finds out what is published already, so that a release of a taken version fails
+// before the tests. It also builds the images that push sends.
 func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	if err := r.open(ctx, out); err != nil {
 		return "", false, err
 	}
-	// The embedded registry is one process' at a time, and tests take minutes.
+	// Only one process can open the embedded registry at a time, and tests take
+	// minutes.
 	defer func() { err = errors.Join(err, r.closeStores()) }()
 	there, wanted := 0, 0
 	if r.stores.registry != nil {
@@ -57,8 +58,9 @@ func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed b
 	return fmt.Sprintf("%d of %d objects of this version are published; the rest follows", there, wanted), false, nil
 }
 
-// lookInStorage counts the modules that are in the storage already. What readers may
-// not see is for the upload to find: a bucket may answer 403 for what is not there.
+// lookInStorage counts the modules that are in the storage already. It ignores
+// refusals, because a bucket may answer 403 for a missing object; the upload reports
+// them.
 func (r *run) lookInStorage(ctx context.Context) (there int, err error) {
 	for _, m := range r.release.Modules() {
 		objects, err := storage.Verify(ctx, r.stores.storage, storage.VerifyOptions{Version: r.Version, Filters: []string{m.Name}})
@@ -84,7 +86,7 @@ func (r *run) taken(err error) error {
 	return err
 }
 
-// push publishes in the registry, with the exact version's tags only.
+// push publishes to the registry. It sets only the tags of the exact version.
 func (r *run) push(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	if err := r.open(ctx, out); err != nil {
 		return "", false, err
@@ -102,7 +104,7 @@ func (r *run) push(ctx context.Context, out io.Writer) (note string, confirmed b
 	return fmt.Sprintf("%s in %s", count(len(r.published), "manifest"), r.recorded(r.stores.registry.Address())), confirmed, nil
 }
 
-// upload publishes in the storage.
+// upload publishes to the storage.
 func (r *run) upload(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
 	if r.stores.storage == nil {
 		return "no storage is configured", false, nil
@@ -124,7 +126,7 @@ func (r *run) upload(ctx context.Context, _ io.Writer) (note string, confirmed b
 	return fmt.Sprintf("%s at %s", count(len(r.objects), "module"), at), confirmed, nil
 }
 
-// render writes manifests for what is read back from the outside.
+// render writes manifests from what is read back from the outside.
 func (r *run) render(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	if r.facts, err = facts.Read(ctx, facts.Options{
 		Filters:  r.release.Names(),
@@ -156,11 +158,11 @@ func (r *run) wouldRender() []string {
 	return []string{"write manifests to " + r.Dist + "/manifests"}
 }
 
-// verify compares everything that is read from the outside with the record.
+// verify reads everything from the outside and compares it with the record.
 func (r *run) verify(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	var problems []error
 	for i, f := range r.newRecord().Filters {
-		// It was verified when it was read, with all that the manifest refers to.
+		// The step render has verified the manifest, with everything that it refers to.
 		if sum := r.facts[i].WasmSHA256; sum != f.WasmSHA256 {
 			problems = append(problems, fmt.Errorf("%s: what is published has wasm sha256 %s, and should have %s", f.Name, sum, f.WasmSHA256))
 		}
@@ -174,8 +176,8 @@ func (r *run) verify(ctx context.Context, out io.Writer) (note string, confirmed
 	return "registry and storage give what the record says", false, errors.Join(problems...)
 }
 
-// verifyManifest compares a manifest with the record. That of an artifact was read when
-// manifests were rendered.
+// verifyManifest compares a manifest with the record. artifact is the digest of the
+// manifest that render read.
 func (r *run) verifyManifest(ctx context.Context, f FilterRecord, m ManifestRecord, artifact string) error {
 	digest := artifact
 	if m.Shape != oci.Artifact {
@@ -196,8 +198,8 @@ func (r *run) verifyManifest(ctx context.Context, f FilterRecord, m ManifestReco
 	return nil
 }
 
-// moveTags lets the moving tags point to the release, where it is the newest, and looks
-// which version comes before it.
+// moveTags points the moving tags to this release if it is the newest in their range,
+// and looks up the version before it.
 func (r *run) moveTags(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	if r.stores.registry == nil {
 		return "no registry is configured" + r.history(ctx, out), false, nil
@@ -218,16 +220,16 @@ func (r *run) moveTags(ctx context.Context, out io.Writer) (note string, confirm
 	return strings.Join(moved, " ") + history, false, nil
 }
 
-// history looks up the version before this one of each filter, and says which are
-// ahead of it.
+// history looks up each filter's version before this one, and reports filters that have
+// a newer version already.
 func (r *run) history(ctx context.Context, out io.Writer) (note string) {
 	r.previous = make(map[string]Previous)
 	var ahead []string
 	for _, f := range r.release.Filters {
 		before, newest, err := r.before(ctx, f.Name)
 		if err != nil {
-			// It is for the size table only. A bucket may answer 403 for a list
-			// that is not there yet.
+			// Only the size table needs it. A bucket may answer 403 for a list that
+			// does not exist yet.
 			fmt.Fprintf(out, "which version of %s is the one before is not known: %v\n", f.Name, err)
 			continue
 		}
@@ -244,8 +246,8 @@ func (r *run) history(ctx context.Context, out io.Writer) (note string) {
 	return note
 }
 
-// before returns a filter's highest version below this one, and its highest of
-// all. Pre-releases count only for a pre-release.
+// before returns a filter's highest version below this one, and its highest of all.
+// Pre-releases count only if this is a pre-release.
 func (r *run) before(ctx context.Context, filter string) (before *Previous, newest version.Version, err error) {
 	sizes := make(map[string]int64)
 	var all []version.Version // the newest first
@@ -284,8 +286,8 @@ func (r *run) before(ctx context.Context, filter string) (before *Previous, newe
 	return nil, newest, nil
 }
 
-// listed are a filter's versions in the registry, as they were listed when its tags
-// moved, or as they are listed now.
+// listed are a filter's versions in the registry, as listed when its tags moved; if
+// they did not move, they are listed now.
 func (r *run) listed(ctx context.Context, filter string) ([]version.Version, error) {
 	for _, p := range r.published {
 		if p.Filter == filter && p.Shape == oci.Artifact && p.Versions != nil {

@@ -26,12 +26,11 @@ const RecordVersion = 1
 //go:embed schema/v1.json
 var Schema []byte
 
-// SchemaURL is where the schema is for everybody: its $id.
+// SchemaURL is where everybody can read the schema: its $id.
 const SchemaURL = "https://raw.githubusercontent.com/slipway-wasm/slipway/main/deploy/release/schema/v1.json"
 
-// Record is the content of release.json: all that was released, in one place. It
-// depends on the commit, the compiler and where it was published, and not on how
-// often the release was interrupted; only Times does.
+// Record is the content of release.json: everything that was released. It depends on
+// the commit, the compiler and the stores. Interruptions change nothing but Times.
 type Record struct {
 	// Schema is SchemaURL.
 	Schema string `json:"$schema"`
@@ -123,8 +122,8 @@ type StepTime struct {
 	Confirmed bool `json:"confirmed,omitempty"`
 }
 
-// ReadRecord reads a record. It refuses one of another form and one with fields
-// that it does not know.
+// ReadRecord reads a record. It refuses one with another RecordVersion, and one with
+// fields that it does not know.
 func ReadRecord(path string) (*Record, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -138,7 +137,8 @@ func ReadRecord(path string) (*Record, error) {
 }
 
 func parseRecord(data []byte) (*Record, error) {
-	// The form comes first: another one may have fields that this one does not know.
+	// The form's version is checked first, because another form may have fields that
+	// are unknown here.
 	var form struct {
 		RecordVersion int `json:"recordVersion"`
 	}
@@ -160,7 +160,7 @@ func parseRecord(data []byte) (*Record, error) {
 	return record, nil
 }
 
-// FilterNames are the names of what was released.
+// FilterNames are the names of the released filters.
 func (r Record) FilterNames() []string {
 	names := make([]string, len(r.Filters))
 	for i, f := range r.Filters {
@@ -169,7 +169,7 @@ func (r Record) FilterNames() []string {
 	return names
 }
 
-// Same reports whether two records say the same, whenever the releases were made.
+// Same reports whether two records are equal except for their Times.
 func (r Record) Same(other Record) bool {
 	r.Times, other.Times = nil, nil
 	ours, err := r.encode()

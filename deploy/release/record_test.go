@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// schema is the record's, as a validator that also checks formats.
+// schema is the record's schema, as a validator that also checks formats.
 func schema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(release.Schema))
@@ -45,8 +45,8 @@ func validate(t *testing.T, record string) error {
 	return schema(t).Validate(value)
 }
 
-// TestSchema: the records of releases keep to the schema, and what a tool would
-// stumble over does not.
+// TestSchema: records of releases satisfy the schema, and records that a tool could not
+// use do not.
 func TestSchema(t *testing.T) {
 	t.Parallel()
 	p, there := newProject(t), newPlaces(t)

@@ -28,23 +28,25 @@ const (
 	RecordFile = "release.json"
 	// NotesFile says the same to people, in Markdown: the text of a GitHub release.
 	NotesFile = "release.md"
-	// workFolder holds what is of use while a release runs, and to the next run.
+	// workFolder holds files that are useful only to a running release and to the next
+	// run.
 	workFolder = "release"
 )
 
 // Release releases a version, step by step, and returns its record, which it also
 // writes to RecordFile. With Options.Until it stops earlier and returns no record.
 //
-// Nothing is published before the steps that look, build twice and test have
-// passed; and no moving tag leads to anything before it was read back. Run again,
-// it does only what is missing: tests are not run again for the same commit and the
-// same bytes, and what is published is confirmed. It never changes what is
-// published: where something else is, it stops with *immutable.Conflict, in the
-// step StepLook if that was there before.
+// Nothing is published before the steps that look, build twice and test have passed,
+// and no moving tag points to anything before it was read back. A second run does only
+// what is missing. It does not repeat tests for the same commit and the same bytes, and
+// it confirms what is published. It never changes what is published. If something else
+// is published under the version, it stops with *immutable.Conflict. If that was there
+// before the release began, the step StepLook finds it.
 //
-// Two releases in one folder exclude each other (ErrRunning). Two of one version
-// from different folders are the same release if they are of the same commit; else
-// one gets the version, and the other stops at the first filter, by name.
+// Two releases in one folder exclude each other (ErrRunning). Two releases of one
+// version from different folders are the same release if their commits are the same.
+// Otherwise one of them gets the version, and the other stops at the first filter, by
+// name.
 func Release(ctx context.Context, opts Options) (*Record, error) {
 	r, err := newRun(opts)
 	if err != nil {
@@ -61,34 +63,34 @@ func Release(ctx context.Context, opts Options) (*Record, error) {
 	return r.record, nil
 }
 
-// run is one run of Release: the one value, which its steps add to.
+// run is one run of Release. Its steps fill it in.
 type run struct {
 	Options
 	list    *list
 	started time.Time
 	times   []StepTime
 
-	// By the step check.
+	// Set by the step check.
 	git     gitinfo.Info
 	sources []catalog.Filter
-	// By the step build.
+	// Set by the step build.
 	release build.Release
-	files   []string // that decide what is published, and that only the commit vouches for
+	files   []string // files that influence what is published, and that only the commit vouches for
 	state   *state
-	// By the step look and, opened anew, push.
+	// Set by the step look, and opened anew by push.
 	stores *stores
 	images []*oci.Image
-	// By the steps push and upload.
+	// Set by the steps push and upload.
 	published []oci.Published
 	objects   []storage.Object
-	// By the step render.
+	// Set by the step render.
 	facts []manifest.Source
-	// By the step tags.
+	// Set by the step tags.
 	previous map[string]Previous
-	// By the step record.
+	// Set by the step record.
 	record *Record
 
-	// By Preview: what is published of each filter, the newest first.
+	// Set by Preview: the published versions of each filter, the newest first.
 	versions map[string][]version.Version
 }
 

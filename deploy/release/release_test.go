@@ -35,12 +35,12 @@ func newPlaces(t *testing.T) places {
 	return places{registry.Addr() + "/acme", dir, strings.TrimSuffix(storage.URL(""), "/")}
 }
 
-// job is a release there.
+// job releases a version to these places.
 func (p places) job(from project, version string) job {
 	return job{Dir: from.dir, Version: version, Registry: p.registry, Storage: p.storage, Public: p.public}
 }
 
-// tags are the manifest digests that a filter's tags stand for.
+// tags are the manifest digests that a filter's tags point to.
 func (p places) tags(t *testing.T, filter string) map[string]string {
 	t.Helper()
 	r, err := oci.Open(oci.RegistryOptions{Address: p.registry})
@@ -69,7 +69,7 @@ func (p project) record(t *testing.T) *release.Record {
 	return record
 }
 
-// TestConfirm runs a release that is done again: it only confirms.
+// TestConfirm runs a finished release again: it only confirms.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)
@@ -93,7 +93,7 @@ func TestConfirm(t *testing.T) {
 		t.Errorf("it changed something:\n%s", diff)
 	}
 
-	// Other bytes are tested anew, and refused, because the version is taken.
+	// Other bytes are tested again, and then refused, because the version is taken.
 	rehearsal.Different = "other"
 	if err := os.Remove(filepath.Join(p.dir, "dist", "headers.wasm")); err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// TestTested: what passed counts for one commit and the same bytes only.
+// TestTested: passed tests count only for the same commit and the same bytes.
 func TestTested(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)
@@ -123,7 +123,7 @@ func TestTested(t *testing.T) {
 	if out := rehearse("1.4.0", "e2e"); !strings.Contains(out, done) {
 		t.Errorf("another commit:\n%s", out)
 	}
-	// The modules beside the state are not those that it is about.
+	// The modules are no longer those that the state describes.
 	if err := os.Remove(filepath.Join(p.dir, "dist", "headers.json")); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestRefuses(t *testing.T) {
 		job     job
 		change  func(p project)
 		want    string
-		visible string // what the output has besides
+		visible string // what the output must contain as well
 	}{
 		"no version":        {job: job{Version: "1.4"}, want: "not a semantic version"},
 		"no tag's form":     {job: job{Version: "headers/1.4.0"}, want: "a release's tag is v1.4.0"},
@@ -172,7 +172,8 @@ func TestRefuses(t *testing.T) {
 			p.write(t, map[string]string{"go.mod": p.read(t, "go.mod") + "\n"})
 		}, want: "step build: what is released is made of files that commit", visible: "otherwise: go.mod; commit or remove"},
 		"filtered source": {job: job{Version: "1.4.0"}, change: func(p project) {
-			// As Git LFS does: what is checked out is not what the commit has.
+			// As with Git LFS: the files in the checkout differ from those in the
+			// commit.
 			p.git(t, "config", "filter.pointer.clean", "printf pointer")
 			p.write(t, map[string]string{
 				".gitattributes":           "*.txt filter=pointer\n",
@@ -211,15 +212,15 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestConsent releases what a TinyGo built that is named.
+// TestConsent releases modules by a TinyGo that was named.
 func TestConsent(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)
 	job{Dir: p.dir, Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.1", Until: "build"}.must(t)
 }
 
-// TestResume mends what made a release fail, and goes on: what passed is not done
-// again.
+// TestResume removes the cause of a failed release, and goes on: steps that passed are
+// not repeated.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)
@@ -232,8 +233,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestChangedMeanwhile lets somebody else overwrite what was just published. It is
-// found before anything but the exact version leads there.
+// TestChangedMeanwhile: somebody else overwrites a version that was just published. The
+// release notices before any tag but the exact version's points to it.
 func TestChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	p, there := newProject(t), newPlaces(t)
@@ -251,8 +252,8 @@ func TestChangedMeanwhile(t *testing.T) {
 	j.fail(t, "choose a new version")
 }
 
-// TestReleases goes through the life of filters in a registry and a storage that
-// are configured: a release, one of a single filter, a back-port, a pre-release.
+// TestReleases releases filters several times to a configured registry and storage: all
+// of them, a single one, a back-port, a pre-release.
 func TestReleases(t *testing.T) {
 	t.Parallel()
 	p, there := newProject(t), newPlaces(t)
@@ -326,8 +327,7 @@ func TestReleases(t *testing.T) {
 	}
 }
 
-// TestLookEarly: what would end a release in the storage is found before anything is
-// pushed.
+// TestLookEarly: a conflict in the storage is found before anything is pushed.
 func TestLookEarly(t *testing.T) {
 	t.Parallel()
 	p, there := newProject(t), newPlaces(t)
@@ -336,7 +336,7 @@ func TestLookEarly(t *testing.T) {
 	j.Public = "http://127.0.0.1:1" // nobody listens there
 	j.fail(t, "step look: verify 1.4.0 at http://127.0.0.1:1")
 
-	// Others released to the storage only.
+	// Somebody else has released to the storage only.
 	theirs := there.job(p.clone(t), "1.4.0")
 	theirs.Registry, theirs.Different = "", "theirs"
 	theirs.must(t)
@@ -345,7 +345,7 @@ func TestLookEarly(t *testing.T) {
 	if tags := there.tags(t, "headers"); len(tags) > 0 {
 		t.Errorf("pushed: %v", tags)
 	}
-	// Or their module was changed since.
+	// Or the stored module was changed since.
 	if err := os.WriteFile(filepath.Join(there.storage, "authtoken", "1.4.0", "authtoken.wasm"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +380,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestPreview: what would happen is said, and nothing happens.
+// TestPreview: it says what would happen, and changes nothing.
 func TestPreview(t *testing.T) {
 	t.Parallel()
 	p, there := newProject(t), newPlaces(t)
@@ -417,9 +417,8 @@ func TestPreview(t *testing.T) {
 	j.fail(t, "release 1.9.0 would fail: there is no git tag v1.9.0")
 }
 
-// TestTwoAtOnce starts two releases of one version together. In one folder the
-// second is refused; of two commits one is released as a whole, and the other
-// refused.
+// TestTwoAtOnce starts two releases of one version together. In one folder, the second
+// is refused. With two commits, one is released as a whole, and the other is refused.
 func TestTwoAtOnce(t *testing.T) {
 	t.Parallel()
 	t.Run("one folder", func(t *testing.T) {
@@ -440,7 +439,7 @@ func TestTwoAtOnce(t *testing.T) {
 				j := there.job(p, "1.4.0")
 				j.Different = p.git(t, "rev-parse", "HEAD")
 				jobs = append(jobs, j)
-				// They meet where they publish.
+				// They meet in the steps that publish.
 				j.Until = "e2e"
 				j.must(t)
 			}
@@ -451,7 +450,7 @@ func TestTwoAtOnce(t *testing.T) {
 					t.Errorf("%s has tags %v, and the winner's are %+v", f.Name, tags, f.Manifests)
 				}
 			}
-			// The loser's answer stays the same, and the winner's too.
+			// Run again, both give the same answer as before.
 			jobs[1-winner].fail(t, "choose a new version")
 			jobs[winner].must(t)
 		}
@@ -474,8 +473,8 @@ func TestTwoAtOnce(t *testing.T) {
 	})
 }
 
-// both runs two releases together, of which one has to win and the other to be told
-// why not. It returns the winner's index.
+// both runs two releases together. One has to win, and the other has to fail with the
+// wanted error. It returns the winner's index.
 func both(t *testing.T, want string, jobs ...job) (winner int) {
 	t.Helper()
 	children := []*child{jobs[0].start(t), jobs[1].start(t)}

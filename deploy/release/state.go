@@ -17,15 +17,15 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 )
 
-// stateFile is where the state is, in the work folder.
+// stateFile is the name of the state's file in the work folder.
 const stateFile = "state.json"
 
-// state is what earlier runs found out, for a run that goes on where they ended. It
-// holds for one commit and one set of modules, byte for byte, and is dropped when
-// either is another. It is as trustworthy as the checkout beside it: who can write
-// one can write the other.
+// state is what earlier runs have found out, for a run that goes on where they ended.
+// It holds for one commit and one set of modules, byte for byte. If either has changed,
+// it is dropped. It is as trustworthy as the checkout beside it: whoever can write one
+// can write the other.
 type state struct {
-	// Asked is what the modules were asked to be.
+	// Asked is the request that the modules were built for.
 	Asked asked `json:"asked"`
 	// Modules are the wasm sha256 of the modules, by the filter's name.
 	Modules map[string]string `json:"modules"`
@@ -33,11 +33,11 @@ type state struct {
 	Rebuilt bool `json:"rebuilt"`
 	// Tested says that the tests passed.
 	Tested bool `json:"tested"`
-	// Played is what e2e played; nil if it has not passed.
+	// Played is the report of e2e; nil if it has not passed.
 	Played *gotest.Played `json:"played,omitempty"`
 }
 
-// asked is what decides modules and tests.
+// asked holds the options that decide modules and tests.
 type asked struct {
 	Commit        string   `json:"commit"`
 	Filters       []string `json:"filters"`
@@ -50,13 +50,13 @@ type asked struct {
 func (r *run) asked() asked {
 	return asked{
 		Commit: r.git.Commit, Filters: catalog.NamesOf(r.sources), Compiler: r.Compiler, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion,
-		// Not nil, or what was read back would differ.
+		// Not nil, because the value that is read back is not nil either.
 		EnvoyVersions: append([]string{}, r.EnvoyVersions...),
 	}
 }
 
-// loadState reads the state of the runs before, if it is of what this one is asked
-// for. A state that cannot be read is one that is not there.
+// loadState reads the state of earlier runs, if it is for the same request. It treats
+// an unreadable state as none.
 func (r *run) loadState() error {
 	r.state = &state{Asked: r.asked()}
 	data, err := os.ReadFile(r.work(stateFile))
@@ -84,8 +84,8 @@ func (r *run) saveState() error {
 	return nil
 }
 
-// unchanged makes sure that the modules in dist are still those of the state, and
-// the checkout still that of the commit: tests run on files, not on commits.
+// unchanged makes sure that the modules in dist are still those of the state, and that
+// the checkout is still that of the commit: tests run on files, not on commits.
 func (r *run) unchanged(ctx context.Context) error {
 	now, err := gitinfo.Read(ctx, "", r.files...)
 	if err != nil {

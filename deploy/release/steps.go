@@ -30,17 +30,19 @@ const (
 // step is one step of a release.
 type step struct {
 	name string
-	// run does it, and says in half a sentence what it found, and whether an
-	// earlier run had done it.
+	// run does it. It returns what it found, in half a sentence, and whether an earlier
+	// run had done it.
 	run func(r *run, ctx context.Context, out io.Writer) (note string, confirmed bool, err error)
-	// would says what it would do, a line each. Nil if Preview does it.
+	// would describes what it would do, one line each. Nil if Preview runs the step
+	// itself.
 	would func(r *run) []string
-	// transfers says that it reads from or writes to the stores, which takes no longer
-	// than Options.TransferTimeout.
+	// transfers says that it reads from or writes to the stores.
+	// Options.TransferTimeout limits it.
 	transfers bool
 }
 
-// steps are a release, in order. Each begins when the one before has passed.
+// steps are the steps of a release, in order. Each begins when the one before has
+// passed.
 var steps = []step{
 	// The checkout is clean, and is at the release's git tag.
 	{name: StepCheck, run: (*run).check},
@@ -77,7 +79,7 @@ var Steps = func() []string {
 
 func says(line string) func(*run) []string { return func(*run) []string { return []string{line} } }
 
-// plan are the steps of this release: what is in no registry is not attested.
+// plan are the steps of this release. Without a registry nothing is attested.
 func (r *run) plan() []step {
 	if r.rehearsal() || r.Registry != nil {
 		return steps
@@ -119,7 +121,7 @@ func (r *run) doOne(ctx context.Context, s step) (note string, confirmed bool, e
 	return s.run(r, ctx, r.list)
 }
 
-// transfer gives a context the deadline of what reads from or writes to the stores.
+// transfer limits a step that reads from or writes to the stores.
 func (r *run) transfer(ctx context.Context) (context.Context, context.CancelFunc) {
 	if r.TransferTimeout == 0 {
 		return context.WithCancel(ctx)

@@ -12,31 +12,32 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
-// What the embedded registry and storage are called in manifests and records. They have
-// another address each time that they are opened, but for the targets that serve them.
+// The addresses of the embedded registry and storage in manifests and records. The
+// targets that serve them listen there; a release uses another port each time.
 const (
 	EmbeddedRegistry = "127.0.0.1:5000"
 	EmbeddedStorage  = "http://127.0.0.1:5001"
 )
 
-// stores are where a release is published; one of the two is nil where it is not.
+// stores are where a release is published; either may be nil.
 type stores struct {
 	registry *oci.Registry
 	storage  *storage.Storage
 	close    func() error
 }
 
-// rehearsal says that the stores are there for nobody else.
+// rehearsal reports whether this is a rehearsal, in embedded stores that nobody else
+// sees.
 func (r *run) rehearsal() bool { return r.Registry == nil && r.Storage == nil }
 
-// open opens the stores, unless they are.
+// open opens the stores, unless they are open.
 func (r *run) open(ctx context.Context, out io.Writer) (err error) {
 	if r.stores != nil {
 		return nil
 	}
 	s := &stores{close: func() error { return nil }}
-	// What was attached stays where it is, under its digest: another run need not read
-	// it again.
+	// Attached content never changes under its digest, so another run need not read it
+	// again.
 	registry := oci.RegistryOptions{Cache: r.work("attached")}
 	if r.Registry != nil {
 		cache := registry.Cache
@@ -78,7 +79,7 @@ func (r *run) closeStores() error {
 	return s.close()
 }
 
-// recorded is an address in a store as the record names it.
+// recorded is the address that the record gives for an address in a store.
 func (r *run) recorded(address string) string {
 	if !r.rehearsal() {
 		return address

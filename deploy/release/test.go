@@ -36,15 +36,16 @@ func (r *run) test(ctx context.Context, _ io.Writer) (note string, confirmed boo
 
 func (r *run) wouldTest() []string { return r.unless(r.state.Tested, "run all tests") }
 
-// tests says how tests run: in an environment that names the filters of the release.
+// tests are the options of a test run. Its environment names the filters of the
+// release.
 func (r *run) tests(log io.Writer) gotest.Options {
 	opts := r.Tests
 	opts.Dist, opts.Out, opts.Err = r.Dist, log, log
 	return opts
 }
 
-// buildRest builds the filters that are not released: the repository's tests are
-// about all of them.
+// buildRest builds the filters that are not released, because the repository's tests
+// need all of them.
 func (r *run) buildRest(ctx context.Context, out io.Writer) error {
 	all, err := catalog.Load(catalog.LoadOptions{})
 	if err != nil || len(all) == len(r.sources) {
@@ -54,7 +55,7 @@ func (r *run) buildRest(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// e2e plays the modules in real Envoys, unless it did these.
+// e2e plays the modules in real Envoys, unless that passed before with these modules.
 func (r *run) e2e(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
 	if r.state.Played == nil {
 		var played gotest.Played
@@ -84,7 +85,7 @@ func (r *run) wouldE2E() []string {
 	return r.unless(r.state.Played != nil, "play the scenarios in real Envoys with exactly these bytes")
 }
 
-// checkPlayed compares what ran, by its own word, with what is released.
+// checkPlayed compares the modules that e2e reports with those that are released.
 func (r *run) checkPlayed(played gotest.Played) error {
 	switch {
 	case !reflect.DeepEqual(played.Modules, r.state.Modules):
@@ -98,8 +99,8 @@ func (r *run) checkPlayed(played gotest.Played) error {
 // tail is how much of a log is shown when its step fails.
 const tail = 8 << 10
 
-// logged runs what prints more than a list of steps has room for, with a file to
-// print to. Its end is shown if that fails.
+// logged runs a step that prints too much for the list of steps, with a file to print
+// to. If it fails, it shows the end of the file.
 func (r *run) logged(step string, do func(log io.Writer) error) (err error) {
 	path := r.work(step + ".log")
 	log, err := os.Create(path)
@@ -119,7 +120,7 @@ func (r *run) logged(step string, do func(log io.Writer) error) (err error) {
 func (r *run) showEnd(log *os.File) {
 	size, err := log.Seek(0, io.SeekEnd)
 	if err != nil {
-		return // the error that is on its way names the file
+		return // the error that is being returned names the file
 	}
 	text, err := io.ReadAll(io.NewSectionReader(log, max(0, size-tail), tail))
 	if err != nil {
