@@ -29,7 +29,7 @@ const (
 	TypeTestReport = "application/vnd.slipway.test-report.v1+json"
 )
 
-// Attachment is a file that goes with a published manifest.
+// Attachment is a file that is attached to a published manifest.
 type Attachment struct {
 	// ArtifactType says what it is: a media type, such as TypeSBOM.
 	ArtifactType string
@@ -37,12 +37,12 @@ type Attachment struct {
 	MediaType string
 	// Name is the file's name.
 	Name string
-	// Content is what is in the file, at most 4 MiB.
+	// Content is the file's content, at most 4 MiB.
 	Content []byte
 	// Created is when the content was made. Default: the time of the subject's
 	// commit. It is a part of the attachment's digest.
 	Created time.Time
-	// Annotations are those of its manifest, besides the time when it was made.
+	// Annotations are its manifest's annotations, besides the time when it was made.
 	Annotations map[string]string
 }
 
@@ -51,8 +51,8 @@ type Attachment struct {
 // Reference: https://www.rfc-editor.org/rfc/rfc6838#section-4.2
 var mediaTypeRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$`)
 
-// Attach publishes a file as a referrer of the manifest that a reference stands
-// for, and returns it: see Subject.Attach.
+// Attach publishes a file as a referrer of the manifest that a reference stands for,
+// and returns the new node: see Subject.Attach.
 func (r *Registry) Attach(ctx context.Context, ref Reference, attachment Attachment) (*Node, error) {
 	subject, err := r.Subject(ctx, ref)
 	if err != nil {
@@ -65,11 +65,11 @@ func (r *Registry) Attach(ctx context.Context, ref Reference, attachment Attachm
 	return &nodes[0], nil
 }
 
-// Subject is a manifest that others are attached to, its referrers. They are listed
-// once.
+// Subject is a manifest that others, its referrers, are attached to. They are listed
+// only once.
 type Subject struct {
 	Manifest
-	// Filter is the filter's name; empty if it was asked for by a reference.
+	// Filter is the filter's name; empty if the subject was opened by a reference.
 	Filter string
 
 	r         *Registry
@@ -103,7 +103,7 @@ func (r *Registry) Subject(ctx context.Context, ref Reference) (*Subject, error)
 	}, nil
 }
 
-// SubjectOf is the manifest that Push returned; it is not read again.
+// SubjectOf returns the manifest that Push published, without reading it again.
 func (r *Registry) SubjectOf(p Published) (*Subject, error) {
 	repo, err := r.open(p.Repository)
 	if err != nil {
@@ -122,7 +122,7 @@ func (r *Registry) SubjectOf(p Published) (*Subject, error) {
 	}, nil
 }
 
-// list lists the referrers, unless it was done.
+// list lists the referrers, unless that was done before.
 func (s *Subject) list(ctx context.Context) error {
 	if s.listed {
 		return nil
@@ -141,10 +141,10 @@ func (s *Subject) has(image *Image) bool {
 // Attach publishes files as referrers of the manifest, and returns them. Attaching
 // the same again changes nothing.
 //
-// Where the registry has no referrers API, the list of referrers is an index under
-// a tag that is made of the subject's digest, which others may write at the same
-// time. Attach looks again after it has written, and writes again, on top of
-// theirs, until its own entries stay.
+// A registry without the referrers API keeps the list of referrers in an index, under a
+// tag that is made of the subject's digest. Others may write that index at the same
+// time. So Attach reads it again after each write, and adds its own entries to theirs
+// until they stay.
 //
 // References:
 //   - https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
@@ -165,7 +165,7 @@ func (s *Subject) Attach(ctx context.Context, attachments ...Attachment) ([]Node
 	return nodes, nil
 }
 
-// image is the manifest of an attachment.
+// image builds the manifest of an attachment to this subject.
 func (s *Subject) image(a Attachment) (*Image, error) {
 	if a.MediaType == "" {
 		a.MediaType = a.ArtifactType
@@ -185,7 +185,7 @@ func (s *Subject) image(a Attachment) (*Image, error) {
 	return attachmentImage(a, s.desc, created)
 }
 
-// attachmentImage is the manifest of an attachment.
+// attachmentImage builds the manifest of an attachment.
 //
 // Reference: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md#guidelines-for-artifact-usage
 func attachmentImage(a Attachment, subject ocispec.Descriptor, created string) (*Image, error) {
@@ -218,16 +218,16 @@ func attachmentImage(a Attachment, subject ocispec.Descriptor, created string) (
 	}, nil
 }
 
-// maxRounds bounds how often an entry is written anew because others overwrote it.
-// Each round leaves at least one more of those that write at the same time in
-// place.
+// maxRounds limits how often an entry is written again because others overwrote it. Of
+// several clients that write at the same time, at least one more is done after each
+// round.
 const maxRounds = 50
 
 // send sends attachments and makes sure that they are listed.
 func (s *Subject) send(ctx context.Context, images []*Image) error {
 	for range maxRounds {
 		start := time.Now()
-		// Looking first tells the client whether there is an API.
+		// Listing first tells the client whether there is a referrers API.
 		if err := s.list(ctx); err != nil {
 			return err
 		}
@@ -241,7 +241,7 @@ func (s *Subject) send(ctx context.Context, images []*Image) error {
 			}
 		}
 		if s.repo.SetReferrersCapability(true) == nil {
-			// The registry itself makes the list, of what it has.
+			// The registry makes the list itself, from the manifests that it has.
 			for _, image := range missing {
 				s.referrers = append(s.referrers, image.Descriptor)
 			}
@@ -255,7 +255,7 @@ func (s *Subject) send(ctx context.Context, images []*Image) error {
 	return fmt.Errorf("its entry among the referrers was overwritten %d times; run this again when others are done", maxRounds)
 }
 
-// sendOne sends an attachment. Without an API, oras-go adds it to the index as well.
+// sendOne sends an attachment. Without the API, oras-go also adds it to the index.
 func (s *Subject) sendOne(ctx context.Context, image *Image) error {
 	for _, blob := range image.Blobs {
 		if s.there[blob.Digest] {

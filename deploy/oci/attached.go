@@ -18,19 +18,19 @@ type Manifest struct {
 	Reference Reference
 	// ManifestDigest is the manifest digest, "sha256:…".
 	ManifestDigest string
-	// Shape is the form that the tag is for.
+	// Shape is the shape that the tag stands for.
 	Shape Shape
 	// Annotations are the manifest's annotations.
 	Annotations map[string]string
 }
 
-// ByDigest is the manifest's reference that no tag can move.
+// ByDigest is a reference to the manifest by its digest, which never changes.
 func (m Manifest) ByDigest() Reference {
 	return Reference{Repository: m.Reference.Repository, Digest: m.ManifestDigest}
 }
 
-// Subjects returns the manifests of a filter's version, one for each shape that is
-// published; the artifact has to be.
+// Subjects returns the manifests of a filter's version, one for each published shape.
+// The artifact has to be published.
 func (r *Registry) Subjects(ctx context.Context, filter string, v version.Version) ([]*Subject, error) {
 	var all []*Subject
 	for _, shape := range Shapes {
@@ -57,13 +57,14 @@ func (r *Registry) Attached(ctx context.Context, ref Reference, prefix string) (
 	return subject.Attached(ctx, prefix)
 }
 
-// maxAttached bounds what is read of what is attached to one manifest. A signature has
-// some kilobytes, a bill of materials some more, and whoever may push can add to them.
+// maxAttached limits how much attached content is read for one manifest. A signature has
+// some kilobytes, and a bill of materials a few more, but anybody with push access can
+// add to them.
 const maxAttached = 64 << 20
 
-// Attached returns the attached files of those artifact types that begin with a
-// prefix. Content that is not what its descriptor says is returned as an attachment
-// without content, because who asks wants to know that it is there.
+// Attached returns the attached files whose artifact type begins with a prefix. If
+// content does not match its descriptor, the attachment is returned without content, so
+// that the caller knows that it exists.
 func (s *Subject) Attached(ctx context.Context, prefix string) ([]Attachment, error) {
 	all, err := s.attached(ctx, prefix)
 	if err != nil {
@@ -91,7 +92,7 @@ func (s *Subject) attached(ctx context.Context, prefix string) ([]Attachment, er
 		if artifactType == "" {
 			artifactType = m.Config.MediaType
 		}
-		// The list's word is not enough: some registries leave the type out.
+		// The list's artifact type is not enough: some registries leave it out.
 		for _, layer := range m.Layers {
 			if !strings.HasPrefix(artifactType, prefix) && !strings.HasPrefix(layer.MediaType, prefix) {
 				continue

@@ -54,8 +54,8 @@ func TestAttached(t *testing.T) {
 	})
 }
 
-// TestAttachedDamaged: who looks for signatures has to learn that one is there and
-// cannot be read.
+// TestAttachedDamaged: whoever looks for signatures learns that one exists and cannot
+// be read.
 func TestAttachedDamaged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

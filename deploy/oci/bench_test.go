@@ -25,18 +25,18 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
-// BenchmarkPushBesideCrane pushes 20 filters of 2 MB, and pushes them again
-// unchanged, next to what people do today: a loop of "crane push" over OCI layouts,
-// or of "crane append" over archives. Both sides run as the commands that they are:
-// crane takes one image per run, a push of ours takes all filters and compares each
-// with its record first. The rounds are interleaved, each to new repositories of the
-// same distribution registry.
+// BenchmarkPushBesideCrane pushes 20 filters of 2 MB, and pushes them again unchanged.
+// It compares this with what people do today: a loop of "crane push" over OCI layouts,
+// or of "crane append" over archives. Both sides run as commands. crane takes one image
+// per run; our push takes all filters, and first compares each with its record. The
+// rounds are interleaved, and each uses new repositories of the same distribution
+// registry.
 //
-// A ratio above 1 says that crane takes longer. "first" and "again" publish under
-// one tag, as crane does; "tags" compares a push that also moves 1.0, 1 and latest
-// with crane push and three times "crane tag". "linked" is "crane push" without the
-// start of 20 processes: its code, called one image after the other in this process,
-// beside ours.
+// A ratio above 1 says that crane takes longer. "first" and "again" publish under one
+// tag, as crane does. "tags" compares a push that also moves 1.0, 1 and latest with
+// "crane push" and three runs of "crane tag". "linked" leaves out the start of 20
+// processes: it calls the code of "crane push" in this process, one image after the
+// other, and compares that with our code.
 func BenchmarkPushBesideCrane(b *testing.B) {
 	registry := distributiontest.Start(b, distributiontest.Options{})
 	crane := buildCrane(b)
@@ -132,14 +132,14 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 	}
 }
 
-// The variables of the child of BenchmarkPushBesideCrane.
+// Variables for the child process of BenchmarkPushBesideCrane.
 const (
 	benchModules = "SLIPWAY_TEST_BENCH_MODULES" // the folder with the modules
 	benchTags    = "SLIPWAY_TEST_BENCH_TAGS"    // whether the moving tags are moved
 )
 
-// pushForBench pushes as the child of BenchmarkPushBesideCrane: every module of a
-// folder, each compared with its record first, as "mage push" does.
+// pushForBench is the child process of BenchmarkPushBesideCrane. As "mage push" does,
+// it compares each module of a folder with its record, and then pushes all.
 func pushForBench(address string) int {
 	folder := os.Getenv(benchModules)
 	paths, err := filepath.Glob(filepath.Join(folder, "*.wasm"))
@@ -172,7 +172,8 @@ func pushForBench(address string) int {
 	return 0
 }
 
-// buildCrane installs the crane of the go-containerregistry that we use as well.
+// buildCrane builds crane from the same version of go-containerregistry that our tests
+// use.
 func buildCrane(b *testing.B) string {
 	b.Helper()
 	version, err := exec.CommandContext(b.Context(), "go", "list", "-m", "-f={{.Version}}", "github.com/google/go-containerregistry").Output()
@@ -220,7 +221,7 @@ func benchFilter(b *testing.B, folder string, i int) build.Built {
 	return filter
 }
 
-// benchArchive is the uncompressed archive that people hand to crane append.
+// benchArchive writes the uncompressed archive that people pass to crane append.
 func benchArchive(b *testing.B, filter build.Built) string {
 	b.Helper()
 	wasm, err := os.ReadFile(filter.Module.Path)
@@ -250,7 +251,7 @@ func writeLayout(b *testing.B, folder string, image *Image) {
 	must(b, layout.Tag(b.Context(), image.Descriptor, "1.0.0"))
 }
 
-// layoutImage is the image in an OCI layout with one.
+// layoutImage returns the only image in an OCI layout.
 func layoutImage(b *testing.B, folder string) v1.Image {
 	b.Helper()
 	path, err := craneLayout.FromPath(folder)

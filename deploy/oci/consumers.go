@@ -25,12 +25,11 @@ type Verdict struct {
 	Consumer string `json:"consumer"`
 	// Answer is what it does.
 	Answer Answer `json:"answer"`
-	// Reason is one line for people.
+	// Reason is the reason in one line, for people.
 	Reason string `json:"reason"`
 }
 
-// consumers are the rules that Judge asks, each written after its consumer's
-// source.
+// consumers are the rules that Judge asks, each written from its consumer's source.
 var consumers = []struct {
 	name string
 	rule func(manifest) (Answer, string)
@@ -41,9 +40,9 @@ var consumers = []struct {
 	{"plain Envoy", envoyRule},
 }
 
-// Judge says what each consumer does with a manifest of the given media type. It
-// looks at the manifest only: that the layers hold what their media types promise
-// is Verify's to see.
+// Judge says what each consumer does with a manifest of the given media type. It looks
+// only at the manifest. Verify also checks that the layers hold what their media types
+// promise.
 func Judge(mediaType string, content []byte) ([]Verdict, error) {
 	m, err := parseManifest(mediaType, content)
 	if err != nil {
@@ -93,7 +92,7 @@ const (
 	mediaTypeDockerLayer    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 )
 
-// shape is the form of a manifest; empty if it is none of ours.
+// shape is the form of a manifest; empty if it is none of Slipway's.
 func (m manifest) shape() Shape {
 	if m.index || len(m.Layers) == 0 {
 		return ""
@@ -110,7 +109,7 @@ func (m manifest) shape() Shape {
 	return ""
 }
 
-// layer is the first layer of a media type.
+// layer is the first layer with a media type.
 func (m manifest) layer(mediaType string) *ocispec.Descriptor {
 	for i, layer := range m.Layers {
 		if layer.MediaType == mediaType {
@@ -128,8 +127,8 @@ func (m manifest) wasmLayer() ocispec.Descriptor {
 	return m.Layers[len(m.Layers)-1]
 }
 
-// istioRule is what Istio's agent does, and Envoy Gateway's controller with a copy
-// of its code.
+// istioRule is what Istio's agent does. Envoy Gateway's controller does the same, with
+// a copy of its code.
 //
 // Reference: https://github.com/istio/istio/blob/master/pkg/wasm/imagefetcher.go
 func istioRule(m manifest) (Answer, string) {
@@ -154,7 +153,8 @@ func istioRule(m manifest) (Answer, string) {
 	return Accepts, "as an artifact with the raw wasm (oci)"
 }
 
-// wkgRule is what wkg does, and wash and runwasi with the same library or layout.
+// wkgRule is what wkg does. wash and runwasi do the same, with the same library or
+// layout.
 //
 // References:
 //   - https://tag-runtime.cncf.io/wgs/wasm/deliverables/wasm-oci-artifact/

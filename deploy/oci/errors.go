@@ -16,13 +16,15 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// What is wrong with the options of a registry, in the chain of errors.
+// Errors about the options of a registry, to be found by errors.Is.
 var (
-	// ErrNoCredentials says that a registry wants a user name and a password, or others.
+	// ErrNoCredentials says that the registry wants a user name and a password, or
+	// other ones.
 	ErrNoCredentials = errors.New("credentials are missing")
-	// ErrWrongCredentials says that RegistryOptions.Username and Password are not right.
+	// ErrWrongCredentials says that RegistryOptions.Username and Password are wrong.
 	ErrWrongCredentials = errors.New("the user name and the password go together, and have to be the registry's")
-	// ErrNoTLS says that a registry does not speak TLS: RegistryOptions.PlainHTTP is for it.
+	// ErrNoTLS says that the registry does not speak TLS. RegistryOptions.PlainHTTP
+	// allows that.
 	ErrNoTLS = errors.New("the registry does not speak TLS here")
 	// ErrOtherRegistry says that a reference is in another registry.
 	ErrOtherRegistry = errors.New("not in the registry")
@@ -30,8 +32,8 @@ var (
 	ErrNoModule = errors.New("it holds no wasm module in a shape that Slipway knows")
 )
 
-// explained is a registry's failure in words that say what to do. The chain below
-// it is the original's, and what kind of failure it is, if there is a name for that.
+// explained is a registry's failure, with a text that says what to do. Its chain has
+// the original error and, if there is a name for it, the kind of failure.
 type explained struct {
 	text string
 	err  error
@@ -47,15 +49,15 @@ func (e *explained) Unwrap() []error {
 	return []error{e.err, e.kind}
 }
 
-// explain makes an error of the registry client fit to be shown: without the query
-// strings in which registries and their stores pass signatures, and with what can
-// be done about it.
+// explain makes an error of the registry client fit to be shown. It removes query
+// strings, in which registries and their stores pass signatures, and adds what can be
+// done.
 func (r *Registry) explain(err error) error {
 	answer := new(errcode.ErrorResponse)
 	var plain tls.RecordHeaderError
 	switch {
 	case errors.Is(err, auth.ErrBasicCredentialNotFound),
-		// oras-go gives half a credential no type.
+		// oras-go has no error type for half a credential.
 		err != nil && strings.Contains(err.Error(), "missing username or password for"):
 		advice, kind := r.advice(http.StatusUnauthorized)
 		return &explained{"the registry asks for a user name and a password" + advice, err, kind}
@@ -72,8 +74,8 @@ func (r *Registry) explain(err error) error {
 	return redact.Error(err, redact.Text)
 }
 
-// advice is what a person can do about an answer that stays as it is, and what kind of
-// failure it is.
+// advice returns what a person can do about a status that retries do not change, and
+// the kind of failure.
 func (r *Registry) advice(status int) (advice string, kind error) {
 	if r.anonymous && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
 		return "; it was asked without a password, as proxies do: let everybody read it (on GHCR a new package is private)", ErrNoCredentials
@@ -92,8 +94,8 @@ func (r *Registry) advice(status int) (advice string, kind error) {
 	return "", nil
 }
 
-// compared marks what oras-go says when it compared content or an answer with the
-// descriptor that was asked for. Some of it has no type.
+// compared marks the errors of oras-go that come from comparing content or an answer
+// with the requested descriptor. Some of them have no type.
 func compared(err error) error {
 	switch {
 	case err == nil:
@@ -107,6 +109,6 @@ func compared(err error) error {
 	return err
 }
 
-// damaged reports whether a registry answered, but with something else than the
-// manifest promises, or without it.
+// damaged reports whether a registry answered, but with other content than the manifest
+// promises, or without it.
 func damaged(err error) bool { return finding.Absent(err) || finding.Mismatched(err) }

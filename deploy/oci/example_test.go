@@ -18,8 +18,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// place makes what the examples work with: a folder, a registry, and a filter as
-// package build leaves it. done removes all of it.
+// place makes a folder, a registry, and a filter as package build leaves it, for the
+// examples. done removes all of it.
 func place() (dir string, registry *oci.Registry, filter build.Built, done func()) {
 	dir, err := os.MkdirTemp("", "slipway-example-")
 	if err != nil {
@@ -53,7 +53,7 @@ func place() (dir string, registry *oci.Registry, filter build.Built, done func(
 	}
 }
 
-// release is the version of a commit.
+// release is a release of a version, from a fixed commit.
 func release(text string, filters ...build.Built) build.Release {
 	return build.Release{
 		Version:     version.MustParse(text),
@@ -65,7 +65,7 @@ func release(text string, filters ...build.Built) build.Release {
 	}
 }
 
-// images are the filter's images of a version.
+// images are the filter's images for a version.
 func images(filter build.Built, version string, shapes ...oci.Shape) []*oci.Image {
 	images, err := oci.NewImages(release(version, filter), shapes...)
 	if err != nil {
@@ -86,8 +86,8 @@ func published(registry *oci.Registry, filter build.Built) oci.Reference {
 	return ref
 }
 
-// A registry is opened once; nothing is sent before it is used. Credentials are those
-// of docker login unless they are given.
+// Open sends nothing: the registry is asked when it is first used. Credentials are
+// those of docker login unless they are given.
 func ExampleOpen() {
 	registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
 	if err != nil {
@@ -101,7 +101,7 @@ func ExampleOpen() {
 	// Output: ghcr.io/acme/filters/headers:1.4.0
 }
 
-// The first push sends, the second finds that everything is there.
+// The first push sends everything; the second finds it there.
 func ExampleRegistry_Push() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
@@ -135,7 +135,7 @@ func ExampleRegistry_Look() {
 	// Output: 1.4.0 is there: false
 }
 
-// A release that checks more before everybody gets it holds the moving tags back.
+// A release holds back the moving tags until it has checked more.
 func ExampleRegistry_Move() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
@@ -154,7 +154,7 @@ func ExampleRegistry_Move() {
 	// moved: [1.4 1 latest]
 }
 
-// The module is written to a file once all of it has arrived with its digest.
+// The module's file appears once all of it has arrived with the right digest.
 func ExampleRegistry_Pull() {
 	dir, registry, filter, done := place()
 	defer done()
@@ -166,7 +166,7 @@ func ExampleRegistry_Pull() {
 	// Output: 164 true
 }
 
-// ReadModule reads anybody's module, and says who would take the manifest.
+// ReadModule reads a module by any publisher, and says who accepts the manifest.
 func ExampleRegistry_ReadModule() {
 	_, registry, filter, done := place()
 	defer done()
@@ -251,7 +251,7 @@ func ExampleRegistry_Versions() {
 	// Output: [1.10.0 1.9.0-rc.1 1.4.0]
 }
 
-// What is attached is found again by the manifest that it belongs to.
+// Attachments are found by the manifest that they belong to.
 func ExampleRegistry_Attach() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
@@ -305,7 +305,7 @@ func ExampleRegistry_Discover() {
 	// Output: 0
 }
 
-// Judge tells why a manifest that a registry takes may still be no use.
+// Judge explains why a manifest that a registry accepts may still be of no use.
 func ExampleJudge() {
 	verdicts, err := oci.Judge("application/vnd.oci.image.manifest.v1+json", []byte(`{
 		"layers": [{"mediaType": "application/vnd.module.wasm.content.layer.v1+wasm"}]

@@ -75,8 +75,8 @@ func TestPushThroughFaults(t *testing.T) {
 	}
 }
 
-// checkComplete fails the test unless a tag stands for the digest and all of it is
-// there.
+// checkComplete fails the test unless a tag points to the digest and all of its content
+// is there.
 func checkComplete(t testing.TB, r *Registry, filter, tag, digest string) {
 	t.Helper()
 	v, err := r.Verify(t.Context(), Reference{Repository: r.name(filter), Tag: tag})
@@ -88,13 +88,14 @@ func checkComplete(t testing.TB, r *Registry, filter, tag, digest string) {
 	}
 }
 
-// TestPushGivesUp pushes into faults that stay: one clear error, soon, and no tag.
+// TestPushGivesUp pushes into permanent faults: it ends soon, with one clear error and
+// no tag.
 func TestPushGivesUp(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		rule  faultproxytest.Rule
 		want  string
-		tries int // of requests that the rule matches; 0 if it does not matter
+		tries int // number of requests that match the rule; 0 if it does not matter
 	}{
 		"401":                        {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(401)}, `docker login`, 1},
 		"403 to the lookup":          {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(403)}, "let them write to the repository", 1},
@@ -139,7 +140,8 @@ func TestPushGivesUp(t *testing.T) {
 	}
 }
 
-// TestPullGivesUp pulls from registries that lie: one clear error and no file.
+// TestPullGivesUp pulls from registries that lie: it ends with one clear error and no
+// file.
 func TestPullGivesUp(t *testing.T) {
 	t.Parallel()
 	address := startRegistry(t, embedded.Options{})
@@ -185,7 +187,7 @@ func TestPullGivesUp(t *testing.T) {
 	}
 }
 
-// TestNotThere asks registries for what they do not have, or refuse to show.
+// TestNotThere asks registries for content that they do not have or refuse to show.
 func TestNotThere(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
@@ -204,7 +206,7 @@ func TestNotThere(t *testing.T) {
 	}
 }
 
-// TestNobodyListens gives up in the time that the retries take.
+// TestNobodyListens gives up within the time that the retries take.
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, "127.0.0.1:1")

@@ -20,16 +20,16 @@ type found struct {
 	manifest manifest
 }
 
-// find reads the manifest that a reference stands for as those do who pin it: what a tag
-// stands for is read by its digest.
+// find reads the manifest that a reference stands for. Like clients that pin digests,
+// it resolves a tag and then reads the manifest by its digest.
 func (r *Registry) find(ctx context.Context, ref Reference) (*found, error) {
 	return r.findUnless(ctx, ref, nothing)
 }
 
-// nothing knows no manifest.
+// nothing is a lookup that knows no manifest.
 func nothing(digest.Digest) (wasmFacts, bool) { return wasmFacts{}, false }
 
-// findUnless is find, but for the content of what is known by its digest.
+// findUnless is find, but it does not fetch a manifest whose digest is known.
 func (r *Registry) findUnless(ctx context.Context, ref Reference, known func(digest.Digest) (wasmFacts, bool)) (*found, error) {
 	repo, err := r.open(ref.Repository)
 	if err != nil {

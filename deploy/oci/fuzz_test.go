@@ -20,14 +20,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// hostileRegistry answers as it likes, with the digests of what it answers, so that
-// what is read is looked at behind the comparison.
+// hostileRegistry gives any answer, with the digest that matches it, so that the answer
+// passes the comparison and the code behind it is tested.
 type hostileRegistry struct {
 	mediaType             string
 	manifest, index, tags []byte
 	blob                  []byte
 	link                  string // to the next page of a list
-	patience              *int   // how many requests it answers; nil: all
+	patience              *int   // how many requests it answers; nil for all
 }
 
 func (h hostileRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -64,7 +64,7 @@ func (h hostileRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// TestEndlessLists: what a registry lists has a limit in what it adds up to.
+// TestEndlessLists: the total length of a registry's lists is limited.
 func TestEndlessLists(t *testing.T) {
 	t.Parallel()
 	encode := func(value any) []byte {
@@ -125,8 +125,8 @@ func TestEndlessLists(t *testing.T) {
 	}
 }
 
-// FuzzAnswers: whatever a registry answers, reading it ends, with what it promised or
-// with an error, and nothing in it can pretend to be a line of ours.
+// FuzzAnswers: whatever a registry answers, a read ends with the promised content or
+// with an error, and nothing in the answer can pass for a line of our output.
 func FuzzAnswers(f *testing.F) {
 	module := wasmtest.Encode(wasmtest.Filter())
 	filter := testModule(f, "headers", module)
@@ -157,7 +157,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(ocispec.MediaTypeImageManifest, []byte(`{}`), []byte(`{"manifests":[{"digest":"x"}]}`), []byte(`{"tags":["1.4.0\u001b"]}`), []byte{}, "")
 	f.Fuzz(func(t *testing.T, mediaType string, manifest, index, tags, blob []byte, link string) {
 		ctx := t.Context()
-		patience := 500 // TestEndlessLists has more
+		patience := 500 // TestEndlessLists tests with more requests
 		r := openWith(t, RegistryOptions{Address: "registry.test/acme", Anonymous: true, Transport: hostileRegistry{mediaType, manifest, index, tags, blob, link, &patience}})
 		r.policy.Tries = 1
 		ref := Reference{Repository: r.name("headers"), Tag: "1.4.0"}

@@ -24,7 +24,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// testRelease returns a release of a version; each call the same.
+// testRelease returns a release of a version. It is the same at each call.
 func testRelease(text string, filters ...build.Built) build.Release {
 	return build.Release{
 		Version:     version.MustParse(text),
@@ -37,7 +37,7 @@ func testRelease(text string, filters ...build.Built) build.Release {
 }
 
 // testFilter writes a module that Envoy loads, with the given content in a custom
-// section, and returns it as built.
+// section, and returns it like one that was built.
 func testFilter(t testing.TB, name, content string) build.Built {
 	t.Helper()
 	options := wasmtest.Filter()
@@ -54,7 +54,7 @@ func testModule(t testing.TB, name string, wasm []byte) build.Built {
 	return moduleAt(path, name, wasm)
 }
 
-// moduleAt returns a module in a file as built.
+// moduleAt returns the module in a file, like one that was built.
 func moduleAt(path, name string, wasm []byte) build.Built {
 	report, err := inspect.Module(context.Background(), wasm)
 	if err != nil {
@@ -130,7 +130,7 @@ func images(t testing.TB, filters []build.Built, release build.Release, shapes .
 	return images
 }
 
-// push publishes and fails the test if that fails.
+// push publishes, and fails the test on an error.
 func push(t testing.TB, r *Registry, version string, filters ...build.Built) []Published {
 	t.Helper()
 	published, err := r.Push(t.Context(), images(t, filters, testRelease(version), Shapes...), PushOptions{})

@@ -20,8 +20,8 @@ func (r *Registry) Versions(ctx context.Context, filter string) ([]version.Versi
 	return nil, fmt.Errorf("list the versions of %s: %w", r.name(filter), err)
 }
 
-// WasmSize is the size in bytes of the module in a filter's version, as its manifest
-// in the Artifact shape says it. If the version is not published, the error is
+// WasmSize is the size in bytes of the module in a filter's version, according to its
+// manifest in the Artifact shape. If the version is not published, the error is
 // errdef.ErrNotFound.
 func (r *Registry) WasmSize(ctx context.Context, filter string, v version.Version) (int64, error) {
 	ref := Reference{Repository: r.name(filter), Tag: Artifact.tag(v.String())}

@@ -20,10 +20,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Shape is a form of manifest. No single one serves all consumers, so each has
-// tags of its own: 1.4.0, compat-1.4.0, cncf-1.4.0. The prefix begins with a
-// letter so that it can be neither a version nor part of one: 1.4.0-compat would
-// be a pre-release of 1.4.0.
+// Shape is a form of manifest. No single form serves all consumers, so each has its own
+// tags: 1.4.0, compat-1.4.0, cncf-1.4.0. The shape is a prefix that begins with a
+// letter, so that it can be neither a version nor a part of one: 1.4.0-compat would be
+// a pre-release of 1.4.0.
 type Shape string
 
 const (
@@ -44,7 +44,7 @@ const (
 	CNCF Shape = "cncf"
 )
 
-// Shapes are all shapes, the default first.
+// Shapes are all shapes, with the default first.
 var Shapes = []Shape{Artifact, Compat, CNCF}
 
 // ParseShape reads the name of a shape.
@@ -147,9 +147,9 @@ func NewImages(release build.Release, shapes ...Shape) ([]*Image, error) {
 	})
 }
 
-// NewImage builds a filter's image in one of the shapes. It reads the module's
-// file only for the compat shape, whose layer is a compressed archive, and holds
-// none of it in memory.
+// NewImage builds a filter's image in one of the shapes. Only the compat shape reads
+// the module's file, because its layer is a compressed archive. No module is held in
+// memory.
 func NewImage(shape Shape, filter build.Built, release build.Release) (*Image, error) {
 	image, err := newImage(shape, filter, release)
 	if err != nil {
@@ -172,8 +172,8 @@ func newImage(shape Shape, filter build.Built, release build.Release) (*Image, e
 	var config, layer Blob
 	switch shape {
 	case Artifact:
-		// Its content is for a runtime to read; Istio looks at the layer's media
-		// type only. It has to be a layer, and registries want a config.
+		// Only a runtime reads its content; Istio looks at the layer's media type. It
+		// has to be a layer for Istio, and registries want a config.
 		config = bytesBlob(mediaTypeModuleConfig, []byte("{}"))
 		layer = wasm
 		layer.MediaType = mediaTypeModuleLayer
@@ -267,8 +267,8 @@ func title(name string) map[string]string {
 	return map[string]string{ocispec.AnnotationTitle: name}
 }
 
-// wasmBlob is the module as its record describes it. Whoever reads a file that
-// has become another one since finds out by the digest.
+// wasmBlob is the module as its record describes it. If the file has changed since, its
+// reader finds that by the digest.
 func wasmBlob(module build.Module) (Blob, error) {
 	sum := digest.NewDigestFromEncoded(digest.SHA256, module.WasmSHA256)
 	if err := sum.Validate(); err != nil {

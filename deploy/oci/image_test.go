@@ -20,8 +20,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// TestShapes pushes every shape and asks each consumer's rule. What the rules say is
-// compared with Istio's own code in test/consumers.
+// TestShapes pushes every shape and asks each consumer's rule. test/consumers compares
+// the rules with Istio's own code.
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
@@ -151,7 +151,7 @@ func TestAnnotations(t *testing.T) {
 	}
 }
 
-// The variables that make this test binary the child process of a test.
+// These variables make this test binary the child process of a test.
 const (
 	digestsOf = "SLIPWAY_TEST_DIGESTS_OF" // the module of TestDeterministic
 	pushTo    = "SLIPWAY_TEST_PUSH_TO"    // the registry of TestKilledPush
@@ -177,7 +177,7 @@ func printDigests(wasm string) int {
 		fmt.Println(err)
 		return 1
 	}
-	// Created in the zone that this process is in.
+	// The process may have any time zone.
 	release := testRelease("1.4.0")
 	release.Created = release.Created.In(time.Local)
 	for _, shape := range Shapes {
@@ -238,8 +238,8 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// TestGoldenDigests pins the manifests of a fixed filter and release: a change of a
-// library or of Go that changes them would break every published version.
+// TestGoldenDigests pins the manifests of a fixed filter and release. If a new version
+// of a library or of Go changed them, that would break every published version.
 func TestGoldenDigests(t *testing.T) {
 	t.Parallel()
 	filter := testFixed(t)
@@ -261,7 +261,7 @@ func TestGoldenDigests(t *testing.T) {
 	}
 }
 
-// testFixed is a filter of which not even the inspection can change.
+// testFixed is a filter in which nothing can change, not even its inspection.
 func testFixed(t *testing.T) build.Built {
 	path := filepath.Join(t.TempDir(), "headers.wasm")
 	content := []byte(strings.Repeat("compressible ", 10000))
@@ -273,8 +273,8 @@ func testFixed(t *testing.T) build.Built {
 	return filter
 }
 
-// FuzzCompatLayer: whatever the module, unpacking the layer gives it back, and
-// reading the layer twice gives the same.
+// FuzzCompatLayer: for any module, unpacking the layer gives it back, and reading the
+// layer twice gives the same bytes.
 func FuzzCompatLayer(f *testing.F) {
 	f.Add([]byte(""))
 	f.Add([]byte("\x00asm\x01\x00\x00\x00"))

@@ -14,8 +14,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// TestPushInOrder lets two releases of one version meet, of which each begins with
-// what the other has last. One has to get all filters, and the other none.
+// TestPushInOrder lets two releases of one version meet. Each starts with the filter
+// that the other has last. One has to get all filters, and the other none.
 func TestPushInOrder(t *testing.T) {
 	t.Parallel()
 	address := startRegistry(t, embedded.Options{})

@@ -26,9 +26,8 @@ const compatFile = "plugin.wasm"
 // compatLayer returns the layer that holds a module as plugin.wasm, and the
 // digest of its archive before compression. The layer depends on the module only.
 //
-// It is compressed each time it is read instead of being kept in a file or in
-// memory: a push that is killed leaves nothing behind, and a large module needs no
-// room.
+// It is compressed each time it is read, and kept neither in a file nor in memory: a
+// push that is killed leaves nothing behind, and a large module needs no room.
 func compatLayer(wasm Blob) (Blob, digest.Digest, error) {
 	compressed, uncompressed := digest.SHA256.Digester(), digest.SHA256.Digester()
 	var size counter
@@ -48,7 +47,7 @@ func compatLayer(wasm Blob) (Blob, digest.Digest, error) {
 // writeLayer writes the compressed archive to compressed and the archive itself
 // to uncompressed.
 //
-// The compressor is a module's and not Go's own, whose output may change with the
+// The compressor comes from a pinned module. The output of Go's own may change with the
 // Go release that a machine happens to have.
 func writeLayer(compressed, uncompressed io.Writer, wasm Blob) error {
 	file, err := wasm.Open()
@@ -84,9 +83,9 @@ func writeLayer(compressed, uncompressed io.Writer, wasm Blob) error {
 
 var errChanged = fmt.Errorf("the module was %w", build.ErrChanged)
 
-// badLayer is what readLayer and reading on return. The archive's own error is not in
-// its chain: an early end would look like that of a transfer. That the file cannot be
-// read says nothing about the archive.
+// badLayer is the error of readLayer and of reading the module. A damaged archive's own
+// error is not in its chain: an early end would look like that of a transfer. A file
+// that cannot be read says nothing about the archive.
 func badLayer(err error) error {
 	err = fmt.Errorf("read the layer as tar+gzip: %w", err)
 	if errors.As(err, new(*fs.PathError)) {

@@ -30,17 +30,18 @@ type Listed struct {
 	Moving []string `json:"moving,omitempty"`
 	// ManifestDigest is the manifest digest, "sha256:…".
 	ManifestDigest string `json:"manifestDigest"`
-	// WasmSHA256 is the sha256 of the module as the manifest says it, in hex.
+	// WasmSHA256 is the sha256 of the module according to the manifest, in hex.
 	WasmSHA256 string `json:"wasmSha256,omitempty"`
-	// Size is how many bytes a consumer downloads: the manifest's blobs, each once.
+	// Size is the number of bytes that a consumer downloads: the manifest's blobs, each
+	// once.
 	Size int64 `json:"size"`
-	// Created is when the version's commit was made, as RFC 3339 writes it.
+	// Created is the time of the version's commit, in RFC 3339's format.
 	Created string `json:"created,omitempty"`
 }
 
-// List returns the published versions of filters, the newest first, in the order
-// of the filters' names as given and of the shapes. A filter that was never
-// published has none.
+// List returns the published versions of filters, in the order of the filters as given.
+// Within a filter, the newest version comes first, and its shapes are in the order of
+// Shapes. A filter that was never published has none.
 func (r *Registry) List(ctx context.Context, filters []string) ([]Listed, error) {
 	all := make([][]Listed, len(filters))
 	err := concurrent.Each(parallel, filters, func(i int, filter string) (err error) {

@@ -70,8 +70,8 @@ func TestList(t *testing.T) {
 	})
 }
 
-// FuzzTags: no tag is both a version and a moving tag, or of two shapes, and every
-// version's tag is read back as what it is.
+// FuzzTags: no tag is both a version and a moving tag, or has two shapes, and every
+// version's tag is parsed as that version.
 func FuzzTags(f *testing.F) {
 	for _, seed := range []string{"1.4.0", "1.4.0-compat", "1.4.0-rc.1", "latest", "1.4", "compat-1.4.0", "cncf-latest", "sha256-00"} {
 		f.Add(seed)

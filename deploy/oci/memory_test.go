@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
-// sized returns a filter whose module has so many bytes of data.
+// sized returns a filter whose module has the given number of bytes of data.
 func sized(t *testing.T, name string, bytes int64) build.Built {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), name+".wasm"))
@@ -26,7 +26,7 @@ func sized(t *testing.T, name string, bytes int64) build.Built {
 	filter := moduleAt(file.Name(), name, wasm)
 	hash := sha256.New()
 	out := io.MultiWriter(file, hash)
-	// A custom section without a name, in the place of data.
+	// The data is a custom section without a name.
 	section := append(binary.AppendUvarint([]byte{0}, uint64(bytes)+1), 0)
 	for _, part := range [][]byte{wasm, section} {
 		if _, err := out.Write(part); err != nil {
@@ -51,8 +51,8 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestMemory pushes and pulls a small and a very large module, and counts what is
-// allocated on the way. It is not parallel, so that nothing else allocates.
+// TestMemory pushes and pulls a small and a very large module, and measures what that
+// allocates. It is not parallel, so that nothing else allocates.
 func TestMemory(t *testing.T) {
 	r := openTest(t, distributiontest.Start(t, distributiontest.Options{}))
 	allocated := func(do func()) int64 {
@@ -77,7 +77,7 @@ func TestMemory(t *testing.T) {
 		})
 		return pushed, pulled
 	}
-	// A compressed layer takes longer, and shows the same with less.
+	// A compressed layer takes longer, so its module is smaller, which shows the same.
 	for shape, size := range map[Shape]int64{Artifact: 200 << 20, Compat: 50 << 20} {
 		measure("warm-up", 1<<20, shape)
 		smallPush, smallPull := measure("small", 2<<20, shape)

@@ -20,15 +20,15 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Move lets the moving tags (1.4, 1, latest, and the same of the other shapes)
-// point to versions that were pushed, where they do not point to them or to newer
-// ones. It does the second half of a Push with HoldTags, and returns the images
-// with what was moved to each.
+// Move points the moving tags (1.4, 1, latest, and the same of the other shapes) to
+// versions that were pushed. It leaves tags alone that point to these or to newer
+// versions. It is the second half of a Push with HoldTags, and returns the images with
+// the tags that were moved to each.
 //
-// There is no way to move a tag only if it is still where it was. So Move looks
-// again after it has written: a push of a newer version sets its version tag before
-// the moving ones, and whoever writes last sees all of them and leaves the tags at
-// the newest.
+// A registry cannot move a tag on the condition that it is still where it was. So Move
+// looks again after each write. A push of a newer version sets its version tag before
+// the moving ones. Whoever writes last therefore sees all versions, and leaves the tags
+// at the newest.
 func (r *Registry) Move(ctx context.Context, published []Published) ([]Published, error) {
 	moved := slices.Clone(published)
 	movers := make([]*mover, len(published))
@@ -46,7 +46,7 @@ func (r *Registry) Move(ctx context.Context, published []Published) ([]Published
 	}); err != nil {
 		return nil, err
 	}
-	// Each round after the first has found that somebody moved a tag meanwhile.
+	// Another round follows only if somebody else moved a tag meanwhile.
 	for range 10 {
 		lists := &tagLists{lists: make(map[string]func() ([]string, error))}
 		if err := step(func(i int) error { return movers[i].round(ctx, lists) }); err != nil {
@@ -101,7 +101,7 @@ type mover struct {
 	settled time.Time
 }
 
-// moving is a moving tag on its way to a version.
+// moving is a moving tag and the version that it is to point to.
 type moving struct {
 	tag     string // without the shape's prefix
 	version version.Version
@@ -109,7 +109,7 @@ type moving struct {
 	wrote   bool
 }
 
-// image is the manifest that a tag is moved to.
+// image is the manifest that a tag is to point to.
 type image struct {
 	desc     ocispec.Descriptor
 	manifest []byte
@@ -134,7 +134,7 @@ func (r *Registry) newMover(ctx context.Context, p Published) (*mover, error) {
 	if len(tags) == 0 || !p.Unchanged {
 		return m, m.add(ctx, p, tags)
 	}
-	// The last one is written last: where it is right, the others are.
+	// The last tag is written last. If it is right, so are the others.
 	for i, tag := range slices.Backward(tags) {
 		current, err := r.resolve(ctx, repo, p.Shape.tag(tag))
 		if err != nil && !finding.Absent(err) {
@@ -147,7 +147,7 @@ func (r *Registry) newMover(ctx context.Context, p Published) (*mover, error) {
 	return m, m.add(ctx, p, tags)
 }
 
-// add lets tags follow that do not point to an image.
+// add adds tags that do not point to the image yet.
 func (m *mover) add(ctx context.Context, p Published, tags []string) (err error) {
 	if len(tags) == 0 {
 		return nil
@@ -175,7 +175,7 @@ func (m *mover) moved() []string {
 	return tags
 }
 
-// round looks where each tag has to point and writes those that do not.
+// round looks up where each tag points, and writes those that are wrong.
 func (m *mover) round(ctx context.Context, lists *tagLists) error {
 	m.settled = time.Time{}
 	if len(m.behind) == 0 {
@@ -190,8 +190,8 @@ func (m *mover) round(ctx context.Context, lists *tagLists) error {
 	must := make([]bool, len(m.behind))
 	right := false
 	for i, b := range slices.Backward(m.behind) {
-		// What was written later is where we put it, and so is this, unless there is
-		// something newer for it.
+		// The tag that was written after this one is still where we put it. So this
+		// one is right too, unless there is a newer version for it.
 		if right && m.newest(b).IsZero() {
 			continue
 		}
@@ -214,8 +214,8 @@ func (m *mover) round(ctx context.Context, lists *tagLists) error {
 	return nil
 }
 
-// newest is the newest version that a tag should point to, rather than to that which
-// we move it to; zero if there is none.
+// newest is the newest version that a tag should point to instead of ours; zero if
+// there is none.
 func (m *mover) newest(b *moving) version.Version {
 	for _, v := range m.listed {
 		if slices.Contains(v.Ranges(), b.tag) && v.Compare(b.version) > 0 {
@@ -225,13 +225,13 @@ func (m *mover) newest(b *moving) version.Version {
 	return version.Version{}
 }
 
-// mustMove reports whether a tag points to less than the version that we move it
-// to, which it changes to a newer one that arrived after we wrote: we may have
-// overwritten what its push wrote.
+// mustMove reports whether a tag has to be moved, because it is missing or points to an
+// older version than ours. If a newer version arrived after we wrote the tag, that becomes
+// the target: we may have overwritten the tag that its push wrote.
 func (m *mover) mustMove(ctx context.Context, b *moving, tags []string) (bool, error) {
 	if newest := m.newest(b); !newest.IsZero() {
 		if !b.wrote {
-			return false, nil // it is not for us to move
+			return false, nil // the newer version's push moves it
 		}
 		to, err := m.image(ctx, m.repo, m.shape.tag(newest.String()))
 		if err != nil {
@@ -245,7 +245,7 @@ func (m *mover) mustMove(ctx context.Context, b *moving, tags []string) (bool, e
 	if b.wrote && !slices.ContainsFunc(m.listed, func(v version.Version) bool {
 		return !v.Equal(b.version) && slices.Contains(v.Ranges(), b.tag)
 	}) {
-		return false, nil // there is nothing else that somebody could have moved it to
+		return false, nil // no other version exists that somebody could have moved it to
 	}
 	current, err := m.resolve(ctx, m.repo, m.shape.tag(b.tag))
 	if finding.Absent(err) {
@@ -270,8 +270,8 @@ func versionsOf(tags []string, shape Shape) []version.Version {
 	return versions
 }
 
-// ahead reports whether what a moving tag points to is newer than ours, by its own
-// word: its version's tag may have been deleted.
+// ahead reports whether the manifest that a moving tag points to is newer than ours. It
+// reads the version from the manifest, because the version's tag may have been deleted.
 func (r *Registry) ahead(ctx context.Context, repo *remote.Repository, current ocispec.Descriptor, ours version.Version) (bool, error) {
 	data, err := r.fetch(ctx, repo, current)
 	if err != nil {

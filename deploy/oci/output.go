@@ -13,23 +13,23 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// output is a file that somebody named, while what goes there is not complete yet.
+// output is a file that the caller named, while its content is not complete yet.
 type output struct {
-	// File takes what is written.
+	// File takes the content.
 	*os.File
-	// finish lets it appear where it belongs.
+	// finish makes it appear where it belongs.
 	finish func(ctx context.Context) error
 	// cleanup removes what finish left behind, or everything if it was not called.
 	cleanup func() error
 }
 
-// openOutput looks at what is at a path. A rename puts a file in its place, whatever it
-// was: as root, /dev/null too. So only a file is replaced, and one that a symlink leads
-// to where it is.
+// openOutput looks at what exists at a path. A rename replaces anything there, as root
+// even /dev/null. So only a file is replaced. If a symlink leads to a file, that file
+// is replaced and the link stays.
 func openOutput(path string) (*output, error) {
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // or a symlink to nothing
+	case errors.Is(err, fs.ErrNotExist): // also a symlink to nothing
 	case err != nil:
 		return nil, err
 	case info.IsDir():
@@ -53,12 +53,12 @@ func openOutput(path string) (*output, error) {
 	}, nil
 }
 
-// followLinks returns what a path leads to, which need not exist.
+// followLinks returns the target of a path's symlinks. The target need not exist.
 func followLinks(path string) (string, error) {
-	for range 255 { // as filepath.EvalSymlinks, which wants it to exist
+	for range 255 { // as filepath.EvalSymlinks, which fails if the target does not exist
 		to, err := os.Readlink(path)
 		if err != nil {
-			return path, nil //nolint:nilerr // it is no symlink, or nothing yet
+			return path, nil //nolint:nilerr // not a symlink, or nothing there yet
 		}
 		if !filepath.IsAbs(to) {
 			dir, err := filepath.EvalSymlinks(filepath.Dir(path))
@@ -72,8 +72,8 @@ func followLinks(path string) (string, error) {
 	return "", fmt.Errorf("%s: too many symlinks", path)
 }
 
-// openStream collects what goes into a FIFO or a device in a file of its own: what came
-// out of it cannot be taken back.
+// openStream first collects the content for a FIFO or a device in a temporary file,
+// because what was written to it cannot be taken back.
 func openStream(path string) (*output, error) {
 	temp, err := os.CreateTemp("", "slipway-pull-")
 	if err != nil {
@@ -91,12 +91,11 @@ func openStream(path string) (*output, error) {
 	}, nil
 }
 
-// copyInto writes into a FIFO or a device, whose reader may be late or slow, until ctx
-// ends.
+// copyInto writes to a FIFO or a device until ctx ends. Its reader may be late or slow.
 func copyInto(ctx context.Context, path string, from io.Reader) error {
 	opened := make(chan *os.File)
 	failed := make(chan error, 1)
-	go func() { // to open a FIFO takes until somebody reads from it
+	go func() { // opening a FIFO blocks until somebody reads from it
 		to, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			failed <- err

@@ -19,7 +19,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 )
 
-// fifo makes one in a folder of its own.
+// fifo makes a FIFO in a new folder.
 func fifo(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fifo")
@@ -29,7 +29,8 @@ func fifo(t *testing.T) string {
 	return path
 }
 
-// TestPullKeepsWhatIsThere pulls to names of everything that is no file: none is replaced.
+// TestPullKeepsWhatIsThere pulls to paths of everything that is not a file: none is
+// replaced.
 func TestPullKeepsWhatIsThere(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
@@ -85,7 +86,8 @@ func TestPullKeepsWhatIsThere(t *testing.T) {
 		}
 	}
 
-	// Before anything is written: as root, a rename over /dev/null would succeed.
+	// This is checked before anything is written: as root, a rename over /dev/null
+	// would succeed.
 	null := filepath.Join(dir, "null")
 	out, err := openOutput(null)
 	if err != nil || strings.HasPrefix(out.Name(), "/dev/") {
@@ -115,7 +117,7 @@ func TestPullKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-// TestPullWaitsForReaders no longer than its context allows.
+// TestPullWaitsForReaders: a pull waits for a reader only until its context ends.
 func TestPullWaitsForReaders(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
@@ -142,14 +144,14 @@ func TestPullWaitsForReaders(t *testing.T) {
 	}
 }
 
-// TestPullIntoChecksFirst: nothing of a wrong module comes out of a FIFO.
+// TestPullIntoChecksFirst: no byte of a wrong module comes out of a FIFO.
 func TestPullIntoChecksFirst(t *testing.T) {
 	t.Parallel()
 	address := startRegistry(t, embedded.Options{})
 	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", ""))
 	r := openTest(t, faultproxytest.Start(t, address, faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Corrupt}).Addr)
 	pipe := fifo(t)
-	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // which a writer finds there
+	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that a writer finds a reader
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ type Pulled struct {
 	WasmSHA256 string `json:"wasmSha256"`
 	// WasmSize is the module's size in bytes.
 	WasmSize int64 `json:"wasmSize"`
-	// File is where it is.
+	// File is the path of the module's file.
 	File string `json:"file"`
 }
 
@@ -31,13 +31,13 @@ func (p Pulled) String() string {
 	return fmt.Sprintf("%s: %d bytes from %s, wasm sha256 %s", p.File, p.WasmSize, p.Reference, p.WasmSHA256)
 }
 
-// Pull writes the module that a reference stands for to a file. The file appears,
-// or is replaced, only when all of it arrived with the digest that the manifest
-// names and, where the manifest says it, the wasm sha256.
+// Pull writes the module that a reference stands for to a file. The file appears, or is
+// replaced, only after all of the module arrived. By then its digest was compared with
+// the manifest, and so was its wasm sha256 if the manifest has one.
 //
-// A symlink stays, and what it leads to is written. Into a FIFO or a device, such as
-// /dev/stdout, the module is written, once it is known to be right; what waits for its
-// reader ends with ctx.
+// If file is a symlink, its target is written and the link stays. If it is a FIFO or a
+// device, such as /dev/stdout, the module is written to it once it is known to be
+// right. Waiting for a reader ends with ctx.
 func (r *Registry) Pull(ctx context.Context, ref Reference, file string) (*Pulled, error) {
 	pulled, err := r.pull(ctx, ref, file)
 	if err != nil {
@@ -112,7 +112,7 @@ func (r *Registry) writeWasm(ctx context.Context, found *found, out *os.File) (s
 		if err != nil {
 			return "", 0, err
 		}
-		// One byte more than allowed shows that there is more.
+		// One byte above the limit shows that there is more.
 		wasm = io.TeeReader(io.LimitReader(layer, maxWasm+1), out)
 	}
 	sum, size, err := checksum.Reader(wasm)

@@ -27,12 +27,12 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// parallel is how many filters are worked on side by side. Registries begin to
-// answer 429 not far above.
+// parallel is the number of filters that are worked on side by side. Not far above it,
+// registries begin to answer 429.
 const parallel = 8
 
-// maxWasm is the largest module that Istio's agent and Envoy Gateway download;
-// they cut off what is beyond.
+// maxWasm is the largest module that Istio's agent and Envoy Gateway download. They cut
+// off the rest.
 //
 // Reference: ISTIO_WASM_MAX_BINARY_SIZE_BYTES in
 // https://istio.io/latest/docs/reference/commands/pilot-agent/
@@ -40,14 +40,14 @@ const maxWasm = 256 << 20
 
 // PushOptions says how images are pushed.
 type PushOptions struct {
-	// HoldTags leaves the moving tags where they are, for a release that checks
-	// more before it calls Move.
+	// HoldTags leaves the moving tags where they are. A release checks more before it
+	// calls Move.
 	HoldTags bool
 	// InOrder sets the version tags one by one, in the order of the filters' names,
-	// each one only when the one before was read back. So of two releases that meet
-	// one gets all of them, and the other stops at the first tag in which they
-	// differ. Default: all are set at once, which waits once for all of them, and of
-	// two pushes that meet each may get some.
+	// each only after the one before was read back. So when two releases meet, one gets
+	// all tags, and the other stops at the first tag in which they differ. Default: all
+	// tags are set at once, with one wait for all of them. Then, of two pushes that
+	// meet, each may get some.
 	InOrder bool
 }
 
@@ -70,13 +70,13 @@ type Published struct {
 	WasmSHA256 string `json:"wasmSha256"`
 	// WasmSize is the module's size in bytes.
 	WasmSize int64 `json:"wasmSize"`
-	// Unchanged says that it was there already and nothing was sent.
+	// Unchanged says that it was published already and nothing was sent.
 	Unchanged bool `json:"unchanged"`
 	// Moved are the moving tags that were moved to it.
 	Moved []string `json:"moved,omitempty"`
 
-	// Versions are those of the filter in this shape, the newest first, as they were
-	// listed when Move had moved its tags; nil if there was nothing to move.
+	// Versions are the filter's versions in this shape, the newest first, as listed
+	// after Move had moved the tags; nil if there was nothing to move.
 	Versions []version.Version `json:"-"`
 
 	image *Image // what was pushed
@@ -95,15 +95,15 @@ type job struct {
 	report *inspect.Report // of the module; nil if it exists
 }
 
-// Push publishes images under their version, side by side, and returns what is
-// published in the order of the images.
+// Push publishes images under their version, side by side. It returns what is
+// published, in the order of the images.
 //
-// First it looks at every version tag, and changes nothing if one has another
-// digest than ours (*immutable.Conflict). Then it sends blobs, manifests by their
-// digest, reads both back, and only when all filters have come so far sets the
-// version tags, and after them the moving tags. So it can be interrupted
-// anywhere: no tag points to something incomplete, and the same push again
-// finishes the job. What the registry has already is not sent.
+// It first looks up every version tag. If one has a digest other than ours, it changes
+// nothing (*immutable.Conflict). Then it sends blobs, and manifests by their digest,
+// and reads both back. When it has done so for all filters, it sets the version tags,
+// and then the moving tags. So it can be interrupted anywhere: no tag points to
+// something incomplete, and the same push again finishes the job. It does not send what
+// the registry has already.
 func (r *Registry) Push(ctx context.Context, images []*Image, opts PushOptions) ([]Published, error) {
 	jobs, err := r.look(ctx, images)
 	if err != nil {
@@ -130,9 +130,9 @@ func (r *Registry) Push(ctx context.Context, images []*Image, opts PushOptions) 
 	return r.Move(ctx, published(jobs))
 }
 
-// Look does the first part of Push, which changes nothing: it returns what a push
-// would publish, with Unchanged where it is published already. The error is a
-// *immutable.Conflict where something else is.
+// Look does the first part of Push, which changes nothing. It returns what a push would
+// publish, with Unchanged if that is published already. If something else is, the error
+// is a *immutable.Conflict.
 func (r *Registry) Look(ctx context.Context, images []*Image) ([]Published, error) {
 	jobs, err := r.look(ctx, images)
 	if err != nil {
@@ -158,8 +158,8 @@ func (r *Registry) look(ctx context.Context, images []*Image) ([]*job, error) {
 	})
 }
 
-// turns are the jobs whose version tags are set together: one at a time if the
-// order matters, else all.
+// turns groups the jobs whose version tags are set together: one job each if the order
+// matters, else all jobs.
 func turns(jobs []*job, inOrder bool) [][]*job {
 	if !inOrder {
 		return [][]*job{jobs}
@@ -256,11 +256,11 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 		},
 	}
 	slot.Create = func(ctx context.Context) error {
-		looked := true // Put has
+		looked := true // slot.Put looked just before
 		return r.do(ctx, func() error {
 			if !looked {
-				// Minutes may have passed since the last try, which is time for
-				// somebody else to publish; or it worked and the answer was lost.
+				// Since the last try, minutes may have passed in which somebody else
+				// published; or it succeeded and the answer was lost.
 				if exists, err := slot.Check(ctx); exists || err != nil {
 					return err
 				}
@@ -272,7 +272,7 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 	return slot
 }
 
-// send brings an image into the registry without any tag, and reads it back.
+// send stores an image in the registry without any tag, and reads it back.
 func (r *Registry) send(ctx context.Context, j *job) error {
 	r.report.Printf("%s:%s: sending %d bytes", j.name, j.tag(), j.Filter.Module.Size)
 	for _, blob := range slices.Backward(j.Blobs) { // the module first
@@ -297,8 +297,8 @@ func (r *Registry) send(ctx context.Context, j *job) error {
 	return nil
 }
 
-// remember lets Check know that an image was read back. What its digest names cannot
-// become something else.
+// remember tells Check that an image was read back. The content under a digest cannot
+// change.
 func (r *Registry) remember(j *job) {
 	module := j.Filter.Module
 	r.mu.Lock()
@@ -306,7 +306,7 @@ func (r *Registry) remember(j *job) {
 	r.read[j.Descriptor.Digest] = wasmFacts{j.Manifest, module.WasmSHA256, module.Size, j.report.ABI, j.report.EnvoyMin}
 }
 
-// readBack returns what is known of a manifest that was read back; false if it was not.
+// readBack returns the facts of a manifest that was read back; false if it was not.
 func (r *Registry) readBack(manifest digest.Digest) (wasmFacts, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -326,7 +326,7 @@ func (r *Registry) sendBlob(ctx context.Context, repo *remote.Repository, blob B
 	})
 }
 
-// upload sends a blob, whatever the repository has.
+// upload sends a blob, even if the repository has it.
 func (r *Registry) upload(ctx context.Context, repo *remote.Repository, blob Blob) error {
 	file, err := blob.Open()
 	if err != nil {
@@ -348,13 +348,12 @@ func (r *Registry) upload(ctx context.Context, repo *remote.Repository, blob Blo
 	return repo.Blobs().Push(ctx, blob.Descriptor, bytes.NewReader(data))
 }
 
-// maxOneRequest is the largest blob that is sent in one request, which a registry may
-// answer as if it had got none of it.
+// maxOneRequest is the largest blob that is sent in one request. It is small, because a
+// registry may answer as if it had received nothing, and then the blob is sent again.
 const maxOneRequest = 256 << 10
 
-// uploadAtOnce sends a blob in one request, and reports whether the registry took it.
-// Not every registry does, and the others are not asked twice. oras-go has no such
-// upload.
+// uploadAtOnce sends a blob in one request, and reports whether the registry took it. A
+// registry that does not is not asked again. oras-go has no such upload.
 //
 // Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#single-post
 func (r *Registry) uploadAtOnce(ctx context.Context, repo *remote.Repository, blob ocispec.Descriptor, data []byte) (taken bool, err error) {
@@ -382,17 +381,17 @@ func (r *Registry) uploadAtOnce(ctx context.Context, repo *remote.Repository, bl
 	return true, nil
 }
 
-// verifiedBody is content on its way to the registry. It ends in an error if the
-// file is no longer the one that the record describes, so that a registry that
-// does not compare digests gets nothing wrong.
+// verifiedBody is content on its way to the registry. If the file no longer matches the
+// record, it ends in an error, so that even a registry that does not compare digests
+// stores nothing wrong.
 type verifiedBody struct {
 	*content.VerifyReader
-	left int64 // bytes that were not read yet
+	left int64 // bytes not read yet
 	body io.Closer
 }
 
-// Read verifies before it hands over the last bytes: a registry that got all of them
-// could answer first, and in its own words.
+// Read verifies the content before it returns the last bytes. A registry that has
+// received all bytes could answer first, with an error of its own.
 func (b *verifiedBody) Read(p []byte) (int, error) {
 	n, err := b.VerifyReader.Read(p)
 	b.left -= int64(n)
@@ -404,7 +403,7 @@ func (b *verifiedBody) Read(p []byte) (int, error) {
 
 func (b *verifiedBody) Close() error { return b.body.Close() }
 
-// each runs do for every job, some side by side, and returns all errors. verb says
+// each runs do for every job, several side by side, and returns all errors. verb is
 // what is done to the image.
 func each(jobs []*job, verb string, do func(*job) error) error {
 	return concurrent.Each(parallel, jobs, func(_ int, j *job) error {

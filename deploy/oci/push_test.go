@@ -13,7 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 )
 
-// places are the kinds of registries that everything has to work with.
+// places runs a test against each kind of registry that has to be supported.
 func places(t *testing.T, test func(t *testing.T, r *Registry)) {
 	for name, open := range map[string]func(t *testing.T) *Registry{
 		"registry": func(t *testing.T) *Registry { return openTest(t, startRegistry(t, embedded.Options{})) },
@@ -59,7 +59,7 @@ func TestPushThenPull(t *testing.T) {
 	})
 }
 
-// TestPushAgain pushes the same a second time: nothing but lookups may be sent.
+// TestPushAgain pushes the same images a second time: it may send nothing but lookups.
 func TestPushAgain(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
@@ -78,8 +78,8 @@ func TestPushAgain(t *testing.T) {
 	}
 }
 
-// TestPushOtherBytes pushes other bytes under a version that is taken, together
-// with a filter whose version is free: nothing may change, not even for that one.
+// TestPushOtherBytes pushes other bytes under a taken version, together with a filter
+// whose version is free: nothing may change, not even for the latter.
 func TestPushOtherBytes(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
@@ -102,7 +102,7 @@ func TestMovingTags(t *testing.T) {
 		digests := map[string]string{"": ""}
 		for _, step := range []struct {
 			push                 string
-			minor, major, latest string // what 1.2, 1 and latest stand for afterwards
+			minor, major, latest string // what 1.2, 1 and latest point to afterwards
 		}{
 			{push: "1.2.0-rc.1"},
 			{push: "1.2.3", minor: "1.2.3", major: "1.2.3", latest: "1.2.3"},

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Module is a module in a registry, whoever put it there.
+// Module is a module in a registry, by any publisher.
 type Module struct {
 	// Reference is what was read, pinned by its manifest digest.
 	Reference string `json:"reference"`
@@ -23,8 +23,8 @@ type Module struct {
 	Wasm []byte `json:"-"`
 }
 
-// ReadModule reads a module, also out of a manifest that consumers refuse: then it
-// is the first layer whose media type says wasm.
+// ReadModule reads a module. If the manifest has none of Slipway's shapes, the module is
+// the first layer whose media type says wasm.
 func (r *Registry) ReadModule(ctx context.Context, ref Reference) (*Module, error) {
 	m, err := r.readModule(ctx, ref)
 	if err != nil {
@@ -70,7 +70,7 @@ func (r *Registry) readModule(ctx context.Context, ref Reference) (*Module, erro
 	return m, err
 }
 
-// onlyWasm leaves the layer with the module, so that it is the last.
+// onlyWasm removes all layers but the module's, so that the module's is the last.
 func (m *manifest) onlyWasm() error {
 	var mediaTypes []string
 	for _, layer := range m.Layers {

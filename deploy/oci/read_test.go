@@ -12,7 +12,8 @@ import (
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 )
 
-// A module is read in all shapes of ours, and out of what others publish.
+// A module is read from all of Slipway's shapes, and from manifests of other
+// publishers.
 func TestReadModule(t *testing.T) {
 	t.Parallel()
 	filter := testFilter(t, "headers", "hello")

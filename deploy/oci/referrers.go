@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// Node is something that was attached, and what is attached to that.
+// Node is an attached manifest, with the manifests that are attached to it.
 type Node struct {
 	// ArtifactType says what it is, for example "application/vnd.cyclonedx+json".
 	ArtifactType string `json:"artifactType"`
@@ -24,7 +24,7 @@ type Node struct {
 	ManifestDigest string `json:"manifestDigest"`
 	// Files are the names of its layers, where they have one.
 	Files []string `json:"files,omitempty"`
-	// Referrers is what is attached to it in turn.
+	// Referrers is what is attached to this manifest.
 	Referrers []Node `json:"referrers,omitempty"`
 }
 
@@ -33,8 +33,8 @@ func (n Node) String() string {
 	return retry.Printable(strings.Join(append(append([]string{n.ArtifactType}, n.Files...), n.ManifestDigest), " "))
 }
 
-// Discover lists what is attached to the manifest that a reference stands for, as
-// a tree, in the order of artifact types and digests.
+// Discover lists what is attached to the manifest that a reference stands for, as a
+// tree, ordered by artifact type and digest.
 func (r *Registry) Discover(ctx context.Context, ref Reference) ([]Node, error) {
 	found, err := r.find(ctx, ref)
 	if err == nil {
@@ -46,8 +46,9 @@ func (r *Registry) Discover(ctx context.Context, ref Reference) ([]Node, error) 
 	return nil, fmt.Errorf("discover what is attached to %s: %w", ref, err)
 }
 
-// A tree is followed so deep, and has so many nodes. Signatures of attestations have
-// depth 2. A registry that lists the same over and over could keep its readers for ever.
+// Limits of a tree's depth and number of nodes. Signatures of attestations have depth
+// 2. Without a limit, a registry that lists the same manifests over and over could keep
+// a reader busy for ever.
 const (
 	maxDepth = 8
 	maxNodes = 10_000
@@ -79,7 +80,7 @@ func (r *Registry) branch(ctx context.Context, repo *remote.Repository, desc oci
 		if err := json.Unmarshal(data, &m); err != nil {
 			return nil, finding.Mismatch(fmt.Errorf("read manifest %s: %w", referrer.Digest, err))
 		}
-		// The manifest's own word: registries are not at one about what the list
+		// The type comes from the manifest, because registries differ in what the list
 		// says.
 		node := Node{ArtifactType: cmp.Or(m.ArtifactType, m.Config.MediaType), ManifestDigest: referrer.Digest.String()}
 		for _, layer := range m.Layers {

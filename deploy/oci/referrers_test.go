@@ -63,7 +63,7 @@ func TestAttachAndDiscover(t *testing.T) {
 		if diff := cmp.Diff(want, text.String()); diff != "" {
 			t.Errorf("tree for people (-want +got):\n%s", diff)
 		}
-		// The fallback index is no version, and the version is as it was.
+		// The fallback index is not listed as a version, and the version is unchanged.
 		list, err := r.List(t.Context(), []string{"headers"})
 		if err != nil || len(list) != len(Shapes) || digestOf(t, r, "headers", "1.0.0") != published.ManifestDigest {
 			t.Errorf("list %+v, error %v", list, err)
@@ -71,8 +71,8 @@ func TestAttachAndDiscover(t *testing.T) {
 	})
 }
 
-// TestAttachAtOnce attaches from many clients at once, which know nothing of each
-// other, where the list of referrers is an index that each of them overwrites.
+// TestAttachAtOnce attaches from many clients at once that know nothing of each other.
+// The list of referrers is an index that each of them overwrites.
 func TestAttachAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{
@@ -181,7 +181,7 @@ func TestSBOM(t *testing.T) {
 	}
 }
 
-// TestSBOMIsReadable reads an attached SBOM as any client of the registry does.
+// TestSBOMIsReadable reads an attached SBOM like any client of the registry.
 func TestSBOMIsReadable(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))

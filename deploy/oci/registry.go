@@ -30,7 +30,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// RegistryOptions says where filters are published and how to get in.
+// RegistryOptions says where filters are published and how to log in.
 type RegistryOptions struct {
 	// Address is the registry and the path below which each filter has its
 	// repository, for example "ghcr.io/acme/filters".
@@ -39,46 +39,46 @@ type RegistryOptions struct {
 	PlainHTTP bool
 	// Username and Password are used instead of the docker credential store.
 	Username, Password string
-	// Anonymous leaves the docker credential store alone, to see what everybody
-	// sees.
+	// Anonymous uses no credentials, not even those in the docker credential store: it
+	// reads what everybody can read.
 	Anonymous bool
-	// Transport does the HTTP requests. Default: Go's own, with connections kept
-	// for filters that are pushed side by side.
+	// Transport sends the HTTP requests. Default: Go's own, with enough kept
+	// connections for filters that are pushed side by side.
 	Transport http.RoundTripper
-	// Stall is how long a connection may stand still: see retry.Transport.
+	// Stall is how long a connection may make no progress: see retry.Transport.
 	Stall time.Duration
 	// Cache is a folder that keeps manifests and attachments, by their digests, for
-	// whoever opens the registry again. What is in it is not fetched, and not read
-	// back after it was sent; modules are never in it. Default: nothing is kept.
+	// whoever opens the registry again. Its content is not fetched, and not read back
+	// after it was sent. Modules are never in it. Default: nothing is kept.
 	Cache string
-	// Retry says how often and how soon what failed is tried again. Its Notify is
-	// set by Open.
+	// Retry says how often and how soon a failed request is tried again. Open sets its
+	// Notify.
 	Retry retry.Policy
-	// Out is told what is done, a line each, with a bar for long transfers if it
-	// is a terminal. Default: nothing is told.
+	// Out receives progress, one line for each action and, on a terminal, a bar for
+	// long transfers. Default: none.
 	Out io.Writer
 }
 
-// Registry is a place for filters. Its methods may be used by several goroutines.
+// Registry is a registry that holds filters. Several goroutines may use its methods.
 type Registry struct {
 	base      string // host and path prefix
 	host      string
 	static    bool // the credentials came from Username and Password
-	anonymous bool // there are none, as was asked for
+	anonymous bool // no credentials are used, as requested
 	plain     bool
 	client    *auth.Client
 	policy    retry.Policy
 	report    *progress.Reporter
 
 	cache    *oci.Storage // nil without a cache
-	twoSteps atomic.Bool  // the registry takes no blob in one request
+	twoSteps atomic.Bool  // the registry does not take a blob in one request
 
 	mu    sync.Mutex
 	repos map[string]*remote.Repository
-	read  map[digest.Digest]wasmFacts // of manifests that were sent and read back, with all in them
+	read  map[digest.Digest]wasmFacts // of manifests that were sent and read back, with all of their content
 }
 
-// wasmFacts are what is known of the module in a manifest.
+// wasmFacts are the known facts about the module in a manifest.
 type wasmFacts struct {
 	manifest      []byte
 	sha256        string
@@ -99,13 +99,13 @@ func Open(opts RegistryOptions) (*Registry, error) {
 	r.policy.Notify = func(err error, wait time.Duration) {
 		r.report.Printf("%v; trying again in %s", r.explain(err), wait.Round(time.Second/10))
 	}
-	// A made-up last element tells whether repositories below it can exist.
+	// A made-up last element tests whether repositories can exist below the address.
 	ref, err := registry.ParseReference(r.base + "/filter")
 	if err != nil || ref.Reference != "" {
 		return nil, fmt.Errorf("registry %s: write a host and the path below which each filter gets its repository, in lowercase and without scheme or tag, for example ghcr.io/acme/filters", redact.Value(opts.Address))
 	}
 	r.host = ref.Registry
-	// docker and oras use plain HTTP on this machine by themselves as well.
+	// docker and oras also use plain HTTP on loopback addresses.
 	r.plain = opts.PlainHTTP || loopback.Host(ref.Host())
 	if opts.Cache != "" {
 		if r.cache, err = oci.NewStorage(opts.Cache); err != nil {
@@ -179,7 +179,7 @@ func (r *Registry) newRepository(name string) (*remote.Repository, error) {
 		PlainHTTP:            r.plain,
 		TagListMaxPages:      maxPages,
 		ReferrerListMaxPages: maxPages,
-		// Subject.Attach keeps the fallback index itself: see there.
+		// Subject.Attach maintains the fallback index itself: see there.
 		SkipReferrersGC: true,
 	}
 	return repo, nil
@@ -208,12 +208,12 @@ func (r *Registry) resolve(ctx context.Context, repo *remote.Repository, referen
 	return desc, compared(err)
 }
 
-// maxManifest is how large a manifest may be.
+// maxManifest is the largest manifest that is accepted.
 //
 // Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests
 const maxManifest = 4 << 20
 
-// fetch is fetchAnew, unless the content is in the cache.
+// fetch returns content from the cache, or else by fetchAnew.
 func (r *Registry) fetch(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]byte, error) {
 	if r.cache != nil {
 		if data, err := content.FetchAll(ctx, r.cache, desc); err == nil {
@@ -227,15 +227,15 @@ func (r *Registry) fetch(ctx context.Context, repo *remote.Repository, desc ocis
 	return data, err
 }
 
-// keep puts content into the cache. What cannot be kept is fetched again.
+// keep puts content into the cache. If that fails, it is fetched again next time.
 func (r *Registry) keep(ctx context.Context, desc ocispec.Descriptor, data []byte) {
 	if r.cache != nil {
 		_ = r.cache.Push(ctx, desc, bytes.NewReader(data))
 	}
 }
 
-// fetchAnew returns the whole content of a manifest or another small blob, whose size
-// and digest are as the descriptor says.
+// fetchAnew fetches the whole content of a manifest or another small blob, and compares
+// its size and digest with the descriptor.
 func (r *Registry) fetchAnew(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]byte, error) {
 	if desc.Size > maxManifest {
 		return nil, finding.Mismatch(fmt.Errorf("%s has %d bytes, and no manifest has more than %d", desc.Digest, desc.Size, maxManifest))
@@ -251,7 +251,7 @@ func (r *Registry) fetchAnew(ctx context.Context, repo *remote.Repository, desc 
 	return data, compared(err)
 }
 
-// checkDigest refuses what is no digest before it becomes a part of a URL.
+// checkDigest refuses an invalid digest before it becomes a part of a URL.
 func checkDigest(desc ocispec.Descriptor) error {
 	if err := desc.Digest.Validate(); err != nil {
 		return finding.Mismatch(fmt.Errorf("a descriptor names %q: %w", desc.Digest, err))
@@ -259,9 +259,9 @@ func checkDigest(desc ocispec.Descriptor) error {
 	return nil
 }
 
-// copyBlob writes a blob's content to what create returns, which is called anew
-// for each try, and compares its size and digest with the descriptor. Content that
-// does not end where it should is not read to its end.
+// copyBlob writes a blob's content to the writer that create returns, and compares its
+// size and digest with the descriptor. It calls create for each try. It does not read
+// past the size in the descriptor.
 func (r *Registry) copyBlob(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor, create func() (io.Writer, error)) error {
 	if err := checkDigest(desc); err != nil {
 		return err
@@ -289,7 +289,7 @@ func (r *Registry) copyBlob(ctx context.Context, repo *remote.Repository, desc o
 	return nil
 }
 
-// A registry that never ends its lists is broken: in pages, and in what they add up to.
+// Limits of a registry's lists: a registry whose lists never end is broken.
 const (
 	maxPages  = 1000
 	maxListed = 100_000
@@ -344,7 +344,7 @@ type Reference struct {
 	Digest string
 }
 
-// String is the reference as registries' clients take it.
+// String is the reference as clients of registries write it.
 func (r Reference) String() string {
 	if r.Digest != "" {
 		return r.Repository + "@" + r.Digest
@@ -359,9 +359,9 @@ func (r Reference) reference() string {
 	return r.Tag
 }
 
-// ParseReference reads a reference: a full one, such as
-// "ghcr.io/acme/filters/headers:1.4.0" or "…/headers@sha256:…"; or, for a filter of this
-// registry, "headers:1.4.0" or "headers@sha256:…".
+// ParseReference reads a reference. It is a full one, such as
+// "ghcr.io/acme/filters/headers:1.4.0" or "…/headers@sha256:…", or a short one for a
+// filter of this registry, such as "headers:1.4.0" or "headers@sha256:…".
 func (r *Registry) ParseReference(text string) (Reference, error) {
 	full := text
 	if !strings.Contains(text, "/") {

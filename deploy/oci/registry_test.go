@@ -26,8 +26,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// TestDistribution pushes to a registry that asks for a password, and reads back
-// with go-containerregistry, which shares no code with what pushed.
+// TestDistribution pushes to a registry that asks for a password. It reads back with
+// go-containerregistry, which shares no code with the push.
 func TestDistribution(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{Auth: true}))
@@ -140,7 +140,8 @@ func TestCredentialHelper(t *testing.T) {
 	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", ""))
 }
 
-// TestBlobsThereAreNotSent publishes the same module under a second version.
+// TestBlobsThereAreNotSent publishes the same module under a second version: its blobs
+// are not sent again.
 func TestBlobsThereAreNotSent(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{}))
@@ -156,10 +157,10 @@ func TestBlobsThereAreNotSent(t *testing.T) {
 	}
 }
 
-// TestTwoPushesAtOnce pushes different bytes under one version from several clients
-// at once: exactly one may succeed, and the version is what it pushed. Where there
-// is a proxy it makes them meet: all have looked before the first one writes, and all
-// have written before the first one reads back.
+// TestTwoPushesAtOnce pushes different bytes under one version from several clients at
+// once. Exactly one may succeed, and the version has to be what that one pushed. If
+// there is a proxy, it makes the clients meet: all have looked before the first one
+// writes, and all have written before the first one reads back.
 func TestTwoPushesAtOnce(t *testing.T) {
 	t.Parallel()
 	contents := []string{"one", "two", "three"}
@@ -221,8 +222,8 @@ func TestTwoPushesAtOnce(t *testing.T) {
 	}
 }
 
-// TestRivalBetweenTries lets somebody else publish the version while the registry
-// asks us to come back: what was published stays.
+// TestRivalBetweenTries: somebody else publishes the version before our second try.
+// What was published stays.
 func TestRivalBetweenTries(t *testing.T) {
 	t.Parallel()
 	address := startRegistry(t, embedded.Options{})
@@ -245,8 +246,8 @@ func TestRivalBetweenTries(t *testing.T) {
 	}
 }
 
-// TestMovingTagsAtOnce pushes several versions at once. Whoever is last, the moving
-// tags end at the newest.
+// TestMovingTagsAtOnce pushes several versions at once. Whichever push ends last, the
+// moving tags end at the newest version.
 func TestMovingTagsAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, address := range map[string]string{
@@ -283,7 +284,7 @@ func TestMovingTagsAtOnce(t *testing.T) {
 	}
 }
 
-// TestHoldTags leaves the moving tags to Move.
+// TestHoldTags: a push with HoldTags leaves the moving tags to Move.
 func TestHoldTags(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
@@ -303,8 +304,9 @@ func TestHoldTags(t *testing.T) {
 	}
 }
 
-// TestHeldTagsOfNewerVersion publishes an old version while the push of a newer one
-// has not come to its moving tags, or was killed before: they are not for the old one.
+// TestHeldTagsOfNewerVersion publishes an old version, while the push of a newer one has
+// not set its moving tags yet, or was killed before it did. The old version must not get
+// these tags.
 func TestHeldTagsOfNewerVersion(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
@@ -329,8 +331,8 @@ func TestHeldTagsOfNewerVersion(t *testing.T) {
 	})
 }
 
-// TestForeignMovingTag leaves a tag alone that another tool set and that does not
-// say its version.
+// TestForeignMovingTag: a tag that another tool set, on a manifest without a version,
+// is left alone.
 func TestForeignMovingTag(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
@@ -351,7 +353,7 @@ func TestForeignMovingTag(t *testing.T) {
 	}
 }
 
-// TestPushRefuses pushes what must not be published: nothing may be sent.
+// TestPushRefuses pushes filters that must not be published: nothing may be sent.
 func TestPushRefuses(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
@@ -400,8 +402,8 @@ func TestPushRefuses(t *testing.T) {
 	}
 }
 
-// TestModuleChangesWhileItIsSent exchanges the file by one that loads as well: what
-// is published has the bytes of the record, or nothing is.
+// TestModuleChangesWhileItIsSent replaces the module's file by another valid module.
+// Either the bytes of the record are published, or nothing is.
 func TestModuleChangesWhileItIsSent(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))

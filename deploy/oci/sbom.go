@@ -13,9 +13,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/purl"
 )
 
-// SBOM is the bill of materials of a module, in CycloneDX's JSON: the Go modules
-// that packages were compiled from, as the build's record lists them, Go's standard
-// library and the compiler. It depends on the filter and the release only.
+// SBOM is the bill of materials of a module, in CycloneDX's JSON. It lists the Go
+// modules that packages were compiled from, as the build's record names them, Go's
+// standard library and the compiler. It depends only on the filter and the release.
 //
 // Reference: https://cyclonedx.org/docs/1.6/json/
 func SBOM(filter build.Built, release build.Release) (Attachment, error) {
@@ -88,8 +88,8 @@ func (r *Registry) AttachSBOMs(ctx context.Context, release build.Release) ([]No
 	return nodes, nil
 }
 
-// AttachSBOM attaches a filter's bill of materials to its manifests. It refuses to
-// describe a module by the record of another one.
+// AttachSBOM attaches a filter's bill of materials to its manifests. If the record is
+// not that of the published module, it refuses.
 func AttachSBOM(ctx context.Context, subjects []*Subject, filter build.Built, release build.Release) ([]Node, error) {
 	attachment, err := SBOM(filter, release)
 	if err != nil {

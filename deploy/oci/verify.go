@@ -39,9 +39,9 @@ type Verification struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// Consumers is what each consumer does with it.
 	Consumers []Verdict `json:"consumers"`
-	// Referrers is what was attached to it.
+	// Referrers is what is attached to it.
 	Referrers []Node `json:"referrers,omitempty"`
-	// Problems are what is wrong, a line each; empty if nothing is.
+	// Problems says what is wrong, one line each; empty if nothing is.
 	Problems []string `json:"problems,omitempty"`
 }
 
@@ -56,11 +56,10 @@ func (v *Verification) Err() error {
 	return fmt.Errorf("%s: %w: %s", v.Reference, ErrProblems, strings.Join(v.Problems, "; "))
 }
 
-// Verify reads everything that a reference stands for from the registry, and
-// nothing from elsewhere: the manifest, its blobs' digests and sizes, its
-// annotations, the module's inspection, and what is attached. It asks each
-// consumer's rule. An error means that it could not be read; what is wrong with it
-// is in the result's Problems.
+// Verify reads everything that a reference stands for, from the registry only. It
+// checks the manifest, its blobs' digests and sizes, its annotations, the module and
+// what is attached, and asks each consumer's rule. An error means that something could
+// not be read. The result's Problems say what is wrong.
 func (r *Registry) Verify(ctx context.Context, ref Reference) (*Verification, error) {
 	v, found, err := r.verify(ctx, ref, nothing)
 	if err == nil {
@@ -72,8 +71,8 @@ func (r *Registry) Verify(ctx context.Context, ref Reference) (*Verification, er
 	return v, nil
 }
 
-// Check is Verify without what is attached. What this Registry pushed is not read a
-// second time, but for the manifest: Push has read it back.
+// Check is Verify without the attachments. Of an image that this Registry pushed, it reads
+// at most the manifest, because Push has read back the rest.
 func (r *Registry) Check(ctx context.Context, ref Reference) (*Verification, error) {
 	v, _, err := r.verify(ctx, ref, r.readBack)
 	if err != nil {
@@ -82,8 +81,8 @@ func (r *Registry) Check(ctx context.Context, ref Reference) (*Verification, err
 	return v, nil
 }
 
-// VerifyVersion verifies a filter's version in every shape that is published; the
-// artifact has to be.
+// VerifyVersion verifies a filter's version in every published shape. The artifact has
+// to be published.
 func (r *Registry) VerifyVersion(ctx context.Context, filter string, v version.Version) ([]*Verification, error) {
 	var all []*Verification
 	for _, shape := range Shapes {
@@ -135,7 +134,7 @@ func (v *Verification) problem(format string, args ...any) {
 	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
 }
 
-// checkConsumers refuses a manifest that those do not take whom its shape is for.
+// checkConsumers reports a problem if no consumer accepts the manifest.
 func (v *Verification) checkConsumers() {
 	if !slices.ContainsFunc(v.Consumers, func(c Verdict) bool { return c.Answer == Accepts }) {
 		v.problem("no consumer accepts it: Istio %s", v.Consumers[0].Reason)
@@ -165,7 +164,7 @@ func (v *Verification) checkAnnotations(ref Reference) {
 	}
 }
 
-// checkConfig compares the config's media type with that of the shape.
+// checkConfig compares the config's media type with the one of the shape.
 func (v *Verification) checkConfig(m manifest) {
 	want := map[Shape]string{Artifact: mediaTypeModuleConfig, Compat: ocispec.MediaTypeImageConfig, CNCF: mediaTypeCNCFConfig}[v.Shape]
 	if m.Config.MediaType != want {
@@ -176,8 +175,8 @@ func (v *Verification) checkConfig(m manifest) {
 	}
 }
 
-// checkBlobs reads every blob and inspects the module. What the registry answers
-// wrongly is a problem of what is published; that it does not answer is an error.
+// checkBlobs reads every blob and inspects the module. A wrong answer of the registry
+// is a problem of what is published; no answer is an error.
 func (r *Registry) checkBlobs(ctx context.Context, found *found, v *Verification) error {
 	m := found.manifest
 	wasm := m.wasmLayer()

@@ -45,8 +45,8 @@ func TestVerify(t *testing.T) {
 	})
 }
 
-// TestVerifyFindsWhatIsWrong publishes, past Push, what other tools and mistakes
-// have published.
+// TestVerifyFindsWhatIsWrong publishes, without Push, manifests that other tools and
+// mistakes have produced.
 func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	filter := testFilter(t, "headers", "hello")
@@ -132,7 +132,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// Somebody may push one filter's manifest as another's.
+// Somebody with push access may publish one filter's manifest as another's.
 func TestVerifyAnotherFilter(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
@@ -152,7 +152,7 @@ func TestVerifyAnotherFilter(t *testing.T) {
 	if want := `"authtoken", and it is published as headers`; all[0].Err() == nil || !strings.Contains(all[0].Err().Error(), want) {
 		t.Errorf("problems %q, want %q", all[0].Problems, want)
 	}
-	// A manifest without the sum gets no bill of a module without one.
+	// Two missing sums are not equal: a manifest without a sum gets no bill of materials.
 	delete(m.Annotations, AnnotationWasmSHA256)
 	publish(t, r, nil, m, "1.1.0")
 	filter := testFilter(t, "headers", "hello")
@@ -162,7 +162,7 @@ func TestVerifyAnotherFilter(t *testing.T) {
 	}
 }
 
-// publish stores blobs and a manifest under a tag, whatever they are.
+// publish stores blobs and a manifest under a tag, without any check.
 func publish(t *testing.T, r *Registry, blobs []Blob, m ocispec.Manifest, tag string) {
 	t.Helper()
 	repo, err := r.repository("headers")
@@ -183,7 +183,7 @@ func publish(t *testing.T, r *Registry, blobs []Blob, m ocispec.Manifest, tag st
 	}
 }
 
-// TestVerifyIndex verifies what build tools publish by default: an index.
+// TestVerifyIndex verifies an index, which build tools publish by default.
 func TestVerifyIndex(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
