@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// What GitHub Actions sets in a job that has the permission "id-token: write".
+// Variables that GitHub Actions sets in a job with the permission "id-token: write".
 //
 // Reference: https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
 const (
@@ -22,7 +22,7 @@ const (
 	tokenVariable    = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 )
 
-// audience is whom the identity token is for.
+// audience is the intended reader of the identity token.
 //
 // Reference: https://github.com/sigstore/fulcio/blob/main/docs/oidc.md
 const audience = "sigstore"
@@ -33,8 +33,8 @@ func HasIdentity() bool {
 	return os.Getenv(tokenURLVariable) != "" && os.Getenv(tokenVariable) != ""
 }
 
-// IdentityToken asks GitHub Actions for a token that says which workflow run this
-// is. The token is a secret, valid for minutes.
+// IdentityToken asks GitHub Actions for a token that identifies the workflow run. The
+// token is a secret, valid for minutes.
 func IdentityToken(ctx context.Context) (string, error) {
 	if !HasIdentity() {
 		return "", ErrNoSigner
@@ -63,7 +63,7 @@ func requestToken(ctx context.Context, address, secret string) (string, error) {
 	request.Header.Set("Authorization", "bearer "+secret)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		// Without url.Error's text, which repeats the URL.
+		// url.Error is unwrapped, because its text repeats the URL.
 		var failed *url.Error
 		if errors.As(err, &failed) {
 			err = failed.Err
@@ -83,12 +83,13 @@ func requestToken(ctx context.Context, address, secret string) (string, error) {
 	return answer.Value, nil
 }
 
-// claims are what a token of GitHub Actions says, as far as it is used here.
+// claims are the claims of a GitHub Actions token that are used here.
 //
 // Reference: https://docs.github.com/en/actions/reference/security/oidc#oidc-token-claims
 type claims struct {
-	// JobWorkflowRef is the workflow file that the job is in, which is another
-	// one than the run's if that calls it: "acme/filters/.github/workflows/a.yml@refs/tags/v1".
+	// JobWorkflowRef is the workflow file that defines the job, such as
+	// "acme/filters/.github/workflows/a.yml@refs/tags/v1". In a called reusable
+	// workflow, it is not the run's own file.
 	JobWorkflowRef string `json:"job_workflow_ref"`
 }
 

@@ -43,8 +43,8 @@ func TestFindBuilder(t *testing.T) {
 	}
 }
 
-// TestFindBuilderReusable: in a workflow that another one calls, the builder is the
-// one that is called, as the identity that signs.
+// TestFindBuilderReusable: in a reusable workflow, the builder is the called workflow,
+// which is also the identity that signs.
 func TestFindBuilderReusable(t *testing.T) {
 	const secret = "request-s3cret"
 	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"job_workflow_ref":"slipway-wasm/slipway/.github/workflows/filters.yml@refs/tags/v2"}`))

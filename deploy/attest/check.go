@@ -10,27 +10,27 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// State is what was found of something that a release should have.
+// State is the state of something that a release should have.
 type State string
 
 const (
 	// OK says that it is there and right.
 	OK State = "ok"
-	// Missing says that it is not there.
+	// Missing says that it does not exist.
 	Missing State = "missing"
-	// Wrong says that it is there and not what it should be.
+	// Wrong says that it exists, and is not what it should be.
 	Wrong State = "wrong"
-	// Unchecked says that it is there and nobody said whose word counts.
+	// Unchecked says that it exists, and that no policy says whose signature counts.
 	Unchecked State = "unchecked"
-	// Unknown says that it could not be looked at: whether it is there, and what it is,
-	// nobody knows.
+	// Unknown says that it could not be examined. It is not known whether it exists, or
+	// what it is.
 	Unknown State = "unknown"
 )
 
-// StateOf is what the error of reading something says about it: OK for nil, Wrong if a
-// comparison failed, Missing if there is a definite answer that it is not there, and
-// Unknown for everything else, such as a refusal, a host that cannot be reached, a full
-// disk or a deadline.
+// StateOf returns the state that an error of a read stands for. It is OK for nil, Wrong
+// if a comparison failed, and Missing if the answer was definitely that it does not
+// exist. It is Unknown for everything else, such as a refusal, a host that cannot be
+// reached, a full disk or a deadline.
 func StateOf(err error) State {
 	switch {
 	case err == nil:
@@ -43,32 +43,33 @@ func StateOf(err error) State {
 	return Unknown
 }
 
-// Check is one line of what was verified.
+// Check is the result of one check.
 type Check struct {
-	// Subject is what it is about: a reference, a URL or a file.
+	// Subject is what was checked: a reference, a URL or a file.
 	Subject string `json:"subject"`
-	// What was verified: manifest, signature, provenance, sbom, module, sum or
+	// What names the part of it: manifest, signature, provenance, sbom, module, sum or
 	// record.
 	What string `json:"what"`
-	// State is what was found.
+	// State is the result.
 	State State `json:"state"`
-	// Detail is why, or by whom.
+	// Detail says why, or who signed.
 	Detail string `json:"detail,omitempty"`
-	// Err is the error that Detail is the text of, if it is one.
+	// Err is the error whose text is Detail, if there is one.
 	Err error `json:"-"`
 	// Optional says that it may be missing, because nobody asked for it.
 	Optional bool `json:"optional,omitempty"`
 }
 
-// ErrFailed is in the chain of what Failed returns.
+// ErrFailed is in the chain of the errors that Failed returns.
 var ErrFailed = errors.New("verification failed")
 
-// Failed names every check that did not end well; nil if all did.
+// Failed returns an error that names every failed check; nil if there is none.
 func Failed(checks []Check) error {
 	return failures(checks, func(c Check) bool { return c.State != OK && (c.State != Missing || !c.Optional) })
 }
 
-// Undecided names every check whose state is Unknown; nil if there is none.
+// Undecided returns an error that names every check whose state is Unknown; nil if
+// there is none.
 func Undecided(checks []Check) error {
 	return failures(checks, func(c Check) bool { return c.State == Unknown })
 }

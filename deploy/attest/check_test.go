@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
-// Only a comparison says "wrong", and only a definite answer "missing".
+// Only a failed comparison gives Wrong, and only a definite answer gives Missing.
 func TestStateOf(t *testing.T) {
 	t.Parallel()
 	refused := func(status int) error { return &errcode.ErrorResponse{StatusCode: status} }

@@ -1,14 +1,14 @@
-// Package attest says, signed, what a published filter is: a signature, a SLSA
-// provenance and a bill of materials, each an in-toto statement about the manifest
-// digest in a sigstore bundle that is attached to the manifest. It also checks them.
+// Package attest makes and checks signed statements about published filters: a
+// signature, a SLSA provenance and a bill of materials. Each is an in-toto statement
+// about the manifest digest, in a sigstore bundle that is attached to the manifest.
 //
-// cosign, gh and admission controllers read the same bundles: their form and their
-// place are those of "cosign sign" and "cosign attest" since version 3, which are
-// OCI referrers.
+// cosign, gh and admission controllers read the same bundles. Their format is that of
+// "cosign sign" and "cosign attest" since version 3, and like those they are OCI
+// referrers.
 //
-// The cryptography, and with it Fulcio, Rekor, TUF and the KMS' SDKs, is in the
-// programs below sigstore, a module of their own. This package makes the
-// statements, speaks to the registry, and judges what the statements say.
+// The programs below sigstore, a Go module of their own, do the cryptography. They link
+// Fulcio, Rekor, TUF and the KMS SDKs. This package makes the statements, speaks to the
+// registry, and judges what the statements say.
 //
 // References:
 //   - https://github.com/sigstore/protobuf-specs/blob/v0.5.1/protos/sigstore_bundle.proto

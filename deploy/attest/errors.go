@@ -2,22 +2,25 @@ package attest
 
 import "errors"
 
-// What is wrong with the options, in the chain of errors.
+// Errors about the options, to be found by errors.Is.
 var (
-	// ErrNoSigner says that nobody can sign: Signer has no key, and no job vouches for it.
+	// ErrNoSigner says that nothing can sign: Signer has no key, and there is no
+	// identity of a job.
 	ErrNoSigner = errors.New(`nobody says who signs: it takes a key, or a job of GitHub Actions with the permission "id-token: write"`)
 	// ErrPolicy says that Policy does not name whose signatures count.
 	ErrPolicy = errors.New("signatures count by a key, or by an identity and who vouches for it")
-	// ErrSigstore says that the addresses of a private sigstore are not all of them.
+	// ErrSigstore says that some addresses of a private sigstore are missing.
 	ErrSigstore = errors.New("the private sigstore cannot be used")
-	// ErrTrustedRoot says that TrustedRoot was not given, and the public one not fetched.
+	// ErrTrustedRoot says that the public trusted root could not be fetched, and
+	// TrustedRoot names no other.
 	ErrTrustedRoot = errors.New("fetch the trusted root of the public sigstore")
 )
 
-// kinds are what a Response tells of an error besides its text.
+// kinds are the kinds of error that a Response can name besides its text.
 var kinds = map[string]error{"no signer": ErrNoSigner, "policy": ErrPolicy, "sigstore": ErrSigstore, "trusted root": ErrTrustedRoot}
 
-// FailedResponse is the answer of a program that failed. text is what people read of err.
+// FailedResponse is the response of a program that failed with err. text is the message
+// for people.
 func FailedResponse(err error, text string) Response {
 	response := Response{Error: text}
 	for name, kind := range kinds {
@@ -28,7 +31,7 @@ func FailedResponse(err error, text string) Response {
 	return response
 }
 
-// Err is the error that a program answered; nil if there is none.
+// Err is the error in the response; nil if there is none.
 func (r Response) Err() error {
 	if r.Error == "" {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 )
 
-// What kind of error a program had is known to who started it.
+// The caller of a program learns what kind of error the program had.
 func TestFailedResponse(t *testing.T) {
 	t.Parallel()
 	answer, err := json.Marshal(attest.FailedResponse(fmt.Errorf("judge: %w", attest.ErrPolicy), "judge: it is [hidden]"))

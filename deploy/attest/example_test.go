@@ -11,7 +11,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Sign signs what was pushed, as it was built, with a key of cosign's.
+// Sign signs what was pushed, with a cosign key.
 func ExampleSign() {
 	ctx := context.Background()
 	registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
@@ -36,7 +36,7 @@ func ExampleSign() {
 	}
 }
 
-// Verify checks what was attached against one key, and Failed tells what is wrong.
+// Verify checks what is attached against one key, and Failed says what is wrong.
 func ExampleVerify() {
 	registry, err := oci.Open(oci.RegistryOptions{Address: "ghcr.io/acme/filters"})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
-// FuzzStatements: whatever is attached or signed, it is judged, and an outcome is one
+// FuzzStatements: whatever is attached or signed, there is a verdict, and it is one
 // line without control characters.
 func FuzzStatements(f *testing.F) {
 	facts := newFacts(f)

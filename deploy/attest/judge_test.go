@@ -18,8 +18,8 @@ const (
 	revision       = "0123456789abcdef0123456789abcdef01234567"
 )
 
-// signedFacts are a manifest and what was said about it, for tests of what a
-// signature cannot tell: that the signer says something else than the manifest.
+// signedFacts are a manifest and statements about it. They test what a signature cannot
+// show: that the signer states something else than the manifest.
 type signedFacts struct {
 	evidence   evidence
 	statements []SignItem // in the order of predicates
@@ -55,7 +55,7 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %v", predicates[i].name, err)
 		}
 	}
-	// All of these are signed, as far as judge knows.
+	// judge assumes that all of these are signed.
 	for name, c := range map[string]struct {
 		predicate int
 		old, new  string
@@ -88,12 +88,12 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestJudgeWithoutAnnotations: what a manifest does not say equals nothing, least of all
-// what a statement leaves out.
+// TestJudgeWithoutAnnotations: an annotation that is missing in the manifest equals
+// nothing, not even a value that is missing in a statement.
 func TestJudgeWithoutAnnotations(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		annotation string // that the manifest lacks
+		annotation string // missing in the manifest
 		predicate  int
 		old, new   string // in the statement
 		want       string
@@ -114,7 +114,7 @@ func TestJudgeWithoutAnnotations(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	// The bill that is attached without a signature is held against the manifest, too.
+	// An unsigned bill of materials is also compared with the manifest.
 	f := newFacts(t)
 	delete(f.evidence.manifest.Annotations, oci.AnnotationWasmSHA256)
 	f.evidence.sboms = []oci.Attachment{{Content: []byte(`{"metadata":{"component":{"name":"headers","version":"1.4.0","hashes":[{"alg":"SHA-256","content":""}]}}}`)}}
@@ -123,8 +123,8 @@ func TestJudgeWithoutAnnotations(t *testing.T) {
 	}
 }
 
-// TestStatementsWithoutFacts: nothing is signed about a module or a commit that has no
-// name.
+// TestStatementsWithoutFacts: no statement is made about a module or a commit that is
+// not named.
 func TestStatementsWithoutFacts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ sum, revision string }{"no commit": {wasmSHA256, ""}, "no module": {"", revision}} {
@@ -137,8 +137,8 @@ func TestStatementsWithoutFacts(t *testing.T) {
 	}
 }
 
-// TestProvenance: it names everything that decided the module's bytes, and a
-// checkout that was changed has no commit to name.
+// TestProvenance: it names everything that decided the module's bytes. A checkout with
+// changes gets no commit digest.
 func TestProvenance(t *testing.T) {
 	t.Parallel()
 	var s Statement

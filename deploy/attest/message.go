@@ -2,8 +2,8 @@ package attest
 
 import "encoding/json"
 
-// BundleMediaType is that of a sigstore bundle, and the artifact type of what is
-// attached.
+// BundleMediaType is the media type of a sigstore bundle, and the artifact type of its
+// manifest.
 //
 // Reference: https://github.com/sigstore/protobuf-specs/blob/v0.5.1/protos/sigstore_bundle.proto
 const BundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -15,7 +15,7 @@ type Signer struct {
 	// a key in a KMS: awskms://…, gcpkms://…, azurekms://…, hashivault://….
 	// The password of a file is in the environment variable COSIGN_PASSWORD.
 	Key string
-	// Rehearsal signs with a key that nobody keeps.
+	// Rehearsal signs with a new key whose private half is not stored.
 	Rehearsal bool
 	// FulcioURL gives certificates, RekorURL is the transparency log and
 	// TimestampURL the timestamp authority. Default: without a key, those of the
@@ -25,7 +25,7 @@ type Signer struct {
 	TrustedRoot string
 }
 
-// Policy says whose signatures count: those of a key, or those of one identity.
+// Policy says whose signatures count: those by a key, or those by one identity.
 type Policy struct {
 	// Key is a file with a public key, or a key in a KMS as in Signer.Key.
 	Key string
@@ -33,12 +33,12 @@ type Policy struct {
 	// URL of the workflow file with its ref, such as
 	// "https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0".
 	Identity string
-	// Issuer is who vouches for the identity, such as
+	// Issuer vouches for the identity, such as
 	// "https://token.actions.githubusercontent.com".
 	Issuer string
 	// Repository is the repository whose workflow run signed, such as
-	// "https://github.com/acme/filters". It tells apart those who call the same
-	// reusable workflow, whose signatures all have its identity. Default: any.
+	// "https://github.com/acme/filters". Repositories that call the same reusable
+	// workflow sign with the same Identity, and this tells them apart. Default: any.
 	Repository string
 	// TrustedRoot is a file with the certificates and keys of a private sigstore.
 	// Default: those of the public one, fetched by TUF.
@@ -47,11 +47,11 @@ type Policy struct {
 	TrustedRoot string
 }
 
-// IsZero reports whether nobody's signatures count.
+// IsZero reports whether no signatures count.
 func (p Policy) IsZero() bool { return p.Key == "" && p.Identity == "" && p.Issuer == "" }
 
-// Request is what the programs below sigstore read from standard input, as JSON:
-// one of the two. Secrets are not part of it: the programs have the environment.
+// Request is what the programs below sigstore read from standard input, as JSON. One of
+// its two fields is set. It contains no secrets: the programs inherit the environment.
 type Request struct {
 	Sign   *SignRequest   `json:",omitempty"`
 	Verify *VerifyRequest `json:",omitempty"`
@@ -60,8 +60,8 @@ type Request struct {
 // SignRequest asks for a bundle for each statement.
 type SignRequest struct {
 	Signer Signer
-	// Policy says which of the bundles that exist count. Default: with a key, those
-	// that it signed; without, none.
+	// Policy says which existing bundles count. Default: with a key, those that it
+	// signed; without, none.
 	Policy Policy
 	Items  []SignItem
 }
@@ -72,11 +72,11 @@ type SignItem struct {
 	Statement []byte
 	// ManifestDigest is the subject that existing bundles must have.
 	ManifestDigest string
-	// Existing are bundles that may say the same already.
+	// Existing are bundles that may make the same statement already.
 	Existing []json.RawMessage
 }
 
-// VerifyRequest asks whether bundles are signed as the policy says.
+// VerifyRequest asks whether bundles satisfy the policy.
 type VerifyRequest struct {
 	Policy Policy
 	Items  []VerifyItem
@@ -88,29 +88,29 @@ type VerifyItem struct {
 	Bundle         json.RawMessage
 }
 
-// Response is the answer on standard output. Standard error is for people.
+// Response is the answer on standard output. Messages for people go to standard error.
 type Response struct {
-	// Bundles are those of a SignRequest, one for each item; null where one of the
-	// existing bundles says the same.
+	// Bundles answer a SignRequest, one for each item; null if an existing bundle makes
+	// the same statement.
 	Bundles []json.RawMessage `json:",omitempty"`
-	// PublicKey is that of the key that signed, as PEM; empty if it was keyless.
+	// PublicKey is the public key of the signatures, as PEM; empty if they are keyless.
 	PublicKey string `json:",omitempty"`
-	// Results are those of a VerifyRequest, one for each item.
+	// Results answer a VerifyRequest, one for each item.
 	Results []VerifyResult `json:",omitempty"`
-	// Error is why there is nothing else. Empty: all went well.
+	// Error is the error that happened. Empty: all went well.
 	Error string `json:",omitempty"`
-	// ErrorKinds say what kind of error it is: see Err.
+	// ErrorKinds name the kinds of that error: see Err.
 	ErrorKinds []string `json:",omitempty"`
 }
 
-// VerifyResult is what is known of a bundle.
+// VerifyResult is the result for one bundle.
 type VerifyResult struct {
-	// PredicateType is what the bundle claims to be, even if it is not valid.
+	// PredicateType is the type that the bundle claims to have, even if it is not valid.
 	PredicateType string
 	// Statement is the signed statement; empty if the bundle is not valid.
 	Statement []byte
 	// Signer says who signed, for people; empty for a key.
 	Signer string
-	// Problem is why the bundle is not valid. Empty: it is.
+	// Problem says why the bundle is not valid; empty if it is.
 	Problem string
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 )
 
-// module holds the programs that sign and verify.
+// module is the folder of the programs that sign and verify.
 const module = "deploy/attest/sigstore"
 
-// run asks a program below sigstore: the one that links the KMS' SDKs if a key is
-// in a KMS, which takes minutes to compile, and the other one otherwise.
+// run runs a program below sigstore. If a key is in a KMS, it is the one that links the
+// KMS SDKs, which takes minutes to compile.
 func run(ctx context.Context, request Request) (Response, error) {
 	var keys []string
 	if request.Sign != nil {

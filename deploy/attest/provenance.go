@@ -14,23 +14,23 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/purl"
 )
 
-// BuildType is how a filter is built, as the provenance names it: a compiler makes
-// one module of a filter's folder at a commit, and "go tool mage push" makes
-// manifests of that. The external parameters are source (the repository), filter,
-// version, compiler (name, version, Go release and flags) and, in GitHub Actions,
-// workflow (repository, ref and path of the workflow file). The resolved
-// dependencies are the commit, the compiler, Go's standard library and the Go
-// modules that packages were compiled from.
+// BuildType defines how a filter is built, for the provenance: a compiler makes one
+// module from a filter's folder at a commit, and "go tool mage push" makes manifests
+// from it. The external parameters are source (the repository), filter, version,
+// compiler (name, version, Go release and flags) and, in GitHub Actions, workflow
+// (repository, ref and path of the workflow file). The resolved dependencies are the
+// commit, the compiler, Go's standard library and the Go modules that packages were
+// compiled from.
 const BuildType = "https://pkg.go.dev/github.com/slipway-wasm/slipway/deploy/attest#BuildType"
 
-// LocalBuilder is the builder of what was built on somebody's own machine, about
-// which nothing is promised.
+// LocalBuilder is the builder of modules that were built on somebody's own machine. It
+// promises nothing.
 const LocalBuilder = "https://pkg.go.dev/github.com/slipway-wasm/slipway/deploy/attest#LocalBuilder"
 
-// Builder is who built.
+// Builder says who built.
 type Builder struct {
-	// ID is the builder's identity: in GitHub Actions the URL of the workflow file
-	// with its ref, which is the identity that signs as well; else LocalBuilder.
+	// ID is the builder's identity. In GitHub Actions it is the URL of the workflow file
+	// with its ref, which is also the identity that signs. Elsewhere it is LocalBuilder.
 	ID string
 	// InvocationID is the URL of the workflow run; empty outside GitHub Actions.
 	InvocationID string
@@ -40,14 +40,14 @@ type Builder struct {
 
 // Workflow is a workflow of GitHub Actions.
 type Workflow struct {
-	// Repository is its URL, Ref what it ran on, such as "refs/tags/v1.4.0", and
-	// Path the file in the repository.
+	// Repository is the repository's URL, Ref the git ref of the run, such as
+	// "refs/tags/v1.4.0", and Path the workflow file in the repository.
 	Repository string `json:"repository"`
 	Ref        string `json:"ref"`
 	Path       string `json:"path"`
 }
 
-// FindBuilder reads from the environment who builds.
+// FindBuilder finds out from the environment who builds.
 //
 // Reference: https://docs.github.com/en/actions/reference/workflows-and-actions/variables#default-environment-variables
 func FindBuilder(ctx context.Context) (Builder, error) {
@@ -78,7 +78,7 @@ func FindBuilder(ctx context.Context) (Builder, error) {
 	return builder, nil
 }
 
-// provenance is SLSA's predicate, as far as it is used here.
+// provenance is the part of SLSA's predicate that is used here.
 //
 // Reference: https://slsa.dev/spec/v1.1/provenance
 type provenance struct {
@@ -162,8 +162,8 @@ func newProvenance(filter build.Built, release build.Release, builder Builder) (
 // dirty ends the revision of a checkout that differs from its commit.
 const dirty = "-dirty"
 
-// commit is the source as a dependency. It has no digest if the checkout differed
-// from the commit, because then no digest stands for what was built.
+// commit is the source as a dependency. If the checkout differed from the commit, it
+// has no digest, because no digest stands for what was built.
 func commit(release build.Release) Resource {
 	source := Resource{Name: "source"}
 	if release.Source != "" {
@@ -177,8 +177,8 @@ func commit(release build.Release) Resource {
 	return source
 }
 
-// goSum reads the sums of the modules that a folder's Go module depends on: a map
-// of "path version" to the sum in hex. A folder that is not known has none.
+// goSum reads the sums of the modules that a folder's Go module depends on. It returns
+// a map of "path version" to the sum in hex; it is empty if the folder is not known.
 //
 // Reference: https://go.dev/ref/mod#go-sum-files
 func goSum(dir string) (map[string]string, error) {
@@ -203,7 +203,7 @@ func goSum(dir string) (map[string]string, error) {
 	return sums, nil
 }
 
-// moduleRoot is the folder of the Go module that a folder lies in.
+// moduleRoot returns the folder of the Go module that contains a folder.
 func moduleRoot(dir string) string {
 	for root := dir; ; root = filepath.Dir(root) {
 		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {

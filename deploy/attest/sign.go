@@ -17,22 +17,22 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// SignOptions say what is signed, and by whom.
+// SignOptions say what is signed, and by which signer.
 type SignOptions struct {
 	// Registry is where the filters are published. Required.
 	Registry *oci.Registry
-	// Subjects are their manifests. Default: those that the version's tags stand for.
+	// Subjects are their manifests. Default: those that the version's tags point to.
 	Subjects []*oci.Subject
-	// Release is the release, which has to be what is published. Required.
+	// Release is the release. It has to be the one that is published. Required.
 	Release build.Release
-	// Builder is who built. Required: FindBuilder.
+	// Builder says who built: see FindBuilder. Required.
 	Builder Builder
-	// Signer is who signs.
+	// Signer says who signs.
 	Signer Signer
-	// Policy says which signatures that exist count, so that nothing is signed
-	// twice. Default: with a key, those that it made; without, none.
+	// Policy says which existing signatures count, so that nothing is signed twice.
+	// Default: with a key, those that it made; without, none.
 	Policy Policy
-	// KeyFile is where the public key of a rehearsal is written. Default: nowhere.
+	// KeyFile is the file for the public key of a rehearsal. Default: none is written.
 	KeyFile string
 }
 
@@ -42,7 +42,7 @@ type Attached struct {
 	Filter string `json:"filter"`
 	// Reference is the manifest, by its digest.
 	Reference string `json:"reference"`
-	// What is said: signature, provenance or sbom.
+	// What is the kind of statement: signature, provenance or sbom.
 	What string `json:"what"`
 	// Unchanged says that it was there already.
 	Unchanged bool `json:"unchanged,omitempty"`
@@ -56,18 +56,18 @@ func (a Attached) String() string {
 	return fmt.Sprintf("%s of %s", a.What, a.Reference)
 }
 
-// Signed is what Sign did.
+// Signed is the result of Sign.
 type Signed struct {
-	// Attached is everything that is said now.
+	// Attached are all statements that are attached now, new or not.
 	Attached []Attached
-	// PublicKey is that of the key that signed, as PEM; empty if it was keyless.
+	// PublicKey is the public key of the signatures, as PEM; empty if they are keyless.
 	PublicKey string
 }
 
-// Sign signs what is published of a version, in every shape: it attaches the bill of
-// materials for scanners, a signature, the provenance and the signed bill to each
-// manifest, the latter as sigstore bundles. It refuses to describe a module by the
-// record of another one. Signing again adds only what is missing.
+// Sign signs the published manifests of a version, in every shape. It attaches four
+// things to each manifest: the bill of materials for scanners and, as sigstore bundles,
+// a signature, the provenance and the signed bill of materials. If a record is not that
+// of the published module, it refuses. A second run adds only what is missing.
 func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	if opts.Subjects, err = subjectsOf(ctx, opts.Registry, opts.Subjects, opts.Release.Names(), opts.Release.Version); err == nil {
 		err = Describe(ctx, opts.Subjects, opts.Release)
@@ -87,9 +87,9 @@ func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	return signed, nil
 }
 
-// rehearsed is the policy of what a rehearsal signed before, if all of it counts. A key
-// that is gone cannot sign what is missing beside what it signed: all of it counts, or
-// all is signed anew.
+// rehearsed returns the policy for the signatures of an earlier rehearsal, if all of
+// them are there and count. Otherwise everything is signed anew, with a new key: the
+// old one is gone and cannot sign what is missing.
 func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
 	if opts.Policy.IsZero() {
 		return Policy{}, nil
@@ -104,8 +104,8 @@ func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
 	return opts.Policy, nil
 }
 
-// Describe attaches the bill of materials of each of a release's filters to its
-// manifests, unsigned, where scanners look for it.
+// Describe attaches a bill of materials to the manifests of each of a release's
+// filters, unsigned, where scanners look for it.
 func Describe(ctx context.Context, subjects []*oci.Subject, release build.Release) error {
 	for _, filter := range release.Filters {
 		if _, err := oci.AttachSBOM(ctx, of(subjects, filter.Module.Name), filter, release); err != nil {
@@ -157,8 +157,8 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	return signed, nil
 }
 
-// subjectsOf are the manifests that are given; if none are, those that a version's tags
-// stand for.
+// subjectsOf returns the given manifests; if there are none, those that a version's
+// tags point to.
 func subjectsOf(ctx context.Context, r *oci.Registry, given []*oci.Subject, filters []string, v version.Version) ([]*oci.Subject, error) {
 	if len(given) > 0 {
 		return given, nil
@@ -174,16 +174,15 @@ func subjectsOf(ctx context.Context, r *oci.Registry, given []*oci.Subject, filt
 	return all, nil
 }
 
-// of are the manifests of a filter.
+// of returns the manifests of one filter.
 func of(subjects []*oci.Subject, filter string) []*oci.Subject {
 	return slices.DeleteFunc(slices.Clone(subjects), func(s *oci.Subject) bool { return s.Filter != filter })
 }
 
-// isNull reports whether there is no bundle: null in JSON stays null in a
-// RawMessage.
+// isNull reports whether there is no bundle. A RawMessage keeps JSON's null as text.
 func isNull(bundle json.RawMessage) bool { return len(bundle) == 0 || string(bundle) == "null" }
 
-// statements are what is said about a manifest, in the order of predicates.
+// statements are the statements about a manifest, in the order of predicates.
 func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignItem, error) {
 	record := filter.Module.Record
 	if record.WasmSHA256 == "" || opts.Release.Revision == "" {
@@ -197,8 +196,8 @@ func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignIte
 	}
 	algorithm, value, _ := strings.Cut(m.ManifestDigest, ":")
 	manifest := map[string]string{algorithm: value}
-	// The module is a subject too, so that those who fetch it by URL can check
-	// the same statement.
+	// The module is also a subject, so that whoever fetches it by URL can check the
+	// same statement.
 	subjects := []Resource{
 		{Name: m.Reference.Repository, Digest: manifest},
 		{Name: record.Name + ".wasm", Digest: map[string]string{"sha256": record.WasmSHA256}},
@@ -215,7 +214,7 @@ func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignIte
 	for i, predicate := range []any{struct{}{}, provenance, json.RawMessage(sbom.Content)} {
 		about := subjects
 		if predicates[i].uri == PredicateSignature {
-			about = []Resource{{Digest: manifest}} // as cosign has it
+			about = []Resource{{Digest: manifest}} // like cosign
 		}
 		items[i] = SignItem{ManifestDigest: m.ManifestDigest}
 		if items[i].Statement, err = newStatement(predicates[i].uri, about, predicate); err != nil {
@@ -245,8 +244,8 @@ func attachment(predicate int, bundle []byte) oci.Attachment {
 	}
 }
 
-// bundlesOf returns the bundles that are attached to a manifest. What is no JSON
-// takes part as null, which is no bundle.
+// bundlesOf returns the bundles that are attached to a manifest. Content that is not
+// JSON becomes null, which stands for no bundle.
 func bundlesOf(ctx context.Context, s *oci.Subject) ([]json.RawMessage, error) {
 	attachments, err := s.Attached(ctx, BundleMediaType)
 	if err != nil {
@@ -262,7 +261,8 @@ func bundlesOf(ctx context.Context, s *oci.Subject) ([]json.RawMessage, error) {
 	return bundles, nil
 }
 
-// absolute lets files be found from the program's folder.
+// absolute makes the paths of files absolute, because the program runs in another
+// folder.
 func (s Signer) absolute() Signer {
 	s.Key, s.TrustedRoot = absolute(s.Key), absolute(s.TrustedRoot)
 	return s
@@ -280,5 +280,5 @@ func absolute(file string) string {
 	if abs, err := filepath.Abs(file); err == nil {
 		return abs
 	}
-	return file // without a working directory, opening it says so
+	return file // without a working directory, opening the file reports the error
 }

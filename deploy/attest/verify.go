@@ -21,22 +21,22 @@ import (
 type VerifyOptions struct {
 	// Registry is where the filters are published. Required.
 	Registry *oci.Registry
-	// Subjects are their manifests. Default: those that the version's tags stand for.
+	// Subjects are their manifests. Default: those that the version's tags point to.
 	Subjects []*oci.Subject
 	// Filters are the filters' names, and Version the version. Required.
 	Filters []string
 	Version version.Version
-	// Policy says whose signatures count. Default: nobody's. Then what is not
-	// signed is missing and may be, and what is signed stays unchecked.
+	// Policy says whose signatures count. Default: nobody's. Then a missing signature
+	// is no failure, and a signed statement is Unchecked.
 	Policy Policy
 }
 
-// Verify checks signature, provenance and bill of materials of every manifest of a
-// version, from the registry alone. A statement counts if it is signed by whom the
-// policy names, is about this manifest, and says what the manifest and the version
-// say. What could not be read, or not be compared with the policy, is Unknown.
+// Verify checks the signature, the provenance and the bill of materials of every
+// manifest of a version, from the registry alone. A statement counts if it satisfies
+// the policy, is about this manifest, and agrees with the manifest and the version. The
+// state is Unknown if something could not be read, or not be compared with the policy.
 //
-// The error is that of a context that was canceled.
+// The only error is that of a canceled context.
 func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
 	all := gather(ctx, opts)
 	if err := judgeBundles(ctx, opts.Policy, all); err != nil {
@@ -75,10 +75,10 @@ type evidence struct {
 	sboms    []oci.Attachment
 	bundles  []json.RawMessage
 	results  []VerifyResult // one for each bundle; none without a policy
-	err      error          // why the rest is not complete
+	err      error          // why the other fields are incomplete
 }
 
-// judgeBundles asks whether the bundles are signed as the policy says.
+// judgeBundles checks which bundles satisfy the policy.
 func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
 	if policy.IsZero() {
 		return nil
@@ -108,7 +108,7 @@ func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
 	return nil
 }
 
-// gather reads what there is. What cannot be read is in the evidence's err.
+// gather reads what is attached. If that fails, the evidence's err says why.
 func gather(ctx context.Context, opts VerifyOptions) []*evidence {
 	var all []*evidence
 	for _, filter := range opts.Filters {
@@ -129,7 +129,7 @@ func gather(ctx context.Context, opts VerifyOptions) []*evidence {
 	return all
 }
 
-// withoutPolicy is the state of a statement while nobody's signature counts.
+// withoutPolicy is the state of a statement if no policy says whose signatures count.
 func (e *evidence) withoutPolicy(predicateType string) (State, string) {
 	for _, bundle := range e.bundles {
 		if claimedType(bundle) == predicateType {
@@ -147,8 +147,8 @@ func (e *evidence) withoutPolicy(predicateType string) (State, string) {
 	return OK, "it is not signed"
 }
 
-// state is that of the statements of one type: it is enough that one of them is
-// right, because others may sign as well.
+// state is the state of the statements of one type. One that is right is enough,
+// because others may sign as well.
 func (e *evidence) state(predicateType string) (State, string) {
 	var problems []string
 	for i, result := range e.results {
@@ -156,7 +156,7 @@ func (e *evidence) state(predicateType string) (State, string) {
 		if claimed == "" {
 			claimed = claimedType(e.bundles[i])
 		}
-		// What does not even say what it is may be any of them.
+		// A bundle that does not tell its type may have any type.
 		if claimed != predicateType && claimed != "" {
 			continue
 		}
@@ -172,7 +172,7 @@ func (e *evidence) state(predicateType string) (State, string) {
 	return Wrong, strings.Join(slices.Compact(problems), "; ")
 }
 
-// judge compares what a statement says with the manifest that it is about.
+// judge compares a statement with the manifest that it should be about.
 func (e *evidence) judge(result VerifyResult) error {
 	if result.Problem != "" {
 		return errors.New(result.Problem)
@@ -193,8 +193,8 @@ func (e *evidence) judge(result VerifyResult) error {
 	return nil
 }
 
-// errNoModule says that nothing can be about a manifest's module. An empty sum would
-// equal the one that a statement leaves out.
+// errNoModule says that the manifest names no module, so no statement can be about it.
+// Without this check, a missing sum would equal one that is missing in the statement.
 var errNoModule = fmt.Errorf("the manifest names no module: annotation %s is missing", oci.AnnotationWasmSHA256)
 
 func (e *evidence) wasmSHA256() string { return e.manifest.Annotations[oci.AnnotationWasmSHA256] }
@@ -229,8 +229,8 @@ func (e *evidence) judgeProvenance(statement Statement) error {
 	return fmt.Errorf("it does not name the commit %s, which the manifest names", revision)
 }
 
-// judgeSignedSBOM also compares the signed bill of materials with the one that is
-// attached beside it, for scanners.
+// judgeSignedSBOM also compares the signed bill of materials with the unsigned one that
+// is attached for scanners.
 func (e *evidence) judgeSignedSBOM(statement Statement) error {
 	if err := e.judgeSBOM(statement.Predicate); err != nil {
 		return err
@@ -243,7 +243,8 @@ func (e *evidence) judgeSignedSBOM(statement Statement) error {
 	return nil
 }
 
-// judgeSBOM reports whether a bill of materials is that of the manifest's module.
+// judgeSBOM returns an error if a bill of materials is not that of the manifest's
+// module.
 func (e *evidence) judgeSBOM(content []byte) error {
 	var bom struct {
 		Metadata struct {
@@ -275,8 +276,8 @@ func (e *evidence) judgeSBOM(content []byte) error {
 	return fmt.Errorf("it is not of the module with wasm sha256 %s", e.wasmSHA256())
 }
 
-// claimedType is the type of the statement in a bundle that nobody verified; empty
-// if it holds none.
+// claimedType is the type of the statement in an unverified bundle; empty if it holds
+// none.
 func claimedType(bundle json.RawMessage) string {
 	var b struct {
 		Envelope struct {
@@ -290,11 +291,11 @@ func claimedType(bundle json.RawMessage) string {
 	return s.PredicateType
 }
 
-// sameJSON compares values, not how they are written. Numbers are the same if their
+// sameJSON compares JSON values, not their formatting. Numbers are equal if their
 // digits are.
 func sameJSON(a, b []byte) bool {
 	decode := func(data []byte) (value any, err error) {
-		if !json.Valid(data) { // a decoder would stop before what follows
+		if !json.Valid(data) { // a decoder would stop before trailing data
 			return nil, errors.New("it is no JSON")
 		}
 		decoder := json.NewDecoder(bytes.NewReader(data))

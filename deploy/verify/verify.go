@@ -1,9 +1,9 @@
-// Package verify looks at a release as everybody sees it: from the registry and
-// from the storage's public address, without credentials, and against the
-// signatures of those who may sign.
+// Package verify checks a release as everybody sees it: from the registry and from the
+// storage's public address, without credentials, and against a policy that says whose
+// signatures count.
 //
-// It exists so that one answer says of each part of a release whether it is there
-// and right. The parts are checked by the packages that publish them.
+// It gives one answer for each part of a release: whether it exists and is right. The
+// packages that publish the parts check them.
 package verify
 
 import (
@@ -19,34 +19,34 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Options say which release is verified, and where.
+// Options say which release is verified, and where it is.
 type Options struct {
 	// Filters are the filters' names, and Version the version of all of them.
 	// Required.
 	Filters []string
 	Version version.Version
-	// Registry and Storage are looked in. Required: one of the two.
+	// Registry and Storage are where to look. At least one is required.
 	Registry *oci.Registry
 	Storage  *storage.Storage
-	// StorageOptional says that the release may be missing in the storage.
+	// StorageOptional allows the release to be missing in the storage.
 	StorageOptional bool
 	// Policy says whose signatures count: see attest.VerifyOptions.
 	Policy attest.Policy
 }
 
-// Report is what was found.
+// Report is the result of Version.
 type Report struct {
-	// Checks say of each part whether it is there and right.
+	// Checks say of each part whether it exists and is right.
 	Checks []attest.Check `json:"checks"`
-	// Manifests are the manifests that could be read, with what is in them.
+	// Manifests are the manifests that could be read, with their content.
 	Manifests []*oci.Verification `json:"manifests,omitempty"`
-	// Objects are the modules that readers get from the storage.
+	// Objects are the modules that the storage serves.
 	Objects []storage.Object `json:"objects,omitempty"`
 }
 
-// Version verifies a version. What is missing or wrong, and what could not be looked
-// at, is in the result's Checks; the error is for options that lack something, and for a
-// context that was canceled.
+// Version verifies a version. The result's Checks say what is missing or wrong, and
+// what could not be examined. The error is for incomplete options and for a canceled
+// context.
 func Version(ctx context.Context, opts Options) (*Report, error) {
 	if opts.Registry == nil && opts.Storage == nil {
 		return nil, errors.New("verify: neither a registry nor a storage was given")
@@ -73,7 +73,7 @@ func Version(ctx context.Context, opts Options) (*Report, error) {
 	return report, err
 }
 
-// manifests checks what the registry has of a filter, and reports whether it has
+// manifests checks a filter's manifests in the registry, and reports whether there are
 // any.
 func (r *Report) manifests(ctx context.Context, opts Options, filter string) (bool, error) {
 	if opts.Registry == nil {
@@ -100,7 +100,7 @@ func (r *Report) manifests(ctx context.Context, opts Options, filter string) (bo
 	return true, nil
 }
 
-// module checks what the storage has of a filter.
+// module checks a filter's module in the storage.
 func (r *Report) module(ctx context.Context, opts Options, filter string) error {
 	if opts.Storage == nil {
 		return nil
@@ -126,7 +126,7 @@ func (r *Report) module(ctx context.Context, opts Options, filter string) error 
 	return nil
 }
 
-// otherModule is the wasm sha256 that a filter has in the registry if it is not
+// otherModule returns the wasm sha256 of a filter in the registry if it differs from
 // this one.
 func (r *Report) otherModule(filter, wasmSHA256 string) string {
 	for _, v := range r.Manifests {

@@ -98,7 +98,7 @@ func (p *place) manifest(t *testing.T) oci.Manifest {
 	return all[0].Manifest
 }
 
-// bundle returns the content of what is attached under a name.
+// bundle returns the content of the attached file with a name.
 func (p *place) bundle(t *testing.T, name string) []byte {
 	t.Helper()
 	all, err := p.registry.Attached(t.Context(), p.manifest(t).ByDigest(), attest.BundleMediaType)
@@ -110,14 +110,14 @@ func (p *place) bundle(t *testing.T, name string) []byte {
 	return all[i].Content
 }
 
-// attach attaches content as a bundle, whatever it is.
+// attach attaches any content as a bundle.
 func (p *place) attach(t *testing.T, name string, content []byte) {
 	t.Helper()
 	_, err := p.registry.Attach(t.Context(), p.manifest(t).ByDigest(), oci.Attachment{ArtifactType: attest.BundleMediaType, Name: name, Content: content})
 	check(t, err)
 }
 
-// replace deletes a bundle and attaches it anew with another envelope.
+// replace deletes a bundle and attaches it again with a changed envelope.
 func (p *place) replace(t *testing.T, name string, change func(envelope map[string]any)) {
 	t.Helper()
 	var bundle map[string]any
@@ -164,7 +164,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// describe is what was found, a word for each part: "manifest ok, sum ok, …".
+// describe lists the states, one word for each part: "manifest ok, sum ok, …".
 func describe(checks []attest.Check) string {
 	var all []string
 	for _, c := range checks {
@@ -198,8 +198,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestUnsigned: a release that nobody signed passes where nobody asks for
-// signatures, and fails where somebody does.
+// TestUnsigned: an unsigned release passes if no signatures are asked for, and fails if
+// they are.
 func TestUnsigned(t *testing.T) {
 	t.Parallel()
 	p := publish(t)
@@ -217,20 +217,20 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
-// TestTampering changes one thing at a time, and verify names that one.
+// TestTampering changes one thing at a time, and verify names exactly that one.
 func TestTampering(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		tamper func(t *testing.T, p *place)
-		want   string // the state of the parts
-		detail string // in the error
+		want   string // the states of the parts
+		detail string // text in the error
 	}{
 		"a layer": {
 			func(t *testing.T, p *place) { p.editBlob(t, p.filter.Module.WasmSHA256) },
 			"manifest wrong, sum ok, signature ok, provenance ok, sbom ok", "read blob sha256:",
 		},
 		"the manifest": {
-			// As somebody does who may push: the tag leads to another module.
+			// Somebody with push access points the tag to another module.
 			func(t *testing.T, p *place) {
 				other := start(t, t.TempDir())
 				p.registry = attesttest.Push(t, other, text, nil, attesttest.Filter(t, "headers", "other"))
@@ -304,7 +304,7 @@ func TestTampering(t *testing.T) {
 			"manifest ok, sum ok, signature wrong, provenance wrong, sbom wrong", "signature",
 		},
 		"what is not a bundle": {
-			// Somebody who may push can add junk, which takes nothing away.
+			// Somebody with push access can add junk, but the signatures stay valid.
 			func(t *testing.T, p *place) { p.attach(t, "junk.json", []byte("junk")) },
 			allOK, "",
 		},
@@ -337,7 +337,7 @@ func TestTampering(t *testing.T) {
 	}
 }
 
-// throughFaults lets the release be read through proxies with a fault.
+// throughFaults makes the release be read through proxies with a fault.
 func (p *place) throughFaults(t *testing.T, registry, stored []faultproxytest.Rule) {
 	t.Helper()
 	public, err := url.Parse(p.storage.PublicURL(""))
@@ -345,8 +345,8 @@ func (p *place) throughFaults(t *testing.T, registry, stored []faultproxytest.Ru
 	p.openAt(t, faultproxytest.Start(t, p.address, registry...).Addr, "http://"+faultproxytest.Start(t, public.Host, stored...).Addr, 0)
 }
 
-// openAt lets the release be read at addresses, with waits that suit a test; but a
-// connection may stand still for as long as stall says.
+// openAt makes the release be read at other addresses, with short waits. A connection
+// may make no progress for as long as stall says.
 func (p *place) openAt(t *testing.T, registry, public string, stall time.Duration) {
 	t.Helper()
 	policy := retry.Policy{Tries: 2, Delay: time.Millisecond}
@@ -357,8 +357,8 @@ func (p *place) openAt(t *testing.T, registry, public string, stall time.Duratio
 	p.registry, p.storage = r, s
 }
 
-// TestUnknown: what could not be looked at is neither missing nor wrong, and does not
-// pass.
+// TestUnknown: a part that could not be examined is neither missing nor wrong, and does
+// not pass.
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	const (
@@ -430,8 +430,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// expired is a context whose deadline is when a test says so, and not when a slow machine
-// is somewhere else.
+// expired is a context whose deadline passes when the test says so, so that the speed
+// of the machine does not matter.
 type expired struct {
 	context.Context
 	done chan struct{}
@@ -448,8 +448,8 @@ func (e expired) Err() error {
 	}
 }
 
-// TestUnknownAtDeadline: what a deadline left out is unknown, and what was seen before
-// it stays.
+// TestUnknownAtDeadline: parts that were not read before the deadline are unknown, and
+// earlier results stay.
 func TestUnknownAtDeadline(t *testing.T) {
 	t.Parallel()
 	p := publish(t)
@@ -470,7 +470,7 @@ func TestUnknownAtDeadline(t *testing.T) {
 	}
 }
 
-// TestUnknownWithoutRoom: a disk that takes nothing says nothing about the module.
+// TestUnknownWithoutRoom: a full disk says nothing about the module.
 func TestUnknownWithoutRoom(t *testing.T) {
 	p := publish(t)
 	p.policy = attest.Policy{}
@@ -481,7 +481,8 @@ func TestUnknownWithoutRoom(t *testing.T) {
 	}
 }
 
-// TestRedirect: the module is right, and whom it does not reach is said.
+// TestRedirect: the module is right, and the report says which consumers cannot fetch
+// it.
 func TestRedirect(t *testing.T) {
 	t.Parallel()
 	p := publish(t)

@@ -1,9 +1,9 @@
-// Command sigstore signs statements and verifies bundles: it reads an
-// attest.Request as JSON from its standard input and writes an attest.Response to
-// its standard output. It is run by package attest, which see. It touches no
-// registry, and no file but keys and trusted roots.
+// Command sigstore signs statements and verifies bundles. It reads an attest.Request as
+// JSON from standard input and writes an attest.Response to standard output. Package
+// attest runs it: see there. It touches no registry, and reads no files but keys and
+// trusted roots.
 //
-// It is a program of its own because of what it links. The one in kms is the same
+// It is a program of its own because it links so much. The program in kms is the same
 // with the SDKs of the clouds' key services.
 package main
 
