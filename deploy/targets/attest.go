@@ -24,12 +24,12 @@ func Attest(ctx context.Context, version string, json *bool) error {
 	})
 }
 
-// rehearsalKey is the public half of the key that signed in the embedded registry.
-// Nobody has the other half.
+// rehearsalKey is the public key of signatures in the embedded registry. The private
+// key is never stored.
 var rehearsalKey = filepath.Join(dist, rel.RehearsalKey)
 
-// attestVersion attaches bills of materials, and signs what is published of a version: see
-// attest.Sign. What it signs has to be what is in dist/.
+// attestVersion attaches bills of materials to a published version, and signs it: see
+// attest.Sign. It has to be the version that is in dist/.
 func attestVersion(ctx context.Context, c config.Config, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -63,7 +63,7 @@ func attestVersion(ctx context.Context, c config.Config, text string, out Output
 	})
 }
 
-// configuredSigner is who signs as configured; false if nobody does.
+// configuredSigner is the configured signer; false if there is none.
 func configuredSigner(c config.Config) (attest.Signer, bool) {
 	signer := attest.Signer{
 		Key:          c.SignKey,
@@ -72,12 +72,12 @@ func configuredSigner(c config.Config) (attest.Signer, bool) {
 		TimestampURL: c.TimestampURL,
 		TrustedRoot:  c.TrustedRoot,
 	}
-	// What nobody else can read is not written into a public log.
+	// Nothing is written into a public log about content that nobody else can read.
 	signer.Rehearsal = c.SignKey == "" && c.Registry == ""
 	return signer, c.SignKey != "" || signer.Rehearsal || attest.HasIdentity()
 }
 
-// policy is whose signatures count as configured.
+// policy is the configured policy.
 func policy(c config.Config) attest.Policy {
 	p := attest.Policy{Key: c.VerifyKey, Identity: c.VerifyIdentity, Issuer: c.VerifyIssuer, Repository: c.VerifyRepository, TrustedRoot: c.TrustedRoot}
 	if p.IsZero() && c.Registry == "" {

@@ -19,8 +19,8 @@ import (
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// Where nobody can sign, the step says what is there: nothing that is signed at first
-// and, in a job after the one that signed, all of it.
+// Where nothing can sign, the step reports what is there: at first nothing that is
+// signed and, in a job after the one that signed, everything.
 func TestAttestWithoutASigner(t *testing.T) {
 	project(t)
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", "")
@@ -53,8 +53,8 @@ func TestAttestWithoutASigner(t *testing.T) {
 			t.Errorf("unsigned, it does not say %q:\n%s", want, unsigned)
 		}
 	}
-	// A key where its file's name should be is not repeated, on the way to the program
-	// that signs and back.
+	// If SIGN_KEY holds a key instead of a file's name, the key is not repeated,
+	// neither on the way to the program that signs nor back.
 	pem := "-----BEGIN PRIVATE KEY-----\nhunter2SECRET\n-----END PRIVATE KEY-----"
 	for name, wrong := range map[string]config.Config{
 		"SIGN_KEY":     {SignKey: pem},
@@ -70,7 +70,7 @@ func TestAttestWithoutASigner(t *testing.T) {
 			}
 		}
 	}
-	// Another job signs, here with a key that nobody keeps.
+	// Another job signs, here with a key that is not stored.
 	release, err := readRelease(t.Context(), c, "1.4.0")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestAttestWithoutASigner(t *testing.T) {
 	}
 }
 
-// builtBefore is a Maker of what is in dist, which passes all tests at once.
+// builtBefore returns a Maker for what is in dist. It passes all tests at once.
 func builtBefore(t *testing.T) rel.Maker {
 	t.Helper()
 	built := map[string][]byte{}
@@ -117,7 +117,8 @@ func builtBefore(t *testing.T) rel.Maker {
 	}}
 }
 
-// quickMaker has another build than the real one, and passes tests that it does not run.
+// quickMaker builds other modules than the real one, and passes tests without running
+// them.
 type quickMaker struct {
 	build func(context.Context, build.Options) ([]build.Module, error)
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
 )
 
-// commands says how targets run Slipway's own commands.
+// commands are the options for targets that run Slipway's own commands.
 var commands = gotest.Options{Out: os.Stdout, Err: os.Stderr}
 
 // Doctor says what is installed, what is missing for which target, and how to get it.
 //
-// It changes nothing and asks no server. Only what every target needs decides its exit
-// code.
+// It changes nothing and asks no server. The exit code depends only on what every
+// target needs.
 //
 // Example:
 //
@@ -49,11 +49,11 @@ func New(name string) error {
 // Dev runs a filter in Envoy on 127.0.0.1:8085 with httpbin behind it, and loads it anew at every save, without a restart.
 //
 // It watches the filter's sources and its filter.yaml, whose example is the plugin
-// configuration. What does not build, and what Envoy refuses, leaves Envoy with what it
-// had. What the filter logs is shown with its level and the id of its context; NO_COLOR=1
-// shows it without colors. COMPILER=go rebuilds fastest, COMPILER=tinygo loads fastest.
-// -listener, -backend (httpbin, 127.0.0.1:8080) and -admin (127.0.0.1:8001) are other
-// addresses to listen on. Ctrl-C ends everything.
+// configuration. If a change does not build, or Envoy refuses it, Envoy keeps what it
+// had. The filter's logs are shown with their level and the id of their context;
+// NO_COLOR=1 shows them without colors. COMPILER=go rebuilds fastest, COMPILER=tinygo
+// loads fastest. -listener, -backend (httpbin, 127.0.0.1:8080) and -admin
+// (127.0.0.1:8001) are other addresses to listen on. Ctrl-C ends everything.
 //
 // Examples:
 //

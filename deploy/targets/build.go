@@ -15,8 +15,8 @@ import (
 
 // Build compiles every filter to dist/<filter>.wasm with a record beside it.
 //
-// A filter whose sources and compiler are as the record says is not built again. A
-// module that Envoy would not load is refused, with the import or export at fault.
+// It skips a filter if its sources and compiler are those in the record. It refuses a
+// module that Envoy would not load, and names the import or export at fault.
 //
 // Example:
 //
@@ -29,8 +29,8 @@ func Build(ctx context.Context) error {
 
 // Tinygo downloads the pinned TinyGo release into your cache folder.
 //
-// It is compared with a pinned sha256 and needs no root. From then on it is what
-// filters are built with, unless COMPILER says go.
+// It compares the download with a pinned sha256, and needs no root. From then on
+// filters are built with it, unless COMPILER says go.
 //
 // Example:
 //
@@ -40,8 +40,8 @@ func Tinygo(ctx context.Context) error {
 	return advice.Add(err)
 }
 
-// buildFilters builds the configured filters: see build.Build. Where that may not be with the
-// pinned TinyGo, it says how to get that.
+// buildFilters builds the configured filters: see build.Build. If they may need TinyGo and
+// the pinned one is not installed, it says how to get that.
 func buildFilters(ctx context.Context, c config.Config, out Output) error {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {

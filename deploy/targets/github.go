@@ -24,8 +24,8 @@ type Github mg.Namespace
 
 // Draft makes a draft of the GitHub release of a git tag, from dist/release.md, dist/release.json and the modules.
 //
-// A draft that is there is brought up to date, and what is published stays as it is. gh
-// has to be installed, and gets in as "gh auth login" or GH_TOKEN say.
+// It updates an existing draft, and leaves a published release as it is. gh has to be
+// installed, and logged in by "gh auth login" or GH_TOKEN.
 //
 // Example:
 //
@@ -44,10 +44,10 @@ func (Github) Publish(ctx context.Context, tag string) error {
 }
 
 // draftOnGitHub makes a draft of the GitHub release of a git tag, with the record and
-// the modules as its files and the notes as its text, or brings the draft that is
-// there up to date. A release that is published already stays as it is.
+// the modules as its files and the notes as its text. It updates an existing draft, and
+// leaves a published release as it is.
 //
-// It runs gh, which knows how to get in: GH_TOKEN, or "gh auth login".
+// It runs gh, which is logged in by GH_TOKEN or "gh auth login".
 func draftOnGitHub(ctx context.Context, tag string, out Output) error {
 	if err := gitHubDraft(ctx, tag, out); err != nil {
 		return fmt.Errorf("draft the GitHub release %s: %w", tag, err)
@@ -99,14 +99,14 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 		args = append(args, "--prerelease")
 	}
 	if v.Filter() != "" {
-		// The newest release of the repository is one of all filters.
+		// "Latest" is for releases of all filters.
 		args = append(args, "--latest=false")
 	}
 	return gh(ctx, out, append(args, files...)...)
 }
 
-// publishOnGitHub publishes the draft of a git tag's GitHub release. One that is
-// published already is a success.
+// publishOnGitHub publishes the draft of a git tag's GitHub release. If it is published
+// already, that is a success.
 func publishOnGitHub(ctx context.Context, tag string, out Output) error {
 	state, err := gitHubState(ctx, tag)
 	if err == nil {
@@ -132,7 +132,7 @@ const (
 	statePublished
 )
 
-// gitHubState asks whether there is a release, and whether everybody sees it.
+// gitHubState asks whether a release exists, and whether everybody sees it.
 func gitHubState(ctx context.Context, tag string) (int, error) {
 	cmd, err := ghCommand(ctx, "release", "view", tag, "--json=isDraft")
 	if err != nil {

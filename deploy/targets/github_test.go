@@ -12,9 +12,9 @@ import (
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// recorder is a program in the place of gh, because GitHub cannot be asked in a
-// test: it writes down what it is asked, answers that a release is in the state that
-// the file state names, and knows no more of gh than that.
+// recorder is a program in the place of gh, because a test cannot ask GitHub. It
+// records its arguments, and answers with the release's state in the file state. It
+// imitates nothing else of gh.
 const recorder = `#!/bin/sh
 echo "$@" >> "$GH_DIR/asked"
 state=$(cat "$GH_DIR/state")
@@ -26,7 +26,8 @@ case "$1 $2 $state" in
 esac
 `
 
-// withRecorder puts the recorder on PATH and returns what it was asked since.
+// withRecorder puts the recorder on PATH. asked returns its arguments since the last
+// call.
 func withRecorder(t *testing.T, state string) (asked func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,7 +47,7 @@ func withRecorder(t *testing.T, state string) (asked func() string) {
 	}
 }
 
-// writeRecord writes a record, and the modules that it is about.
+// writeRecord writes a record, and its modules.
 func writeRecord(t *testing.T, change func(*rel.Record)) {
 	t.Helper()
 	record := rel.Record{RecordVersion: rel.RecordVersion, Version: "1.4.0", Tag: "v1.4.0"}
@@ -68,7 +69,7 @@ func TestGitHubDraft(t *testing.T) {
 	const files = " dist/release.json dist/authtoken.wasm dist/headers.wasm"
 	for name, c := range map[string]struct {
 		state, tag string
-		want       string // what gh is asked after "view"
+		want       string // arguments of gh after "view"
 	}{
 		"new":         {"none", "v1.4.0", "release create v1.4.0 --draft --verify-tag --title=v1.4.0 --notes-file=dist/release.md" + files},
 		"pre-release": {"none", "v1.4.0-rc.1", "release create v1.4.0-rc.1 --draft --verify-tag --title=v1.4.0-rc.1 --notes-file=dist/release.md --prerelease" + files},
@@ -126,7 +127,7 @@ func TestGitHubRefuses(t *testing.T) {
 		t.Errorf("a rehearsal: %v", err)
 	}
 
-	// What is uploaded beside the record is what the record is about.
+	// The uploaded modules have to be those in the record.
 	for _, damage := range []func(path string) error{
 		func(path string) error { return os.WriteFile(path, []byte("other"), 0o600) },
 		os.Remove,

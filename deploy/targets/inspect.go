@@ -21,10 +21,10 @@ import (
 
 // Inspect says what a module is and who loads it: a file, a URL, or a reference in a registry.
 //
-// Any proxy-wasm module will do, also one that was made elsewhere and in another
-// language: size by section, imports, exports, ABI, compiler, annotations, and for each
-// range of Envoy versions and each consumer whether it takes it, and why not. -json
-// prints all of it as JSON.
+// It takes any proxy-wasm module, also one made elsewhere and in another language. It
+// prints its size by section, imports, exports, ABI, compiler and annotations. For each
+// range of Envoy versions and each consumer it says whether that takes the module, and
+// why not. -json prints all of it as JSON.
 //
 // Examples:
 //
@@ -40,27 +40,26 @@ func Inspect(ctx context.Context, fileOrReference string, json *bool) error {
 
 // inspection is what Inspect prints.
 type inspection struct {
-	// Source is what was inspected, as it was given, but for a URL's credentials and
+	// Source is what was inspected, as it was given. A URL is without credentials and
 	// query.
 	Source string `json:"source"`
-	// Registry is what the registry holds besides the module; nil for a file or a
-	// URL.
+	// Registry is what else the registry holds; nil for a file or a URL.
 	Registry *oci.Module `json:"registry,omitempty"`
 	// Packed says that a URL serves the module compressed or in an archive.
 	Packed bool `json:"packed,omitempty"`
-	// Redirect is where a URL leads by a redirect, without query.
+	// Redirect is the address that a URL redirects to, without its query.
 	Redirect string `json:"redirect,omitempty"`
 	*inspect.Description
-	// Consumers is how each consumer gets it, if its Envoy loads it; one that runs
-	// Envoy refuses what none loads.
+	// Consumers says how each consumer gets the module. A consumer that runs Envoy
+	// refuses a module that no Envoy loads.
 	Consumers []oci.Verdict `json:"consumers"`
 }
 
 // envoys are the consumers that run modules in Envoy.
 var envoys = []string{"plain Envoy", "Istio", "Envoy Gateway"}
 
-// inspectModule says what a module is and who loads it, whoever made it: a file, an http
-// or https URL, or a reference in a registry, such as headers:1.4.0.
+// inspectModule says what a module is and who loads it. It takes a file, an http or
+// https URL, or a reference in a registry, such as headers:1.4.0.
 func inspectModule(ctx context.Context, c config.Config, what string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -140,7 +139,7 @@ func (i *inspection) text(w io.Writer) error {
 	table := func(rows func(row func(cells ...string))) error {
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		rows(func(cells ...string) {
-			for i, cell := range cells { // a module's author wrote some of it
+			for i, cell := range cells { // some of it comes from the module's author
 				cells[i] = retry.Printable(cell)
 			}
 			fmt.Fprintln(tw, "  "+strings.Join(cells, "\t"))

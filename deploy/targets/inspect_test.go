@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
-// The same module is described wherever it is.
+// A module has the same description wherever it is read from.
 func TestInspect(t *testing.T) {
 	project(t)
 	run(t, func(o Output) error { return push(t.Context(), config.Config{}, "1.0.0", o) })
@@ -40,7 +40,7 @@ func TestInspect(t *testing.T) {
 			}
 		}
 	}
-	// What lets somebody into a URL is nowhere.
+	// The credentials in a URL appear nowhere.
 	secret := strings.Replace(server.URL, "http://", "http://user:s3cret@", 1) + "/headers.wasm?signature=s3cret"
 	for _, json := range []bool{true, false} {
 		shown := run(t, func(o Output) error { o.JSON = json; return inspectModule(t.Context(), config.Config{}, secret, o) })
@@ -57,7 +57,7 @@ func TestInspect(t *testing.T) {
 			t.Errorf("%s: error is %v", what, err)
 		}
 	}
-	// What no Envoy loads, no consumer with an Envoy takes.
+	// Consumers that run Envoy refuse a module that no Envoy loads.
 	options := wasmtest.Filter()
 	options.Imports = []wasmtest.Func{{Module: "env", Name: "abort", Signature: "iiii:"}}
 	for what, wasm := range map[string]wasmtest.Options{"script.wasm": options, "ends.wasm": wasmtest.Starts()["proc_exit in _start"].Options} {
@@ -69,7 +69,7 @@ func TestInspect(t *testing.T) {
 			}
 		}
 	}
-	// What is to be told of the start stands in the text too.
+	// The text also has the remarks about how the module starts.
 	for what, want := range map[string]string{
 		"proc_exit in _start":             "no _start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there",
 		"false from proxy_on_configure":   "but needs a configuration proxy_on_configure refuses an empty configuration, and logs nothing",
@@ -93,7 +93,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// A URL that redirects is for those who follow redirects.
+// Only consumers that follow redirects can use a URL that redirects.
 func TestInspectRedirect(t *testing.T) {
 	project(t)
 	server := httptest.NewServer(http.FileServer(http.Dir("dist")))

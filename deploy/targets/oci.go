@@ -23,10 +23,10 @@ import (
 
 // Push publishes the built filters in REGISTRY under a version, such as 1.4.0.
 //
-// The version's tag comes first and never changes; 1.4, 1 and latest follow it and
-// only move forward. The same bytes again are a success; other bytes are refused
-// before anything changes. Credentials are those of docker login. -json prints the
-// result as JSON.
+// It sets the version's tag first, and never changes it. 1.4, 1 and latest follow, and
+// only move forward. The same bytes again are a success; other bytes are refused before
+// anything changes. Credentials are those of docker login. -json prints the result as
+// JSON.
 //
 // Example:
 //
@@ -61,7 +61,7 @@ func List(ctx context.Context, json *bool) error {
 
 // Sbom attaches a bill of materials to each filter that was pushed under a version.
 //
-// It is made from the records in dist/, which have to be those of what was pushed.
+// It is made from the records in dist/, which have to be those of the pushed modules.
 //
 // Example:
 //
@@ -97,8 +97,8 @@ func Referrers(ctx context.Context, reference string, json *bool) error {
 // Registry serves the embedded registry on 127.0.0.1:5000, or another address (-address=HOST:PORT), until Ctrl-C.
 //
 // It holds what push writes without REGISTRY, in dist/registry. It has neither TLS nor
-// a password: on an address that other machines reach, such as 0.0.0.0:5000, it is
-// read-only, unless -writable lets everybody write who reaches it.
+// a password. On an address that other machines reach, such as 0.0.0.0:5000, it is
+// read-only, unless -writable lets all of them write.
 //
 // Example:
 //
@@ -108,11 +108,11 @@ func Registry(ctx context.Context, address *string, writable *bool) error {
 }
 
 // LowestEnvoyTested is the lowest Envoy version that the gate (.ci/run) runs the
-// filters in. It is an annotation of what is pushed, so it must not depend on the
+// filters in. It is an annotation of pushed manifests, so it must not depend on the
 // machine that pushes.
 const LowestEnvoyTested = "1.36.4"
 
-// dist is where the build leaves modules.
+// dist is the folder that the build writes modules to.
 const dist = "dist"
 
 // push publishes the built filters under a version.
@@ -150,8 +150,8 @@ func push(ctx context.Context, c config.Config, text string, out Output) error {
 	})
 }
 
-// pull writes the module of a reference to a file. Where that is what the result would be
-// printed to, as /dev/stdout is, the result goes to out.Err.
+// pull writes the module of a reference to a file. If the result would be printed to
+// the same file, such as /dev/stdout, the result goes to out.Err.
 func pull(ctx context.Context, c config.Config, reference, file string, out Output) error {
 	if isFile(out.Out, file) {
 		out.Out = out.Err
@@ -165,7 +165,7 @@ func pull(ctx context.Context, c config.Config, reference, file string, out Outp
 	})
 }
 
-// isFile reports whether a writer is the file at a path.
+// isFile reports whether a writer writes to the file at a path.
 func isFile(w io.Writer, path string) bool {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -187,9 +187,9 @@ func listVersions(ctx context.Context, c config.Config, out Output) error {
 	})
 }
 
-// attachSBOMs attaches a bill of materials to each filter's version, in every shape that
-// is published. It is made from the records in dist/, which have to be those of
-// what is published.
+// attachSBOMs attaches a bill of materials to each filter's version, in every published
+// shape. It is made from the records in dist/, which have to be those of the published
+// modules.
 func attachSBOMs(ctx context.Context, c config.Config, text string, out Output) error {
 	release, err := readRelease(ctx, c, text)
 	if err != nil {
@@ -209,8 +209,8 @@ func attachSBOMs(ctx context.Context, c config.Config, text string, out Output) 
 	})
 }
 
-// attachFile attaches a file to what a reference stands for. kind is sbom, provenance,
-// test-report or a media type.
+// attachFile attaches a file to the manifest that a reference stands for. kind is sbom,
+// provenance, test-report or a media type.
 func attachFile(ctx context.Context, c config.Config, reference, kind, file string, out Output) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -236,8 +236,8 @@ func attachFile(ctx context.Context, c config.Config, reference, kind, file stri
 	})
 }
 
-// mediaType is the media type of an attached file: that of its kind, but for a test
-// report, which may be JUnit's XML, JSON or text.
+// mediaType is the media type of an attached file. It follows from the kind; a test
+// report may be JUnit's XML, JSON or text.
 func mediaType(kind string, content []byte) string {
 	if kind != oci.TypeTestReport {
 		return kind
@@ -249,7 +249,7 @@ func mediaType(kind string, content []byte) string {
 	return sniffed
 }
 
-// listReferrers prints what is attached to what a reference stands for.
+// listReferrers prints what is attached to the manifest that a reference stands for.
 func listReferrers(ctx context.Context, c config.Config, reference string, out Output) error {
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
 		nodes, err := r.Discover(ctx, ref)
@@ -261,9 +261,9 @@ func listReferrers(ctx context.Context, c config.Config, reference string, out O
 	})
 }
 
-// serveRegistry serves the embedded registry until ctx ends. The address is a host
-// and port; empty means 127.0.0.1:5000, which rendered manifests name. On one that other
-// machines reach it is read-only, unless it is to be writable.
+// serveRegistry serves the embedded registry until ctx ends. The address is a host and
+// port; empty means 127.0.0.1:5000, which rendered manifests name. If other machines
+// can reach it, the registry is read-only, unless writable is set.
 func serveRegistry(ctx context.Context, address string, writable bool, out Output) error {
 	if address == "" {
 		address = rel.EmbeddedRegistry
@@ -301,7 +301,7 @@ func transferTimeout(c config.Config) time.Duration {
 	return c.TransferTimeout
 }
 
-// withRegistry runs work on the configured registry, with the names of the filters.
+// withRegistry runs work on the configured registry, with the filters' names.
 func withRegistry(ctx context.Context, c config.Config, out Output, work func(context.Context, *oci.Registry, []string) error) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -316,7 +316,7 @@ func withRegistry(ctx context.Context, c config.Config, out Output, work func(co
 	return errors.Join(work(ctx, r, catalog.NamesOf(filters)), done())
 }
 
-// withReference runs work on the registry that a reference is in.
+// withReference runs work on the registry of a reference.
 func withReference(ctx context.Context, c config.Config, reference string, out Output, work func(context.Context, *oci.Registry, oci.Reference) error) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -331,13 +331,13 @@ func withReference(ctx context.Context, c config.Config, reference string, out O
 	return errors.Join(err, done())
 }
 
-// openRegistry opens the registry that a reference is in, or the configured one if
-// there is no reference or it is a short one. done ends what was started for it.
+// openRegistry opens the registry of a reference. If there is no reference or it is a
+// short one, it opens the configured registry. done ends what was started for it.
 func openRegistry(ctx context.Context, c config.Config, reference string, out Output) (*oci.Registry, func() error, error) {
 	return openRegistryWith(ctx, c, reference, oci.RegistryOptions{Out: out.Err})
 }
 
-// registryOptions are those of the configured registry.
+// registryOptions are the options of the configured registry.
 func registryOptions(c config.Config) *oci.RegistryOptions {
 	return &oci.RegistryOptions{Address: c.Registry, PlainHTTP: c.RegistryPlainHTTP, Username: c.RegistryUsername, Password: c.RegistryPassword}
 }
@@ -350,9 +350,9 @@ func openRegistryWith(ctx context.Context, c config.Config, reference string, op
 	switch slash := strings.LastIndex(reference, "/"); {
 	case slash >= 0:
 		opts.Address = reference[:slash]
-		// The configured password is for the configured registry and nobody else; so is
-		// the leave to do without TLS, without which docker's password for another
-		// registry would cross the network in the clear.
+		// The configured password is only for the configured registry. So is the
+		// permission to use plain HTTP: with another registry, docker's password would
+		// cross the network in the clear.
 		if host(opts.Address) != host(c.Registry) {
 			opts.Username, opts.Password, opts.PlainHTTP = "", "", false
 		}
@@ -375,7 +375,8 @@ func host(address string) string {
 	return host
 }
 
-// readRelease reads what was built of the configured filters: a version of this checkout.
+// readRelease reads the built modules of the configured filters, as a version of this
+// checkout.
 func readRelease(ctx context.Context, c config.Config, text string) (*build.Release, error) {
 	v, err := version.Parse(text)
 	if err != nil {

@@ -33,8 +33,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
-// project changes to a checkout with two built filters. Their modules are no compiler's,
-// and all else is as a build leaves it.
+// project changes to a checkout with two built filters. No compiler made their modules;
+// everything else is as a build leaves it.
 func project(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -53,7 +53,7 @@ func project(t *testing.T) {
 	git(t, "commit", "-q", "-m", "first")
 }
 
-// writeBuilt writes what a build of all filters, of such modules, would leave in dist.
+// writeBuilt writes to dist what a build of all filters would leave, with such modules.
 func writeBuilt(t *testing.T, options wasmtest.Options) {
 	t.Helper()
 	filters, err := catalog.Load(catalog.LoadOptions{})
@@ -124,8 +124,8 @@ func runJSON[T any](t *testing.T, target func(Output) error) T {
 	return value
 }
 
-// TestTargetsWithoutARegistry tries every target at once, as somebody does who has
-// just cloned the repository: each starts and ends its own embedded registry.
+// TestTargetsWithoutARegistry runs every target right after a clone, without
+// configuration. Each target starts and ends an embedded registry of its own.
 func TestTargetsWithoutARegistry(t *testing.T) {
 	project(t)
 	ctx, c := t.Context(), config.Config{Shapes: []string{"artifact", "compat"}}
@@ -164,7 +164,7 @@ func TestTargetsWithoutARegistry(t *testing.T) {
 	}
 }
 
-// TestPullToStandardOutput: what comes out is the module, and nothing else.
+// TestPullToStandardOutput: only the module is written to standard output.
 func TestPullToStandardOutput(t *testing.T) {
 	project(t)
 	c := config.Config{Filters: []string{"headers"}}
@@ -260,7 +260,7 @@ func TestTargetsRefuse(t *testing.T) {
 // another registry.
 func TestPasswordStaysHome(t *testing.T) {
 	t.Parallel()
-	c := config.Config{Registry: "ghcr.io/acme", RegistryUsername: "me"} // half of them is an error where they are used
+	c := config.Config{Registry: "ghcr.io/acme", RegistryUsername: "me"} // with only one of them, using them is an error
 	if _, _, err := openRegistry(t.Context(), c, "ghcr.io/other/headers:1", Output{}); err == nil {
 		t.Error("the credentials are not used for the same host")
 	}
@@ -269,9 +269,9 @@ func TestPasswordStaysHome(t *testing.T) {
 	}
 }
 
-// TestPlainHTTPStaysHome: REGISTRY_PLAIN_HTTP is for REGISTRY. A reference in another
-// registry is asked for with TLS, so that a server without it gets to know nothing: not
-// even docker's password for it.
+// TestPlainHTTPStaysHome: REGISTRY_PLAIN_HTTP is only for REGISTRY. Another registry is
+// asked with TLS, so that a server without TLS learns nothing, not even docker's
+// password for it.
 func TestPlainHTTPStaysHome(t *testing.T) {
 	var mu sync.Mutex
 	var requests, passwords []string
@@ -290,7 +290,8 @@ func TestPlainHTTPStaysHome(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("DOCKER_CONFIG", dir)
 	write(t, filepath.Join(dir, "config.json"), `{"auths": {"other.example:5000": {"username": "docker", "password": "s3cret"}}}`)
-	// Both names lead to the server: on a loopback address TLS is not asked for.
+	// Both names lead to the server, because on loopback addresses TLS is not used
+	// anyway.
 	to := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 	}}
@@ -320,8 +321,8 @@ func TestPlainHTTPStaysHome(t *testing.T) {
 			t.Errorf("REGISTRY=%s: error %v", registry, err)
 		}
 	}
-	// With REGISTRY set to it, it is plain HTTP with the password that is given, or else
-	// docker's.
+	// If REGISTRY is this server, plain HTTP is used, with the given password, or else
+	// with docker's.
 	for _, c := range []struct{ username, password, want string }{{"me", "own-s3cret", "me:own-s3cret"}, {"", "", "docker:s3cret"}} {
 		if err := ask(config.Config{Registry: "other.example:5000/acme", RegistryPlainHTTP: true, RegistryUsername: c.username, RegistryPassword: c.password}, reference); err == nil {
 			t.Error("401 is no error")
@@ -359,7 +360,7 @@ func TestServeRegistry(t *testing.T) {
 	}
 }
 
-// TestServeRegistryToOthers: it says in one line who can do what.
+// TestServeRegistryToOthers: one line says who can do what.
 func TestServeRegistryToOthers(t *testing.T) {
 	project(t)
 	for writable, want := range map[bool]string{
@@ -382,7 +383,8 @@ func TestServeRegistryToOthers(t *testing.T) {
 	}
 }
 
-// TestLowestEnvoyTested: what is written on every image is what the gate runs.
+// TestLowestEnvoyTested: the annotation of every image names a version that the gate
+// runs.
 func TestLowestEnvoyTested(t *testing.T) {
 	t.Parallel()
 	gate, err := os.ReadFile("../../.ci/run")
@@ -394,7 +396,7 @@ func TestLowestEnvoyTested(t *testing.T) {
 	}
 }
 
-// lines is an output that is acted on while it is written.
+// lines is an output that a test reacts to while it is written.
 type lines struct {
 	act func(line string)
 }
@@ -404,7 +406,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// until returns a context that ends when seen returns true for something that was
+// until returns a context that ends when seen returns true for the text that was
 // written.
 func (l *lines) until(ctx context.Context, seen func(string) bool) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -12,7 +12,7 @@ type Output struct {
 	Out io.Writer
 	// Err receives the lines that say what is being done, and the progress bar.
 	Err io.Writer
-	// JSON prints the result as JSON instead of for people.
+	// JSON prints the result as JSON instead of as text for people.
 	JSON bool
 }
 

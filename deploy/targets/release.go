@@ -14,7 +14,7 @@ import (
 // Release releases a version, or that of a git tag such as v1.4.0 or headers/v1.4.0, and rehearses it where neither REGISTRY nor STORAGE_URL is set (-dryRun prints what would happen, -until=STEP stops after a step).
 //
 // It builds, tests, plays, pushes, uploads, attests, renders and verifies, in this
-// order; run again after an interruption, it goes on where it was.
+// order. After an interruption, the next run goes on from there.
 //
 // Examples:
 //
@@ -33,13 +33,13 @@ type releaseChoices struct {
 	DryRun bool
 	// Until is the step to stop after: see release.Steps. Default: none.
 	Until string
-	// Suite says how tests run; their environment is Release's to choose.
+	// Suite says how tests run. Release chooses their environment.
 	Suite gotest.Options
 }
 
-// releaseVersion releases a version, or the version of a git tag: see release.Release. What
-// is configured is where it is published: a registry, a storage or both; without
-// any of it, it is a rehearsal in the embedded ones.
+// releaseVersion releases a version, or the version of a git tag: see release.Release.
+// It publishes to the configured registry, storage or both. If neither is configured,
+// it is a rehearsal in the embedded ones.
 func releaseVersion(ctx context.Context, c config.Config, versionOrTag string, opts releaseChoices, out Output) error {
 	options, err := releaseOptions(c, versionOrTag, opts, out)
 	if err != nil {

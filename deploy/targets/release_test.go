@@ -32,7 +32,7 @@ import (
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// canaries are secrets in the environment. None may be seen anywhere.
+// canaries are secrets in the environment. None may appear anywhere.
 var canaries = map[string]string{
 	"REGISTRY_USERNAME":              "canary-user",
 	"REGISTRY_PASSWORD":              "canary+registry/password",
@@ -49,11 +49,12 @@ var canaries = map[string]string{
 	"KUBECONFIG":                     "/canary/kubeconfig",
 	"NPM_TOKEN":                      "canary-npm-token",
 	"SSH_AUTH_SOCK":                  "/canary/agent",
-	"GOOGLE_APPLICATION_CREDENTIALS": "/canary/google.json", // which begins as Go's variables do
+	"GOOGLE_APPLICATION_CREDENTIALS": "/canary/google.json", // begins like Go's own variables
 	"FOO_SECRET":                     "canary-of-nobody-knows-what",
 }
 
-// leaks are the secrets that a text has, in any of the ways in which they are sent.
+// leaks returns the secrets that a text contains, in any of the encodings in which they
+// are sent.
 func leaks(text string) []string {
 	var found []string
 	look := func(name, secret string) {
@@ -64,7 +65,7 @@ func leaks(text string) []string {
 		}
 	}
 	for name, secret := range canaries {
-		// User names are no secrets, except as a part of the header.
+		// User names are not secret, except as a part of the header.
 		if !strings.HasSuffix(name, "_USERNAME") {
 			look(name, secret)
 		}
@@ -75,7 +76,7 @@ func leaks(text string) []string {
 	return found
 }
 
-// writeEnvironment is a test that writes down what it can know.
+// writeEnvironment is a test that writes down everything it can learn.
 const writeEnvironment = `package %[1]s
 
 import (
@@ -96,7 +97,7 @@ func TestEnvironment(t *testing.T) {
 }
 `
 
-// playedReport writes what e2e of the repository writes.
+// playedReport writes what the repository's e2e would write.
 const playedReport = `report := "{\"modules\": {\"headers\": \"%s\"}, \"envoyVersions\": [\"1.40.0\"], \"checks\": 1}"
 	if err := os.WriteFile(os.Getenv("SLIPWAY_E2E_REPORT"), []byte(report), 0o600); err != nil {
 		t.Fatal(err)
@@ -105,12 +106,12 @@ const playedReport = `report := "{\"modules\": {\"headers\": \"%s\"}, \"envoyVer
 		t.Fatal(os.Getenv("FILTERS"))
 	}`
 
-// secretProject changes to a checkout with one filter, and tests that print what
-// they know. What is built there is returned as a build.
+// secretProject changes to a checkout with one filter, whose tests print what they
+// know. It returns a build function that returns the prebuilt module.
 func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.Module, error) {
 	t.Helper()
 	sources := map[string][]byte{}
-	for _, name := range []string{"go.mod", "go.sum"} { // which name the tool that runs tests
+	for _, name := range []string{"go.mod", "go.sum"} { // they name the tool that runs tests
 		content, err := os.ReadFile(filepath.Join("..", "..", name))
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +137,7 @@ func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.M
 	if err != nil {
 		t.Fatal(err)
 	}
-	module.Compiler.GoVersion = build.GoToolchain // which the go.mod asks for
+	module.Compiler.GoVersion = build.GoToolchain // the version that go.mod asks for
 	made, err := build.ReadSources(t.Context(), filters, module.Compiler)
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +160,7 @@ func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.M
 	}
 }
 
-// prebuilt is the real Maker but for the compiler.
+// prebuilt is the real Maker without its compiler.
 type prebuilt struct {
 	rel.Real
 	build func(context.Context, build.Options) ([]build.Module, error)
@@ -169,9 +170,10 @@ func (m prebuilt) Build(ctx context.Context, opts build.Options) ([]build.Module
 	return m.build(ctx, opts)
 }
 
-// TestReleaseKeepsSecrets releases with secrets in the environment, to stores that
-// take them and to such that refuse them and say them back. They are not in what is
-// printed, in errors, in files, in the arguments of any process, nor known to tests.
+// TestReleaseKeepsSecrets releases with secrets in the environment. Some stores take
+// the secrets; others refuse them and repeat them in the answer. The secrets appear
+// neither in the output, in errors, in files, nor in the arguments of any process, and
+// the tests do not get them.
 func TestReleaseKeepsSecrets(t *testing.T) {
 	builder := secretProject(t)
 	for name, secret := range canaries {
@@ -256,7 +258,7 @@ func TestReleaseKeepsSecrets(t *testing.T) {
 	}
 }
 
-// passwordProtected lets only those through to a server who know the password.
+// passwordProtected passes on only requests that have the password.
 func passwordProtected(server *url.URL) http.Handler {
 	proxy := httputil.NewSingleHostReverseProxy(server)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -269,8 +271,8 @@ func passwordProtected(server *url.URL) http.Handler {
 	})
 }
 
-// repeatSecrets is a server that refuses everything, and says back what it was
-// sent, decoded and not.
+// repeatSecrets is a server that refuses everything, and repeats what it was sent, both
+// decoded and not.
 func repeatSecrets(w http.ResponseWriter, r *http.Request) {
 	user, password, ok := r.BasicAuth()
 	if !ok {
@@ -285,8 +287,8 @@ func repeatSecrets(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"errors": [{"code": "DENIED", "message": %q}]}`, text)
 }
 
-// recordArguments puts scripts before the programs that a release runs, which write
-// down their arguments and then run the program. It returns what reads them.
+// recordArguments puts scripts before the programs that a release runs. Each writes
+// down its arguments and then runs the program. arguments reads them.
 func recordArguments(t *testing.T) (arguments func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -311,9 +313,8 @@ func recordArguments(t *testing.T) (arguments func() string) {
 	}
 }
 
-// watchArguments looks at the arguments of this process' descendants, of those that
-// live long enough, until it is asked for them. It sees none where there is no
-// /proc.
+// watchArguments watches the arguments of this process' descendants until arguments is
+// called. It misses processes that are too short, and sees none without /proc.
 func watchArguments() (arguments func() []string) {
 	stop := make(chan struct{})
 	seen := map[string]bool{}
@@ -345,7 +346,7 @@ func watchArguments() (arguments func() []string) {
 	}
 }
 
-// descendants are the processes that this one started, and theirs.
+// descendants returns the children of this process, their children, and so on.
 func descendants() []int {
 	children := map[int][]int{}
 	entries, err := os.ReadDir("/proc")
@@ -361,7 +362,7 @@ func descendants() []int {
 		if err != nil {
 			continue // it has ended
 		}
-		// The name in parentheses may hold anything.
+		// The name in parentheses may contain any characters.
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 		if parent, err := strconv.Atoi(fields[1]); err == nil {
 			children[parent] = append(children[parent], pid)

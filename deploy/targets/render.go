@@ -19,8 +19,8 @@ import (
 
 // Render writes manifests for what was published under a version to dist/manifests, or prints what would change (-diff=FOLDER or -diff=cluster).
 //
-// Digests and sums are read back from what is configured, a registry, a storage or
-// both, never from a local build.
+// It reads digests and sums back from the configured registry, storage or both, and
+// never from a local build.
 //
 // Examples:
 //
@@ -32,10 +32,10 @@ func Render(ctx context.Context, version string, diff *string) error {
 	})
 }
 
-// renderManifests writes the manifests of the filters as they were published under a
-// version, or prints what would change in a folder or, for "cluster", in the
-// cluster. What is configured is what manifests pull from: a registry, a storage or
-// both; without any configuration, the embedded ones.
+// renderManifests writes the manifests of the filters that were published under a
+// version, or prints what would change in a folder or, for "cluster", in the cluster.
+// The manifests pull from the configured registry, storage or both; without any
+// configuration, from the embedded ones.
 func renderManifests(ctx context.Context, c config.Config, text, compare string, out Output) error {
 	v, err := version.Parse(text)
 	if err != nil {
@@ -60,8 +60,8 @@ func renderManifests(ctx context.Context, c config.Config, text, compare string,
 	})
 }
 
-// Published reads what is published of a version, or of that of a git tag, as proxies
-// do: without credentials.
+// Published reads what is published under a version or a git tag, without credentials,
+// as proxies do.
 func Published(ctx context.Context, c config.Config, what string, out Output) ([]manifest.Source, error) {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -80,7 +80,7 @@ func Published(ctx context.Context, c config.Config, what string, out Output) ([
 	return releases, advice.Add(err)
 }
 
-// readPublished reads what there is of a version.
+// readPublished reads what is published of a version.
 func readPublished(ctx context.Context, c config.Config, v version.Version, filters []string, opts oci.RegistryOptions, out Output) (releases []manifest.Source, err error) {
 	from, err := openPublished(ctx, c, opts, out)
 	if err != nil {
@@ -100,16 +100,16 @@ func readPublished(ctx context.Context, c config.Config, v version.Version, filt
 	return releases, nil
 }
 
-// publishedIn is where versions are read from.
+// publishedIn is where published versions are read.
 type publishedIn struct {
 	registry *oci.Registry    // nil if only a storage is configured
 	storage  *storage.Storage // nil if only a registry is configured
-	embedded bool             // nothing is configured
+	embedded bool             // neither is configured
 	close    func() error
 }
 
-// openPublished opens what is configured, to read it, and without any configuration
-// the embedded registry and storage.
+// openPublished opens the configured registry and storage for reading; without any
+// configuration, the embedded ones.
 func openPublished(ctx context.Context, c config.Config, opts oci.RegistryOptions, out Output) (publishedIn, error) {
 	hasStorage := c.StorageURL != "" || c.StoragePublicURL != ""
 	from := publishedIn{embedded: c.Registry == "" && !hasStorage, close: func() error { return nil }}
@@ -131,8 +131,8 @@ func openPublished(ctx context.Context, c config.Config, opts oci.RegistryOption
 	return from, nil
 }
 
-// openPublicStorage opens the storage to read it as everybody does. Where readers'
-// address is known, nothing else has to be.
+// openPublicStorage opens the storage for reading, as everybody does. It needs only the
+// address for readers, if that is known.
 func openPublicStorage(c config.Config, out Output) (*storage.Storage, error) {
 	if c.StoragePublicURL != "" {
 		return storage.OpenPublic(c.StoragePublicURL, storage.Options{Out: out.Err})
@@ -140,7 +140,7 @@ func openPublicStorage(c config.Config, out Output) (*storage.Storage, error) {
 	return openStorage(c, out)
 }
 
-// moved is an address below one base, below another.
+// moved replaces the base that an address begins with.
 func moved(address, from, to string) string {
 	return to + strings.TrimPrefix(address, from)
 }

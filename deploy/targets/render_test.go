@@ -18,8 +18,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// What is configured is what manifests name; the embedded stores, whose ports are
-// others each time, by addresses that stay.
+// Manifests name the configured registry and storage. The embedded ones have another
+// port each time, so manifests name fixed addresses for them.
 func TestPublished(t *testing.T) {
 	t.Chdir(t.TempDir())
 	module := attesttest.Filter(t, "headers", "").Module

@@ -18,7 +18,7 @@ import (
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 )
 
-// requestLog keeps the requests that pass.
+// requestLog records the requests that pass through it.
 type requestLog struct {
 	mu    sync.Mutex
 	lines []string
@@ -33,7 +33,7 @@ func (l *requestLog) before(next http.Handler) http.Handler {
 	})
 }
 
-// take returns the requests since it was last called.
+// take returns the requests since the last call.
 func (l *requestLog) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,10 +42,11 @@ func (l *requestLog) take() []string {
 	return lines
 }
 
-// TestReleaseRequests holds how many requests a release of one filter sends to the
-// registry: signed, with all that is attached, and read back from the outside.
+// TestReleaseRequests pins the number of requests that a release of one filter sends to
+// the registry. The release is signed, has all attachments, and is read back from the
+// outside.
 func TestReleaseRequests(t *testing.T) {
-	keys, err := filepath.Abs("testdata") // a key pair that signs nothing else
+	keys, err := filepath.Abs("testdata") // a key pair for tests only
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
-// TestSourcesChanged: what was built of one commit is not published, and nothing is said
-// of it, as that of the next.
+// TestSourcesChanged: a module that was built at one commit is neither published nor
+// described as a build of the next commit.
 func TestSourcesChanged(t *testing.T) {
 	project(t)
 	ctx, c := t.Context(), config.Config{}
@@ -58,11 +58,11 @@ func TestSourcesChanged(t *testing.T) {
 		git(t, "add", ".")
 		git(t, "commit", "-q", "-m", "revert "+name)
 	}
-	// Another commit with the same sources is no change.
+	// Another commit with the same sources is not a change.
 	run(t, func(o Output) error { return push(ctx, c, "1.1.0", o) })
 }
 
-// TestCompiledInAndIgnored: a revision without -dirty stands for what was compiled.
+// TestCompiledInAndIgnored: a revision without -dirty names exactly what was compiled.
 func TestCompiledInAndIgnored(t *testing.T) {
 	for name, change := range map[string]func(){
 		"ignored": func() { write(t, "filter/headers/new_ignored.go", "package main\n") },
@@ -98,7 +98,8 @@ func TestCompiledInAndIgnored(t *testing.T) {
 	}
 }
 
-// Who publishes what another job built has its dist and the same commit, elsewhere.
+// A job that publishes another job's build has its dist and the same commit, in another
+// folder.
 func TestPublishWhatAnotherJobBuilt(t *testing.T) {
 	project(t)
 	dist, err := filepath.Abs("dist")

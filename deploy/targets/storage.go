@@ -24,9 +24,9 @@ import (
 
 // Upload stores the built filters under a version, where proxies fetch them by URL and sha256.
 //
-// What is stored never changes: the same bytes again are a success, other bytes are
-// refused. Afterwards everything is fetched from STORAGE_PUBLIC_URL without credentials.
-// -json prints the result as JSON.
+// It never changes what is stored: the same bytes again are a success, other bytes are
+// refused. Afterwards it fetches everything from STORAGE_PUBLIC_URL without
+// credentials. -json prints the result as JSON.
 //
 // Example:
 //
@@ -88,13 +88,13 @@ func checkModules(ctx context.Context, release *build.Release) error {
 	})
 }
 
-// ociReferences are the same modules where they are in the registry, pinned by
-// their manifest digests. They are for index.json only, where one can be added
-// later: what cannot be read is left out, and said.
+// ociReferences returns references to the same modules in the registry, pinned by their
+// manifest digests. Only index.json has them, and one can be added later. So a
+// reference that cannot be read is reported and left out.
 func ociReferences(ctx context.Context, c config.Config, release *build.Release, out Output) map[string]string {
 	_, err := os.Stat(filepath.Join(dist, "registry"))
 	if c.Registry == "" && (c.StorageURL != "" || err != nil) {
-		return nil // nobody else sees the embedded one
+		return nil // nobody else sees the embedded registry
 	}
 	references := make(map[string]string)
 	unknown := func(err error) map[string]string {
@@ -129,16 +129,16 @@ func ociReferences(ctx context.Context, c config.Config, release *build.Release,
 	return references
 }
 
-// openStorage opens the configured storage; without one, the embedded storage in
-// dist/storage, which is served until it is closed.
+// openStorage opens the configured storage. Without one, it opens the embedded storage
+// in dist/storage, and serves it until it is closed.
 func openStorage(c config.Config, out Output) (*storage.Storage, error) {
 	opts := storageOptions(c)
 	opts.Out = out.Err
 	return storage.Open(*opts)
 }
 
-// storageOptions are those of the configured storage, and of the embedded one without
-// any.
+// storageOptions are the options of the configured storage, or else of the embedded
+// one.
 func storageOptions(c config.Config) *storage.Options {
 	return &storage.Options{
 		URL:       c.StorageURL,

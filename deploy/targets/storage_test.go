@@ -11,8 +11,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/config"
 )
 
-// What was uploaded to the embedded storage can be fetched from where it is served,
-// under the names that rendered manifests have.
+// Modules that were uploaded to the embedded storage can be fetched where it is served,
+// under the names in rendered manifests.
 func TestServeStorage(t *testing.T) {
 	project(t)
 	run(t, func(o Output) error { return upload(t.Context(), config.Config{}, "1.0.0", o) })

@@ -1,5 +1,5 @@
-// Package targets is what "go tool mage" offers of Slipway's pipeline, for every
-// repository that has filters: its magefile imports them.
+// Package targets has the targets of "go tool mage" for every repository with filters.
+// Its magefile imports them:
 //
 //	import (
 //		//mage:import
@@ -7,8 +7,8 @@
 //	)
 //
 // Each target reads its arguments and the environment, and calls a package below
-// deploy/, which can be called without any of this. They work in the folder that
-// holds filter/ and, for what they make, dist/.
+// deploy/. These packages can also be called directly. Targets run in the folder that
+// contains filter/, and write to dist/ in it.
 //
 //mage:multiline
 package targets
@@ -20,7 +20,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
-// do calls work with the environment's configuration. Its error says what to do.
+// do calls work with the environment's configuration, and adds advice to its error.
 func do(json *bool, work func(config.Config, Output) error) error {
 	c, err := config.FromEnv()
 	if err != nil {

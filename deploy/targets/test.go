@@ -10,7 +10,7 @@ import (
 
 // Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
 //
-// Where CI is set, a test that is skipped for what is missing is an error.
+// If CI is set, a test that is skipped because something is missing is an error.
 //
 // Example:
 //
@@ -24,9 +24,9 @@ func Test(ctx context.Context) error {
 
 // E2e takes the filters from source to filtered requests in real Envoy.
 //
-// It builds what is not up to date, serves it, plays the scenarios of test/e2e through
-// Envoy, and ends with a list of what was checked. A repository without that folder has
-// each filter loaded with its example, and one request answered.
+// It builds what is out of date, serves it, plays the scenarios of test/e2e through
+// Envoy, and ends with a list of what was checked. In a repository without that folder,
+// it loads each filter with its example and sends one request.
 //
 // Example:
 //
@@ -41,8 +41,8 @@ func E2e(ctx context.Context) error {
 	return advice.Add(err)
 }
 
-// testOptions says how tests run: in this repository, with a skip as an error where CI
-// is set.
+// testOptions are the options for tests of this repository. If CI is set, a skip is an
+// error.
 func testOptions() gotest.Options {
 	_, ci := os.LookupEnv("CI")
 	return gotest.Options{Dist: "dist", RefuseSkips: ci, Out: os.Stdout, Err: os.Stderr}

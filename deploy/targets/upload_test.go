@@ -21,7 +21,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// TestUploadRefuses a module that no Envoy starts, before anything is stored.
+// TestUploadRefuses: a module that no Envoy can start is refused before anything is
+// stored.
 func TestUploadRefuses(t *testing.T) {
 	project(t)
 	writeBuilt(t, wasmtest.Starts()["proc_exit in _start"].Options)
@@ -34,8 +35,8 @@ func TestUploadRefuses(t *testing.T) {
 	}
 }
 
-// TestUploadNamesManifests: index.json names the same module in the registry, where
-// readers of the storage can reach that, and never another module.
+// TestUploadNamesManifests: index.json names the manifest of the same module if readers
+// of the storage can reach the registry. It never names that of another module.
 func TestUploadNamesManifests(t *testing.T) {
 	project(t)
 	ctx := t.Context()

@@ -21,7 +21,7 @@ func Vars(target *string) error {
 	return advice.Add(printVariables(os.Stdout, given(target)))
 }
 
-// reads names what each target reads: variables, and groups of them.
+// reads has the names of the variables, and groups of them, that each target reads.
 var reads = map[string][]string{
 	"attach":         {"registry", "TRANSFER_TIMEOUT"},
 	"attest":         {"FILTERS", "registry", "signing", "verification", "TRANSFER_TIMEOUT"},
@@ -50,18 +50,19 @@ var reads = map[string][]string{
 	"verify":         {"FILTERS", "registry", "storage", "verification", "TRANSFER_TIMEOUT"},
 }
 
-// known are the variables that targets read.
+// known are the variables of package config and of Declare.
 var known = config.Describe[config.Config]()
 
-// Declare tells Vars about targets that a magefile has of its own: their variables,
-// beside those of package config, and what each target reads, by the names of variables
-// or of their groups. It is to be called before main, in an init function.
+// Declare tells Vars about a magefile's own targets. variables are those that package
+// config does not have. targets says what each target reads, by the names of variables
+// or of their groups. Call it before main, in an init function.
 func Declare(variables []config.Variable, targets map[string][]string) {
 	known = append(known, variables...)
 	maps.Copy(reads, targets)
 }
 
-// variablesOf lists what a target reads, or with an empty name what all do.
+// variablesOf lists the variables that a target reads, or with an empty name all of
+// them.
 func variablesOf(target string) ([]config.Variable, error) {
 	if target == "" {
 		return known, nil
@@ -79,8 +80,9 @@ func variablesOf(target string) ([]config.Variable, error) {
 	return list, nil
 }
 
-// printVariables prints what a target reads, or with an empty name what all do, group by
-// group. A value may be a secret, so it says only whether there is one.
+// printVariables prints the variables that a target reads, or with an empty name all of
+// them, group by group. It never prints a value, which may be a secret, but only
+// whether there is one.
 func printVariables(out io.Writer, target string) error {
 	list, err := variablesOf(target)
 	if err != nil {

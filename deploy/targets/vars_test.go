@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What a target reads is listed group by group, with which of it is set.
+// The variables of a target are listed by group, and those that are set are marked.
 func TestPrintVariables(t *testing.T) {
 	t.Setenv("REGISTRY_PASSWORD", "swordfish")
 	t.Setenv("REGISTRY_USERNAME", "")

@@ -24,7 +24,7 @@ import (
 
 // Verify reads a reference, or a version with its sums, signatures, provenances and SBOMs, back without credentials and says what is ok, missing or wrong.
 //
-// Its exit code tells. -json prints the result as JSON.
+// The exit code is 0 only if all is well. -json prints the result as JSON.
 //
 // Examples:
 //
@@ -36,11 +36,11 @@ func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
 	})
 }
 
-// verifyPublished verifies a reference, or a version of all filters, or that of a git tag,
-// with everything that belongs to it: the manifests, the modules and sums in the storage, the
-// signatures, provenances and bills of materials, and the record of the release in
-// dist/. A version is read without credentials, but for those that
-// REGISTRY_USERNAME and REGISTRY_PASSWORD name.
+// verifyPublished verifies a reference, or a version of all filters, or the version of
+// a git tag. A version is verified with everything that belongs to it: the manifests,
+// the modules and sums in the storage, the signatures, provenances and bills of
+// materials, and the record of the release in dist/. It is read without credentials,
+// except for REGISTRY_USERNAME and REGISTRY_PASSWORD.
 func verifyPublished(ctx context.Context, c config.Config, what string, out Output) error {
 	v, names, err := version.Read(what, c.Filters)
 	switch {
@@ -78,8 +78,8 @@ func verifyVersion(ctx context.Context, c config.Config, v version.Version, out 
 	return errors.Join(attest.Failed(found.Checks), err)
 }
 
-// findVersion looks at a version where it is configured to be: in the registry, the
-// storage or both; without any configuration, in the embedded ones.
+// findVersion reads a version from the configured registry, storage or both; without
+// any configuration, from the embedded ones.
 func findVersion(ctx context.Context, c config.Config, v version.Version, out Output) (found *verify.Report, err error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
@@ -93,7 +93,7 @@ func findVersion(ctx context.Context, c config.Config, v version.Version, out Ou
 	opts := verify.Options{
 		Filters: catalog.NamesOf(filters), Version: v, Policy: policy(c),
 		Registry: from.registry, Storage: from.storage,
-		// Nobody has to upload in order to push.
+		// Pushing does not require an upload.
 		StorageOptional: c.StorageURL == "" && c.StoragePublicURL == "",
 	}
 	if found, err = verify.Version(ctx, opts); err != nil {
@@ -105,8 +105,8 @@ func findVersion(ctx context.Context, c config.Config, v version.Version, out Ou
 	return found, nil
 }
 
-// checkRecord compares a release's record with what was found. It is nil if there
-// is none of this version.
+// checkRecord compares a release's record with what was found. It returns nil if there
+// is no record of this version.
 func checkRecord(path, version string, filters []string, found *verify.Report) *attest.Check {
 	check := &attest.Check{Subject: path, What: "record", State: attest.OK}
 	record, err := rel.ReadRecord(path)
@@ -128,11 +128,11 @@ func checkRecord(path, version string, filters []string, found *verify.Report) *
 	return check
 }
 
-// recordProblems names what the record says otherwise than what was found.
+// recordProblems names the differences between the record and what was found.
 func recordProblems(record *rel.Record, filters []string, found *verify.Report) []string {
 	var problems []string
 	differs := func(subject, what, recorded, published string) {
-		// Two facts that are missing are not the same fact.
+		// Two missing facts are not equal.
 		if recorded != published || recorded == "" {
 			problems = append(problems, fmt.Sprintf("it says that the %s of %s is %q, and published is %q", what, subject, recorded, published))
 		}
@@ -158,7 +158,7 @@ func recordProblems(record *rel.Record, filters []string, found *verify.Report) 
 		for _, m := range f.Manifests {
 			v, ok := manifests[f.Name+" "+string(m.Shape)]
 			if !ok {
-				if manifests[f.Name+" "+string(oci.Artifact)] != nil { // else its own check says it
+				if manifests[f.Name+" "+string(oci.Artifact)] != nil { // otherwise its own check says so
 					problems = append(problems, fmt.Sprintf("it names %s of %s, which is not published", m.Tag, f.Name))
 				}
 				continue

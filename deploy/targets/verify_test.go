@@ -82,7 +82,7 @@ func TestVerifyRecord(t *testing.T) {
 			}
 		})
 	}
-	// What cannot be compared is not wrong.
+	// A record that cannot be compared is not wrong.
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) }))
 	t.Cleanup(refusing.Close)
 	for name, test := range map[string]struct {
@@ -115,7 +115,8 @@ func TestVerifyRecord(t *testing.T) {
 			}
 		})
 	}
-	// What is published as of a changed checkout is not what the record's commit says.
+	// If the published module says that its checkout was changed, it is not that of the
+	// record's commit.
 	write(t, func(*rel.Record) {})
 	record, err := rel.ReadRecord(filepath.Join(dist, rel.RecordFile))
 	if err != nil {
@@ -137,8 +138,8 @@ func TestVerifyRecord(t *testing.T) {
 	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
 }
 
-// TestVerifyAnonymously: what only its publisher can pull is not released, so the
-// passwords that docker keeps do not help, and those that are given do.
+// TestVerifyAnonymously: a release that only its publisher can pull is not released. So
+// the passwords that docker keeps are not used. Those that are given are.
 func TestVerifyAnonymously(t *testing.T) {
 	project(t)
 	address := distributiontest.Start(t, distributiontest.Options{Auth: true})

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestRead: whoever is asked for a version or a tag means the same filters by it.
+// TestRead: a version or a tag stands for the same filters wherever it is parsed.
 func TestRead(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -39,7 +39,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestJSON: a version goes to another process as its text.
+// TestJSON: a version is encoded as its text.
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	type message struct{ Version Version }
