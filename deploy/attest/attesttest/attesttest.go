@@ -1,5 +1,5 @@
-// Package attesttest makes what tests of published filters need: small modules that
-// Envoy loads, with the records of a build, in a registry.
+// Package attesttest makes published filters for tests: small modules that Envoy loads,
+// with the records of a build, in a registry.
 package attesttest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Release is a release of a version, each time the same.
+// Release is a release of a version. It is the same at each call.
 func Release(text string, filters ...build.Built) build.Release {
 	return build.Release{
 		Version:     version.MustParse(text),
@@ -29,8 +29,8 @@ func Release(text string, filters ...build.Built) build.Release {
 	}
 }
 
-// Filter writes a module that Envoy loads and returns it as built. Another content
-// makes another module.
+// Filter writes a module that Envoy loads, and returns it like one that was built.
+// Different content makes a different module.
 func Filter(t testing.TB, name, content string) build.Built {
 	t.Helper()
 	options := wasmtest.Filter()

@@ -1,6 +1,6 @@
 // Package distributiontest runs the CNCF's distribution registry as a process, for
-// tests: what most self-hosted registries are made of, with everything about it
-// real, passwords included.
+// tests. Most self-hosted registries are based on it. Everything about it is real,
+// passwords included.
 package distributiontest
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Username and Password are what a registry with Options.Auth lets in.
+// Username and Password are accepted by a registry with Options.Auth.
 const (
 	Username = "publisher"
 	Password = "correct-horse-battery-staple"
@@ -34,9 +34,9 @@ type Options struct {
 	Auth bool
 }
 
-// Start runs a registry until the test ends and returns its host and port. The
-// first call of a test binary builds it, which takes a minute or two where Go has
-// none of its packages compiled yet.
+// Start runs a registry until the test ends and returns its host and port. The first
+// call of a test binary builds it, which takes a minute or two if none of its packages
+// are in Go's build cache.
 func Start(t testing.TB, opts Options) string {
 	t.Helper()
 	binary, err := build()
@@ -103,7 +103,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	// The tests of several packages run at once, and one builds for all.
+	// Tests of several packages run at once, and one of them builds for all.
 	lock := flock.New(filepath.Join(dir, "distribution-registry.lock"))
 	if err := lock.Lock(); err != nil {
 		return "", err
@@ -119,7 +119,7 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// log keeps what the registry prints and finds the address in it.
+// log keeps the registry's output and finds the address in it.
 type log struct {
 	mu      sync.Mutex
 	text    bytes.Buffer

@@ -1,6 +1,6 @@
 // Command kms is command sigstore for keys in AWS KMS, Google Cloud KMS, Azure Key
-// Vault and HashiCorp Vault or OpenBao, whose SDKs take minutes to compile.
-// Credentials come from the environment, as the SDKs read it.
+// Vault and HashiCorp Vault or OpenBao. Their SDKs take minutes to compile. They read
+// credentials from the environment.
 //
 // Reference: https://docs.sigstore.dev/cosign/key_management/overview/
 package main

@@ -12,8 +12,8 @@ import (
 // existing finds statements that were signed before.
 type existing struct{ judge *judge }
 
-// judgeOfExisting accepts what the policy accepts; without one, what this key
-// signed, if it is one that is kept.
+// judgeOfExisting returns a judge by the policy. Without a policy, it accepts what this key
+// signed; a keyless signer's key is new each time, so then it accepts nothing.
 func (s *signer) judgeOfExisting(ctx context.Context, policy attest.Policy) (existing, error) {
 	if !policy.IsZero() {
 		j, err := newJudge(ctx, policy)

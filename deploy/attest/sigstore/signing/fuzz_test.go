@@ -8,8 +8,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 )
 
-// FuzzBundle: whatever is attached as a bundle, nothing passes that was not signed. The
-// bundle and the key in testdata are of a rehearsal; its private key is gone.
+// FuzzBundle: whatever is attached as a bundle, only what was signed passes. The bundle
+// and the key in testdata come from a rehearsal, whose private key was never stored.
 func FuzzBundle(f *testing.F) {
 	signed, err := os.ReadFile("testdata/signature.sigstore.json")
 	must(f, err)

@@ -30,7 +30,7 @@ import (
 const passwordVariable = "COSIGN_PASSWORD"
 
 // loadOptions are cosign's: an Ed25519 key signs a hash, because a transparency log
-// sees no more than that.
+// sees only the hash.
 //
 // Reference: https://github.com/sigstore/cosign/blob/v3.1.3/pkg/cosign/keys.go
 var loadOptions = []signature.LoadOption{options.WithED25519ph()}
@@ -117,7 +117,7 @@ func newKeypair(signer signature.SignerVerifier) (*keypair, error) {
 	return &keypair{signer: signer, public: public, hint: hint, algorithm: algorithm}, err
 }
 
-// keyHint is cosign's name of a public key in a bundle.
+// keyHint is the name that cosign gives a public key in a bundle.
 func keyHint(public crypto.PublicKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	sum := sha256.Sum256(der)

@@ -1,5 +1,5 @@
-// Package signing is what the programs sigstore and kms do: they make sigstore
-// bundles and check them, with sigstore-go.
+// Package signing is the work of the programs sigstore and kms: it makes and checks
+// sigstore bundles with sigstore-go.
 package signing
 
 import (
@@ -27,8 +27,8 @@ func Main() int {
 	return 0
 }
 
-// Serve reads an attest.Request from in and writes an attest.Response to out. What
-// went wrong with the request's work is in the response.
+// Serve reads an attest.Request from in and writes an attest.Response to out. If the
+// requested work fails, the response has the error.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var request attest.Request
 	if err := json.NewDecoder(in).Decode(&request); err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
-// payloadType is that of in-toto statements in a DSSE envelope.
+// payloadType is the type of in-toto statements in a DSSE envelope.
 //
 // Reference: https://github.com/in-toto/attestation/blob/main/spec/v1/envelope.md
 const payloadType = "application/vnd.in-toto+json"
@@ -27,7 +27,7 @@ const (
 	serviceRetries = 3
 )
 
-// Sign makes a bundle for each statement that none of the existing bundles makes.
+// Sign makes a bundle for each statement, unless an existing bundle makes it.
 func Sign(ctx context.Context, request attest.SignRequest) (response attest.Response, err error) {
 	s, err := newSigner(ctx, request.Signer)
 	if err != nil {
@@ -98,8 +98,8 @@ func newSigner(ctx context.Context, opts attest.Signer) (*signer, error) {
 	return s, s.addLogs(opts)
 }
 
-// checkAddresses refuses what is no address, before an error of who asks there repeats
-// it: it may be a secret.
+// checkAddresses refuses a text that is not an address. It may be a secret, and the
+// error of a request to it would repeat it.
 func checkAddresses(opts attest.Signer) error {
 	for _, service := range []struct{ name, address string }{{"Fulcio", opts.FulcioURL}, {"the log", opts.RekorURL}, {"the timestamp authority", opts.TimestampURL}} {
 		u, err := url.Parse(service.address)
@@ -110,7 +110,7 @@ func checkAddresses(opts attest.Signer) error {
 	return nil
 }
 
-// usePublic signs with the services that the public sigstore names at this time.
+// usePublic signs with the services that the public sigstore names at present.
 func (s *signer) usePublic(opts attest.Signer) error {
 	if opts.RekorURL != "" || opts.TimestampURL != "" || opts.TrustedRoot != "" {
 		return fmt.Errorf("%w: a log, a timestamp authority or a trusted root is given and no Fulcio; it has all of its own", attest.ErrSigstore)
@@ -140,12 +140,12 @@ func (s *signer) usePublic(opts attest.Signer) error {
 			s.addTimestamps(authority.URL)
 		}
 	}
-	// What was just signed is checked against what everybody trusts.
+	// The new signatures are checked against the trusted root that everybody uses.
 	s.options.TrustedRoot, err = trustedRoot("")
 	return err
 }
 
-// addLogs adds the log and the timestamp authority that are named.
+// addLogs adds the configured log and timestamp authority.
 func (s *signer) addLogs(opts attest.Signer) (err error) {
 	if opts.RekorURL != "" {
 		s.addRekor(opts.RekorURL, 1)
@@ -159,7 +159,7 @@ func (s *signer) addLogs(opts attest.Signer) (err error) {
 	return err
 }
 
-// useFulcio asks for one certificate, for all statements.
+// useFulcio requests one certificate, for all statements.
 func (s *signer) useFulcio(url string) {
 	s.options.CertificateProvider = &oneCertificate{CertificateProvider: sign.NewFulcio(&sign.FulcioOptions{BaseURL: url, Timeout: serviceTimeout, Retries: serviceRetries})}
 }
@@ -182,7 +182,7 @@ func (s *signer) sign(ctx context.Context, statement []byte) (json.RawMessage, e
 	return protojson.Marshal(made)
 }
 
-// publicKey is empty for a key that a certificate stands for.
+// publicKey is the key's public half; empty for a key with a certificate.
 func (s *signer) publicKey() (string, error) {
 	if s.keyless {
 		return "", nil
@@ -190,7 +190,7 @@ func (s *signer) publicKey() (string, error) {
 	return s.keypair.GetPublicKeyPem()
 }
 
-// oneCertificate asks once.
+// oneCertificate requests a certificate only once.
 type oneCertificate struct {
 	sign.CertificateProvider
 	once sync.Once

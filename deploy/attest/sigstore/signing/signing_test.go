@@ -21,7 +21,7 @@ import (
 
 const digest = "sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 
-// statement is one about a manifest with a digest, "sha256:…".
+// statement is a statement about a manifest digest, "sha256:…".
 func statement(t testing.TB, digest, predicateType string) []byte {
 	t.Helper()
 	_, value, _ := strings.Cut(digest, ":")
@@ -35,7 +35,7 @@ func statement(t testing.TB, digest, predicateType string) []byte {
 	return data
 }
 
-// ask sends a request as the programs get it.
+// ask sends a request in the form in which the programs get it.
 func ask(t testing.TB, request attest.Request) attest.Response {
 	t.Helper()
 	input, err := json.Marshal(request)
@@ -70,8 +70,8 @@ func verifyOne(t *testing.T, policy attest.Policy, digest string, bundle json.Ra
 	return response.Results[0]
 }
 
-// TestKeyless signs as a job of GitHub Actions does, from the request for an
-// identity to the entry in the log, and accepts exactly that identity.
+// TestKeyless signs like a job of GitHub Actions, from the request for an identity to
+// the entry in the log. Only that identity is accepted.
 func TestKeyless(t *testing.T) {
 	v := virtual.Start(t)
 	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Items: signItems(t)}})
@@ -117,8 +117,8 @@ func TestKeyless(t *testing.T) {
 	}
 }
 
-// TestKeylessWithoutLog: a certificate lasts minutes, and without a log nobody knows
-// when it signed.
+// TestKeylessWithoutLog: a certificate is valid for minutes, and without a log nobody
+// knows when it signed.
 func TestKeylessWithoutLog(t *testing.T) {
 	v := virtual.Start(t)
 	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Items: signItems(t)[:1]}})
@@ -134,7 +134,8 @@ func TestKeylessWithoutLog(t *testing.T) {
 	}
 }
 
-// TestKeylessTwice signs again only what nobody signed whom the policy accepts.
+// TestKeylessTwice: a second run signs only what has no signature that the policy
+// accepts.
 func TestKeylessTwice(t *testing.T) {
 	v := virtual.Start(t)
 	items := signItems(t)
@@ -178,8 +179,8 @@ func TestKeylessRefusals(t *testing.T) {
 	}
 }
 
-// TestRehearsal signs with a key that nobody keeps, and changes a bundle in every
-// part that counts.
+// TestRehearsal signs with a key that is not stored, and changes every important part
+// of a bundle.
 func TestRehearsal(t *testing.T) {
 	signed := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: attest.Signer{Rehearsal: true}, Items: signItems(t)}})
 	if signed.Error != "" {
@@ -223,8 +224,8 @@ func TestRehearsal(t *testing.T) {
 	}
 }
 
-// TestSecretInTheWrongPlace: what should be a file's name or an address, and is a key or
-// holds a password, is in no answer.
+// TestSecretInTheWrongPlace: a key, or an address with a password, in the place of a
+// file's name or an address is never repeated in a response.
 func TestSecretInTheWrongPlace(t *testing.T) {
 	const secret = "hunter2SECRET"
 	pem := "-----BEGIN PRIVATE KEY-----\n" + secret + "\n-----END PRIVATE KEY-----\n"
@@ -279,8 +280,8 @@ func TestServeRefuses(t *testing.T) {
 	}
 }
 
-// TestKMS signs and verifies with a key that only a KMS has: sigstore's own fake of
-// one, because a real one has an account.
+// TestKMS signs and verifies with a key that only a KMS has. It is sigstore's own fake
+// KMS, because a real one needs an account.
 func TestKMS(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
@@ -294,7 +295,7 @@ func TestKMS(t *testing.T) {
 	if results[0].Problem != "" {
 		t.Error(results[0].Problem)
 	}
-	// A context without the key is a KMS with another one.
+	// A context without the key stands for another KMS.
 	results, err = Verify(t.Context(), attest.VerifyRequest{Policy: attest.Policy{Key: key}, Items: items})
 	must(t, err)
 	if results[0].Problem == "" {

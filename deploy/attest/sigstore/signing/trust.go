@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 )
 
-// judge decides whether a bundle is signed by whom a policy names.
+// judge decides whether a bundle's signature satisfies a policy.
 type judge struct {
 	verifier *verify.Verifier
 	whose    verify.PolicyOption
@@ -42,8 +42,7 @@ func newJudge(ctx context.Context, policy attest.Policy) (*judge, error) {
 	return newIdentityJudge(policy)
 }
 
-// newKeyJudge trusts one key. A transparency log is not asked for: see
-// RATIONALE.md.
+// newKeyJudge trusts one key. It does not require a transparency log: see RATIONALE.md.
 func newKeyJudge(verifier signature.Verifier) (*judge, error) {
 	key := root.NewExpiringKey(verifier, time.Time{}, time.Time{})
 	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return key, nil })
@@ -51,16 +50,16 @@ func newKeyJudge(verifier signature.Verifier) (*judge, error) {
 	return &judge{verifier: v, whose: verify.WithKey()}, err
 }
 
-// newIdentityJudge trusts one identity, by certificates that are in a transparency
-// log, as is the signature.
+// newIdentityJudge trusts one identity. Its certificates and signatures have to be in
+// transparency logs.
 func newIdentityJudge(policy attest.Policy) (*judge, error) {
 	trusted, err := trustedRoot(policy.TrustedRoot)
 	if err != nil {
 		return nil, err
 	}
 	opts := []verify.VerifierOption{verify.WithObserverTimestamps(1), verify.WithTransparencyLog(1)}
-	// A private Fulcio may have no log of its certificates, and then its trusted
-	// root has no key of one.
+	// A private Fulcio may have no log of its certificates. Then its trusted root has
+	// no key of such a log.
 	if len(trusted.CTLogs()) > 0 {
 		opts = append(opts, verify.WithSignedCertificateTimestamps(1))
 	}
@@ -80,7 +79,7 @@ func newIdentityJudge(policy attest.Policy) (*judge, error) {
 	return &judge{verifier: v, whose: verify.WithCertificateIdentity(identity)}, err
 }
 
-// trustedRoot reads a file, or fetches the public sigstore's by TUF.
+// trustedRoot reads a file, or fetches the root of the public sigstore by TUF.
 func trustedRoot(file string) (root.TrustedMaterial, error) {
 	if file == "" {
 		trusted, err := root.FetchTrustedRoot()

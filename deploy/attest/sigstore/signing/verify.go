@@ -14,9 +14,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 )
 
-// Verify says of each bundle whether it is signed as the policy says and is about
-// the manifest that it should be about. The error is for a policy that cannot be
-// applied; what is wrong with a bundle is in its result.
+// Verify says of each bundle whether it satisfies the policy and is about the right
+// manifest. What is wrong with a bundle is in its result. The error is for a policy
+// that cannot be applied.
 func Verify(ctx context.Context, request attest.VerifyRequest) ([]attest.VerifyResult, error) {
 	j, err := newJudge(ctx, request.Policy)
 	if err != nil {
@@ -32,7 +32,8 @@ func Verify(ctx context.Context, request attest.VerifyRequest) ([]attest.VerifyR
 	return results, nil
 }
 
-// judge returns what a bundle says. With an error, it is what it claims only.
+// judge returns what a bundle says. With an error, the result has only what the bundle
+// claims.
 func (j *judge) judge(item attest.VerifyItem) (result attest.VerifyResult, err error) {
 	var b bundle.Bundle
 	if err := b.UnmarshalJSON(item.Bundle); err != nil {

@@ -1,6 +1,6 @@
-// Package virtual is GitHub Actions' identity service, Fulcio and Rekor as servers in
-// a test: with the APIs of the real ones, and sigstore-go's virtual certificate
-// authority and log behind them.
+// Package virtual runs GitHub Actions' identity service, Fulcio and Rekor as servers in
+// a test. They have the APIs of the real ones, and use sigstore-go's virtual
+// certificate authority and log.
 package virtual
 
 import (
@@ -35,35 +35,35 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 )
 
-// What the identity service says about the job that runs.
+// What the identity service says about the running job.
 const (
 	workflowRef = "acme/pipeline/.github/workflows/release.yml@refs/tags/v2"
-	// Identity is the workflow's, and Issuer who vouches for it.
+	// Identity is the workflow's identity, and Issuer vouches for it.
 	Identity = "https://github.com/" + workflowRef
 	Issuer   = "https://token.actions.githubusercontent.com"
-	// Repository is the one whose run calls the workflow.
+	// Repository is the repository whose run calls the workflow.
 	Repository = "https://github.com/acme/filters"
 )
 
-// RequestSecret and IDToken are the secrets of a job: neither may be seen anywhere.
+// RequestSecret and IDToken are the secrets of a job. Neither may appear anywhere.
 const RequestSecret = "request-s3cret"
 
-// IDToken is what the identity service hands out.
+// IDToken is the token that the identity service hands out.
 var IDToken = "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+Issuer+`","sub":"repo:acme/filters:ref:refs/tags/v1.4.0","aud":"sigstore","job_workflow_ref":"`+workflowRef+`"}`)) + ".c2lnbmF0dXJl"
 
-// Sigstore is what was started.
+// Sigstore has the addresses and files of the started servers.
 type Sigstore struct {
-	// Signer signs there.
+	// Signer signs with these servers.
 	Signer attest.Signer
-	// TrustedRoot is the file that trusts it. TrustedRootWithCT also wants
+	// TrustedRoot is a file that trusts the servers. TrustedRootWithCT also wants
 	// certificates to be in a log, which they are not.
 	TrustedRoot, TrustedRootWithCT string
-	// Certificates counts what Fulcio handed out, and Entries what is in Rekor.
+	// Certificates counts Fulcio's certificates, and Entries those in Rekor.
 	Certificates, Entries int
 }
 
-// Start starts it until the test ends, and sets the environment of a job of GitHub
-// Actions with the permission to ask for an identity.
+// Start starts the servers until the test ends. It sets the environment of a job of
+// GitHub Actions with the permission to ask for an identity.
 func Start(t *testing.T) *Sigstore {
 	t.Helper()
 	sigstore, err := ca.NewVirtualSigstore()
@@ -158,7 +158,7 @@ func Start(t *testing.T) *Sigstore {
 	return v
 }
 
-// logs makes the IDs raw, as a trusted root's file has them.
+// logs returns the logs with raw IDs, as in a trusted root's file.
 func logs(t *testing.T, all map[string]*root.TransparencyLog) map[string]*root.TransparencyLog {
 	t.Helper()
 	for id, log := range all {
@@ -205,6 +205,6 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Error(err)
-		panic(err) // also where FailNow must not be called: in a server
+		panic(err) // works in a server too, where FailNow must not be called
 	}
 }
