@@ -82,7 +82,7 @@ func (r *run) checkSources(ctx context.Context, modules []build.Module) (err err
 		return err
 	}
 	if len(now.Changed) > 0 {
-		return fmt.Errorf("what is released is made of files that commit %s does not have, or has otherwise: %s; commit or remove them", now.Commit, strings.Join(now.Changed, ", "))
+		return fmt.Errorf("the modules were built from files that are not in commit %s, or differ from it: %s; commit or remove them", now.Commit, strings.Join(now.Changed, ", "))
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ var (
 	// pinned one nor Options.TinyGoVersion.
 	ErrNotPinned = errors.New("not the pinned")
 	// ErrShapes says that Options.Shapes does not contain oci.Artifact.
-	ErrShapes = errors.New("not among those that are pushed, and manifests refer to it")
+	ErrShapes = errors.New("missing, and rendered manifests refer to it")
 )
 
 // check finds every error that can be found before any work is done.

@@ -166,11 +166,11 @@ func TestRefuses(t *testing.T) {
 		"not the one named": {job: job{Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.0"}, want: "and nobody asked for it by its version"},
 		"ignored source": {job: job{Version: "1.4.0"}, change: func(p project) {
 			p.write(t, map[string]string{"filter/headers/extra_ignored.go": "package main\n"})
-		}, want: "step build: what is released is made of files that commit", visible: "otherwise: filter/headers/extra_ignored.go; commit or remove"},
+		}, want: "step build: the modules were built from files that are not in commit", visible: "differ from it: filter/headers/extra_ignored.go; commit or remove"},
 		"hidden source": {job: job{Version: "1.4.0"}, change: func(p project) {
 			p.git(t, "update-index", "--skip-worktree", "go.mod")
 			p.write(t, map[string]string{"go.mod": p.read(t, "go.mod") + "\n"})
-		}, want: "step build: what is released is made of files that commit", visible: "otherwise: go.mod; commit or remove"},
+		}, want: "step build: the modules were built from files that are not in commit", visible: "differ from it: go.mod; commit or remove"},
 		"filtered source": {job: job{Version: "1.4.0"}, change: func(p project) {
 			// As with Git LFS: the files in the checkout differ from those in the
 			// commit.
