@@ -387,7 +387,7 @@ func TestRefusals(t *testing.T) {
 		want     string
 	}{
 		"password": {wrong, func(*attest.SignOptions) {}, "COSIGN_PASSWORD does not decrypt it"},
-		"no file":  {password, func(o *attest.SignOptions) { o.Signer.Key = "missing.key" }, "no such file"},
+		"no file":  {password, func(o *attest.SignOptions) { o.Signer.Key = "missing.key" }, "there is no file of that name"},
 		"no encrypted key": {password, func(o *attest.SignOptions) { o.Signer.Key = plain },
 			"cosign import-key-pair"},
 		"other module": {password, func(o *attest.SignOptions) {
