@@ -222,9 +222,10 @@ func TestCheckSources(t *testing.T) {
 		path := filepath.Join(folder, change.file)
 		before, readErr := os.ReadFile(path)
 		writeTo(t, folder, change.file, change.content)
-		if name == "removed" {
+		switch name {
+		case "removed":
 			err = os.Remove(path)
-		} else if name == "sums" {
+		case "sums":
 			// If go.sum lacks an entry, the go command itself reports an error.
 			err = os.WriteFile(path, append(before, "example.com/other v1.0.0 h1:Xuwzknb4+OHBSYFXif0aBdV0F4MShL8L5YYFda9uUIs=\n"...), 0o644)
 		}

@@ -271,7 +271,7 @@ func (s Sources) changed(inputs map[string]string) []string {
 			gone = append(gone, text)
 		}
 	}
-	names := append(there, gone...)
+	names := slices.Concat(there, gone)
 	if more := len(names) - shown; more > 0 {
 		names = append(names[:shown:shown], fmt.Sprintf("and %d more", more))
 	}

@@ -172,7 +172,7 @@ func checkPlace(folder string, entry fs.DirEntry) error {
 		}
 		// A symlink may lead to a file, which contains no filter.
 		if _, err := os.Stat(filepath.Join(path, MetadataFile)); err != nil {
-			return nil
+			return nil //nolint:nilerr // it is no filter
 		}
 		filters := filepath.Dir(folder)
 		return fmt.Errorf("%s has a %s, and filters are in folders directly below %s; move it to %s, or into a folder testdata if it is no filter", path, MetadataFile, filters, filepath.Join(filters, filepath.Base(path)))

@@ -441,7 +441,7 @@ var hostFunctions = map[string]func(g guest, a []uint64) uint64{
 	},
 	"proxy_done":                  answers(statusNotFound),
 	"proxy_call_foreign_function": answers(statusNotFound),
-	"pthread_equal": func(g guest, a []uint64) uint64 {
+	"pthread_equal": func(_ guest, a []uint64) uint64 {
 		if a[0] == a[1] {
 			return 1
 		}

@@ -58,7 +58,7 @@ func TestError(t *testing.T) {
 	if err := Error(secret, Text); err == nil || strings.Contains(err.Error(), "s3cret") || !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("error is %v", err)
 	}
-	if err := Error(fs.ErrClosed, Text); err != fs.ErrClosed {
+	if err := Error(fs.ErrClosed, Text); err != fs.ErrClosed { //nolint:errorlint // the same value, not wrapped
 		t.Errorf("a clean error became %v", err)
 	}
 	if err := Error(nil, Text); err != nil {
