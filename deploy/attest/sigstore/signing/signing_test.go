@@ -246,7 +246,7 @@ func TestSecretInTheWrongPlace(t *testing.T) {
 		want    string
 	}{
 		"private key":           {sign(func(s *attest.Signer) { s.Key = pem }), noFile},
-		"token as private key":  {sign(func(s *attest.Signer) { s.Key = "/work/" + secret }), noFile},
+		"token as private key":  {sign(func(s *attest.Signer) { s.Key = "/builds/" + secret }), noFile},
 		"private key in a KMS":  {sign(func(s *attest.Signer) { s.Key = "nokms://user:" + secret + "@host/a?token=" + secret }), "open key nokms://host/a"},
 		"public key":            {verify(attest.Policy{Key: pem}), noFile},
 		"public key in a KMS":   {verify(attest.Policy{Key: "nokms://user:" + secret + "@host/a"}), "open key nokms://host/a"},
