@@ -4,6 +4,8 @@ package envoytest
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -31,13 +33,18 @@ func (o *Output) String() string {
 }
 
 // FreeAddress returns a loopback address, host:port, on which nothing listens.
-func FreeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+//
+// Its port is below those that systems hand out to whoever asks for any (Linux: from
+// 32768 on, ip_local_port_range): a proxy that starts meanwhile does not get it.
+func FreeAddress() (address string, err error) {
+	for range 100 {
+		address = fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		var listener net.Listener
+		if listener, err = net.Listen("tcp", address); err == nil {
+			return address, listener.Close()
+		}
 	}
-	address := listener.Addr().String()
-	return address, listener.Close()
+	return "", err
 }
 
 // MustFreeAddress does the same for a test, which fails if there is none.
