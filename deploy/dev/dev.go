@@ -18,11 +18,11 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // readyTimeout is long enough for a busy machine.
@@ -34,7 +34,7 @@ type options struct {
 	Listener, Backend, Admin string // host:port
 	Root                     string // the repository's folder
 	Dist                     string // where modules are built; empty means dist/dev in Root
-	Config                   config.Config
+	Config                   variables.Values
 	Out                      io.Writer
 	Color                    bool
 }

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
@@ -158,7 +158,7 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 	if err := os.Mkdir(filepath.Join(filters, "dev"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.FromEnv()
+	cfg, err := variables.FromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}

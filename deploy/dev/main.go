@@ -7,7 +7,7 @@
 // configuration of its filter.yaml, which is watched, too. If a build fails, or Envoy refuses
 // the module or the configuration, Envoy keeps what it has. Ctrl-C stops everything.
 //
-// The environment variables are those of package deploy/config, and NO_COLOR.
+// The environment variables are those of package deploy/variables, and NO_COLOR.
 package main
 
 import (
@@ -21,8 +21,8 @@ import (
 
 	"github.com/fatih/color"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 func main() {
@@ -45,7 +45,7 @@ func command() error {
 	}
 	o.Filter = flag.Arg(0)
 	var err error
-	if o.Config, err = config.FromEnv(); err != nil {
+	if o.Config, err = variables.FromEnv(); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

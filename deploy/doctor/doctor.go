@@ -15,8 +15,8 @@ import (
 	"github.com/fatih/color"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // check is one thing to look for.
@@ -38,7 +38,7 @@ const lookTimeout = 20 * time.Second
 const debian = "on Debian: apt-get install "
 
 // checks lists everything to look for, the core first.
-func checks(c config.Config) []check {
+func checks(c variables.Values) []check {
 	list := []check{
 		{"Go", "everything", true, version("go", "version"), "https://go.dev/dl"},
 		{"git", "push, release, the tests", true, version("git", "--version"), "https://git-scm.com/downloads"},
@@ -105,7 +105,7 @@ func lastLine(s string) string {
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
-func tinyGo(c config.Config) func(context.Context) (string, error) {
+func tinyGo(c variables.Values) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		compiler, err := build.Find(build.TinyGo, c.GoToolchain, c.TinyGoVersion)
 		if errors.Is(err, build.ErrNoTinyGo) {

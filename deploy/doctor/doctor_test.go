@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 func found(what string) func(context.Context) (string, error) {
@@ -61,7 +61,7 @@ func TestChecks(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	var out bytes.Buffer
-	err := examine(t.Context(), checks(config.Config{EnvoyVersions: []string{"1.36.4", "1.40.0"}}), &out, false)
+	err := examine(t.Context(), checks(variables.Values{EnvoyVersions: []string{"1.36.4", "1.40.0"}}), &out, false)
 	if err == nil || !strings.HasSuffix(err.Error(), "without: Go, git") {
 		t.Errorf("error %v", err)
 	}

@@ -4,7 +4,7 @@
 //	go run ./deploy/doctor
 //
 // It fails only if a program is missing without which nothing works. It changes nothing and
-// asks no server. The environment variables are those of package deploy/config, and NO_COLOR.
+// asks no server. The environment variables are those of package deploy/variables, and NO_COLOR.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 
 	"github.com/fatih/color"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 func main() {
@@ -26,7 +26,7 @@ func main() {
 }
 
 func command() error {
-	c, err := config.FromEnv()
+	c, err := variables.FromEnv()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@
 // "go tool mage release" runs it in a repository that has no test/e2e. SLIPWAY_FILTERS is the
 // folder of the filters, SLIPWAY_DIST is the folder of the modules, and SLIPWAY_E2E_REPORT is
 // the file to which load writes what it ran. The other variables are those of package
-// deploy/config.
+// deploy/variables.
 package main
 
 import (
@@ -27,12 +27,12 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 func main() {
@@ -46,7 +46,7 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	c, err := config.FromEnv()
+	c, err := variables.FromEnv()
 	if err != nil {
 		return err
 	}

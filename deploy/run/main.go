@@ -6,7 +6,7 @@
 // configuration of its filter.yaml. Ctrl-C stops everything.
 //
 // The environment variables are those of
-// package deploy/config.
+// package deploy/variables.
 package main
 
 import (
@@ -17,8 +17,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 func main() {
@@ -44,7 +44,7 @@ func command() error {
 		return fmt.Errorf("give one filter, not %q", flag.Args())
 	}
 	var err error
-	if o.Config, err = config.FromEnv(); err != nil {
+	if o.Config, err = variables.FromEnv(); err != nil {
 		return err
 	}
 	o.Out = os.Stdout

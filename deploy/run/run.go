@@ -13,12 +13,12 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // runOptions say what to run, and where. All fields are required.
@@ -27,7 +27,7 @@ type runOptions struct {
 	Listener, Backend, Admin string // host:port
 	Root                     string // the repository's folder
 	Dist                     string // where envoy/<filter>.yaml goes; empty means Root's dist
-	Config                   config.Config
+	Config                   variables.Values
 	Out                      io.Writer
 }
 

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 )
@@ -41,7 +41,7 @@ func eventually(t *testing.T, ended <-chan error, see func() error) {
 }
 
 func TestRun(t *testing.T) {
-	cfg, err := config.FromEnv()
+	cfg, err := variables.FromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance.
@@ -19,7 +19,7 @@ import (
 //
 //	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage attest 1.4.0
 func Attest(ctx context.Context, version string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return attestVersion(ctx, c, version, out)
 	})
 }
@@ -30,7 +30,7 @@ var rehearsalKey = filepath.Join(dist, rel.RehearsalKey)
 
 // attestVersion attaches bills of materials to a published version, and signs it: see
 // attest.Sign. It has to be the version that is in dist/.
-func attestVersion(ctx context.Context, c config.Config, text string, out Output) error {
+func attestVersion(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	signer, ok := configuredSigner(c)
@@ -64,7 +64,7 @@ func attestVersion(ctx context.Context, c config.Config, text string, out Output
 }
 
 // configuredSigner is the configured signer; false if there is none.
-func configuredSigner(c config.Config) (attest.Signer, bool) {
+func configuredSigner(c variables.Values) (attest.Signer, bool) {
 	signer := attest.Signer{
 		Key:          c.SignKey,
 		FulcioURL:    c.FulcioURL,
@@ -78,7 +78,7 @@ func configuredSigner(c config.Config) (attest.Signer, bool) {
 }
 
 // policy is the configured policy.
-func policy(c config.Config) attest.Policy {
+func policy(c variables.Values) attest.Policy {
 	p := attest.Policy{Key: c.VerifyKey, Identity: c.VerifyIdentity, Issuer: c.VerifyIssuer, Repository: c.VerifyRepository, TrustedRoot: c.TrustedRoot}
 	if p.IsZero() && c.Registry == "" {
 		if _, err := os.Stat(rehearsalKey); err == nil {

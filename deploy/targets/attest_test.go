@@ -13,10 +13,10 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // Where nothing can sign, the step reports what is there: at first nothing that is
@@ -29,7 +29,7 @@ func TestAttestWithoutASigner(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = registry.Close() })
-	c := config.Config{Registry: registry.Addr() + "/acme", RegistryPlainHTTP: true}
+	c := variables.Values{Registry: registry.Addr() + "/acme", RegistryPlainHTTP: true}
 	git(t, "tag", "v1.4.0")
 	maker := builtBefore(t)
 	step := func() string {
@@ -56,7 +56,7 @@ func TestAttestWithoutASigner(t *testing.T) {
 	// If SIGN_KEY holds a key instead of a file's name, the key is not repeated,
 	// neither on the way to the program that signs nor back.
 	pem := "-----BEGIN PRIVATE KEY-----\nhunter2SECRET\n-----END PRIVATE KEY-----"
-	for name, wrong := range map[string]config.Config{
+	for name, wrong := range map[string]variables.Values{
 		"SIGN_KEY":     {SignKey: pem},
 		"VERIFY_KEY":   {SignKey: "filter/headers/go.sum", VerifyKey: pem},
 		"TRUSTED_ROOT": {SignKey: "filter/headers/go.sum", VerifyIdentity: "a", VerifyIssuer: "b", TrustedRoot: pem},

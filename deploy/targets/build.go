@@ -9,8 +9,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // Build compiles every filter to dist/<filter>.wasm with a record beside it.
@@ -22,7 +22,7 @@ import (
 //
 //	FILTERS=headers COMPILER=go go tool mage build
 func Build(ctx context.Context) error {
-	return do(nil, func(c config.Config, out Output) error {
+	return do(nil, func(c variables.Values, out Output) error {
 		return buildFilters(ctx, c, out)
 	})
 }
@@ -42,7 +42,7 @@ func Tinygo(ctx context.Context) error {
 
 // buildFilters builds the configured filters: see build.Build. If they may need TinyGo and
 // the pinned one is not installed, it says how to get that.
-func buildFilters(ctx context.Context, c config.Config, out Output) error {
+func buildFilters(ctx context.Context, c variables.Values, out Output) error {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
 		return fmt.Errorf("build: %w", err)

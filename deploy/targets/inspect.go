@@ -12,11 +12,11 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // Inspect says what a module is and who loads it: a file, a URL, or a reference in a registry.
@@ -33,7 +33,7 @@ import (
 //	go tool mage inspect ghcr.io/acme/filters/headers@sha256:…
 //	go tool mage inspect https://cdn.acme.example/filters/headers.wasm -json
 func Inspect(ctx context.Context, fileOrReference string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return inspectModule(ctx, c, fileOrReference, out)
 	})
 }
@@ -60,7 +60,7 @@ var envoys = []string{"plain Envoy", "Istio", "Envoy Gateway"}
 
 // inspectModule says what a module is and who loads it. It takes a file, an http or
 // https URL, or a reference in a registry, such as headers:1.4.0.
-func inspectModule(ctx context.Context, c config.Config, what string, out Output) error {
+func inspectModule(ctx context.Context, c variables.Values, what string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	i := inspection{Source: redact.Address(what)}
@@ -81,7 +81,7 @@ func inspectModule(ctx context.Context, c config.Config, what string, out Output
 	return out.print(i, i.text)
 }
 
-func (i *inspection) read(ctx context.Context, c config.Config, what string, out Output) ([]byte, error) {
+func (i *inspection) read(ctx context.Context, c variables.Values, what string, out Output) ([]byte, error) {
 	wasm, err := os.ReadFile(what)
 	if err == nil {
 		i.Source = what

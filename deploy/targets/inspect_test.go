@@ -7,20 +7,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // A module has the same description wherever it is read from.
 func TestInspect(t *testing.T) {
 	project(t)
-	run(t, func(o Output) error { return push(t.Context(), config.Config{}, "1.0.0", o) })
+	run(t, func(o Output) error { return push(t.Context(), variables.Values{}, "1.0.0", o) })
 	server := httptest.NewServer(http.FileServer(http.Dir("dist")))
 	t.Cleanup(server.Close)
 	var sum string
 	for _, what := range []string{filepath.Join("dist", "headers.wasm"), server.URL + "/headers.wasm", "headers:1.0.0"} {
-		i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, what, o) })
+		i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), variables.Values{}, what, o) })
 		if sum == "" {
 			sum = i.WasmSHA256
 		}
@@ -33,7 +33,7 @@ func TestInspect(t *testing.T) {
 		if i.Registry != nil && i.Registry.Annotations[oci.AnnotationWasmSHA256] != sum {
 			t.Errorf("%s: annotations %v", what, i.Registry.Annotations)
 		}
-		text := run(t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, what, o) })
+		text := run(t, func(o Output) error { return inspectModule(t.Context(), variables.Values{}, what, o) })
 		for _, want := range []string{what + "\n", sum, "proxy-wasm ABI  0.2.0", "\nSections\n", "proxy_on_context_create", "Envoy 1.26 and later  yes", "accepts"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is missing in\n%s", what, want, text)
@@ -43,7 +43,7 @@ func TestInspect(t *testing.T) {
 	// The credentials in a URL appear nowhere.
 	secret := strings.Replace(server.URL, "http://", "http://user:s3cret@", 1) + "/headers.wasm?signature=s3cret"
 	for _, json := range []bool{true, false} {
-		shown := run(t, func(o Output) error { o.JSON = json; return inspectModule(t.Context(), config.Config{}, secret, o) })
+		shown := run(t, func(o Output) error { o.JSON = json; return inspectModule(t.Context(), variables.Values{}, secret, o) })
 		if strings.Contains(shown, "s3cret") || !strings.Contains(shown, server.URL+"/headers.wasm") {
 			t.Errorf("JSON %t: %s", json, shown)
 		}
@@ -52,7 +52,7 @@ func TestInspect(t *testing.T) {
 		"https://user:s3cret@127.0.0.1:1/a.wasm?signature=s3cret", strings.Replace(secret, "headers", "none", 1), "https://user:s3#cret@[::1/",
 		"user:s3cret@ghcr.io/acme/headers:1.0.0", "user:s3cret@ghcr.io/acme/headers",
 	} {
-		err := inspectModule(t.Context(), config.Config{}, what, Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
+		err := inspectModule(t.Context(), variables.Values{}, what, Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
 		if err == nil || strings.Contains(err.Error(), "s3") {
 			t.Errorf("%s: error is %v", what, err)
 		}
@@ -62,7 +62,7 @@ func TestInspect(t *testing.T) {
 	options.Imports = []wasmtest.Func{{Module: "env", Name: "abort", Signature: "iiii:"}}
 	for what, wasm := range map[string]wasmtest.Options{"script.wasm": options, "ends.wasm": wasmtest.Starts()["proc_exit in _start"].Options} {
 		write(t, what, string(wasmtest.Encode(wasm)))
-		i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, what, o) })
+		i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), variables.Values{}, what, o) })
 		for _, v := range i.Consumers {
 			if v.Answer != oci.Refuses || v.Reason != "no Envoy loads the module" {
 				t.Errorf("%s: %+v", what, v)
@@ -76,7 +76,7 @@ func TestInspect(t *testing.T) {
 		"trap in proxy_on_context_create": "but cannot work proxy_on_context_create traps: unreachable",
 	} {
 		write(t, "start.wasm", string(wasmtest.Encode(wasmtest.Starts()[what].Options)))
-		if text := run(t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, "start.wasm", o) }); !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+		if text := run(t, func(o Output) error { return inspectModule(t.Context(), variables.Values{}, "start.wasm", o) }); !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("%s: %q is missing in\n%s", what, want, text)
 		}
 	}
@@ -87,7 +87,7 @@ func TestInspect(t *testing.T) {
 		server.URL + "/none.wasm": "404",
 		"filter/headers/main.go":  "not a valid WebAssembly module",
 	} {
-		if err := inspectModule(t.Context(), config.Config{}, what, Output{Out: &lines{act: func(string) {}}, Err: &lines{act: func(string) {}}}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := inspectModule(t.Context(), variables.Values{}, what, Output{Out: &lines{act: func(string) {}}, Err: &lines{act: func(string) {}}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q in it", what, err, want)
 		}
 	}
@@ -100,7 +100,7 @@ func TestInspectRedirect(t *testing.T) {
 	t.Cleanup(server.Close)
 	moved := httptest.NewServer(http.RedirectHandler(server.URL+"/headers.wasm", http.StatusMovedPermanently))
 	t.Cleanup(moved.Close)
-	i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), config.Config{}, moved.URL, o) })
+	i := runJSON[inspection](t, func(o Output) error { return inspectModule(t.Context(), variables.Values{}, moved.URL, o) })
 	if i.Redirect != server.URL+"/headers.wasm" {
 		t.Errorf("redirect %q", i.Redirect)
 	}

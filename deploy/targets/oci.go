@@ -13,11 +13,11 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -32,7 +32,7 @@ import (
 //
 //	REGISTRY=ghcr.io/acme/filters go tool mage push 1.4.0
 func Push(ctx context.Context, version string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return push(ctx, c, version, out)
 	})
 }
@@ -43,7 +43,7 @@ func Push(ctx context.Context, version string, json *bool) error {
 //
 //	go tool mage pull headers:1.4.0 headers.wasm
 func Pull(ctx context.Context, reference, file string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return pull(ctx, c, reference, file, out)
 	})
 }
@@ -54,7 +54,7 @@ func Pull(ctx context.Context, reference, file string, json *bool) error {
 //
 //	REGISTRY=ghcr.io/acme/filters go tool mage list -json
 func List(ctx context.Context, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return listVersions(ctx, c, out)
 	})
 }
@@ -67,7 +67,7 @@ func List(ctx context.Context, json *bool) error {
 //
 //	REGISTRY=ghcr.io/acme/filters go tool mage sbom 1.4.0
 func Sbom(ctx context.Context, version string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return attachSBOMs(ctx, c, version, out)
 	})
 }
@@ -78,7 +78,7 @@ func Sbom(ctx context.Context, version string, json *bool) error {
 //
 //	go tool mage attach headers:1.4.0 test-report report.xml
 func Attach(ctx context.Context, reference, kind, file string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return attachFile(ctx, c, reference, kind, file, out)
 	})
 }
@@ -89,7 +89,7 @@ func Attach(ctx context.Context, reference, kind, file string, json *bool) error
 //
 //	go tool mage referrers headers:1.4.0
 func Referrers(ctx context.Context, reference string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return listReferrers(ctx, c, reference, out)
 	})
 }
@@ -116,7 +116,7 @@ const LowestEnvoyTested = "1.36.4"
 const dist = "dist"
 
 // push publishes the built filters under a version.
-func push(ctx context.Context, c config.Config, text string, out Output) error {
+func push(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	release, err := readRelease(ctx, c, text)
@@ -152,7 +152,7 @@ func push(ctx context.Context, c config.Config, text string, out Output) error {
 
 // pull writes the module of a reference to a file. If the result would be printed to
 // the same file, such as /dev/stdout, the result goes to out.Err.
-func pull(ctx context.Context, c config.Config, reference, file string, out Output) error {
+func pull(ctx context.Context, c variables.Values, reference, file string, out Output) error {
 	if isFile(out.Out, file) {
 		out.Out = out.Err
 	}
@@ -177,7 +177,7 @@ func isFile(w io.Writer, path string) bool {
 }
 
 // listVersions prints the published versions.
-func listVersions(ctx context.Context, c config.Config, out Output) error {
+func listVersions(ctx context.Context, c variables.Values, out Output) error {
 	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
 		list, err := r.List(ctx, filters)
 		if err != nil {
@@ -190,7 +190,7 @@ func listVersions(ctx context.Context, c config.Config, out Output) error {
 // attachSBOMs attaches a bill of materials to each filter's version, in every published
 // shape. It is made from the records in dist/, which have to be those of the published
 // modules.
-func attachSBOMs(ctx context.Context, c config.Config, text string, out Output) error {
+func attachSBOMs(ctx context.Context, c variables.Values, text string, out Output) error {
 	release, err := readRelease(ctx, c, text)
 	if err != nil {
 		return fmt.Errorf("sbom: %w", err)
@@ -211,7 +211,7 @@ func attachSBOMs(ctx context.Context, c config.Config, text string, out Output) 
 
 // attachFile attaches a file to the manifest that a reference stands for. kind is sbom,
 // provenance, test-report or a media type.
-func attachFile(ctx context.Context, c config.Config, reference, kind, file string, out Output) error {
+func attachFile(ctx context.Context, c variables.Values, reference, kind, file string, out Output) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("attach: %w", err)
@@ -250,7 +250,7 @@ func mediaType(kind string, content []byte) string {
 }
 
 // listReferrers prints what is attached to the manifest that a reference stands for.
-func listReferrers(ctx context.Context, c config.Config, reference string, out Output) error {
+func listReferrers(ctx context.Context, c variables.Values, reference string, out Output) error {
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
 		nodes, err := r.Discover(ctx, ref)
 		if err != nil {
@@ -290,11 +290,11 @@ func line(value fmt.Stringer) func(io.Writer) error {
 	}
 }
 
-func withDeadline(ctx context.Context, c config.Config) (context.Context, context.CancelFunc) {
+func withDeadline(ctx context.Context, c variables.Values) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, transferTimeout(c), rel.ErrTransferTimeout)
 }
 
-func transferTimeout(c config.Config) time.Duration {
+func transferTimeout(c variables.Values) time.Duration {
 	if c.TransferTimeout == 0 {
 		return 30 * time.Minute
 	}
@@ -302,7 +302,7 @@ func transferTimeout(c config.Config) time.Duration {
 }
 
 // withRegistry runs work on the configured registry, with the filters' names.
-func withRegistry(ctx context.Context, c config.Config, out Output, work func(context.Context, *oci.Registry, []string) error) error {
+func withRegistry(ctx context.Context, c variables.Values, out Output, work func(context.Context, *oci.Registry, []string) error) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
@@ -317,7 +317,7 @@ func withRegistry(ctx context.Context, c config.Config, out Output, work func(co
 }
 
 // withReference runs work on the registry of a reference.
-func withReference(ctx context.Context, c config.Config, reference string, out Output, work func(context.Context, *oci.Registry, oci.Reference) error) error {
+func withReference(ctx context.Context, c variables.Values, reference string, out Output, work func(context.Context, *oci.Registry, oci.Reference) error) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	r, done, err := openRegistry(ctx, c, reference, out)
@@ -333,16 +333,16 @@ func withReference(ctx context.Context, c config.Config, reference string, out O
 
 // openRegistry opens the registry of a reference. If there is no reference or it is a
 // short one, it opens the configured registry. done ends what was started for it.
-func openRegistry(ctx context.Context, c config.Config, reference string, out Output) (*oci.Registry, func() error, error) {
+func openRegistry(ctx context.Context, c variables.Values, reference string, out Output) (*oci.Registry, func() error, error) {
 	return openRegistryWith(ctx, c, reference, oci.RegistryOptions{Out: out.Err})
 }
 
 // registryOptions are the options of the configured registry.
-func registryOptions(c config.Config) *oci.RegistryOptions {
+func registryOptions(c variables.Values) *oci.RegistryOptions {
 	return &oci.RegistryOptions{Address: c.Registry, PlainHTTP: c.RegistryPlainHTTP, Username: c.RegistryUsername, Password: c.RegistryPassword}
 }
 
-func openRegistryWith(ctx context.Context, c config.Config, reference string, opts oci.RegistryOptions) (r *oci.Registry, done func() error, err error) {
+func openRegistryWith(ctx context.Context, c variables.Values, reference string, opts oci.RegistryOptions) (r *oci.Registry, done func() error, err error) {
 	configured := registryOptions(c)
 	opts.Address, opts.PlainHTTP = configured.Address, configured.PlainHTTP
 	opts.Username, opts.Password = configured.Username, configured.Password
@@ -377,7 +377,7 @@ func host(address string) string {
 
 // readRelease reads the built modules of the configured filters, as a version of this
 // checkout.
-func readRelease(ctx context.Context, c config.Config, text string) (*build.Release, error) {
+func readRelease(ctx context.Context, c variables.Values, text string) (*build.Release, error) {
 	v, err := version.Parse(text)
 	if err != nil {
 		return nil, err
@@ -385,7 +385,7 @@ func readRelease(ctx context.Context, c config.Config, text string) (*build.Rele
 	return build.ReadRelease(ctx, build.ReleaseOptions{Version: v, Filters: c.Filters, Dist: dist, EnvoyTested: LowestEnvoyTested})
 }
 
-func shapes(c config.Config) ([]oci.Shape, error) {
+func shapes(c variables.Values) ([]oci.Shape, error) {
 	var shapes []oci.Shape
 	for _, name := range c.Shapes {
 		shape, err := oci.ParseShape(name)

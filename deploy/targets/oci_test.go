@@ -24,13 +24,13 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // project changes to a checkout with two built filters. No compiler made their modules;
@@ -128,7 +128,7 @@ func runJSON[T any](t *testing.T, target func(Output) error) T {
 // configuration. Each target starts and ends an embedded registry of its own.
 func TestTargetsWithoutARegistry(t *testing.T) {
 	project(t)
-	ctx, c := t.Context(), config.Config{Shapes: []string{"artifact", "compat"}}
+	ctx, c := t.Context(), variables.Values{Shapes: []string{"artifact", "compat"}}
 	first := runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	if len(first) != 4 || first[0].Filter != "authtoken" || first[0].Unchanged || first[3].Tag != "compat-1.4.0" {
 		t.Errorf("push: %+v", first)
@@ -167,7 +167,7 @@ func TestTargetsWithoutARegistry(t *testing.T) {
 // TestPullToStandardOutput: only the module is written to standard output.
 func TestPullToStandardOutput(t *testing.T) {
 	project(t)
-	c := config.Config{Filters: []string{"headers"}}
+	c := variables.Values{Filters: []string{"headers"}}
 	run(t, func(o Output) error { return push(t.Context(), c, "1.4.0", o) })
 	for _, json := range []bool{false, true} {
 		reader, writer, err := os.Pipe()
@@ -203,8 +203,8 @@ func TestTargetsRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	configured := config.Config{Registry: server.Addr() + "/acme", RegistryUsername: "me", RegistryPassword: secret}
-	with := func(change func(*config.Config)) config.Config {
+	configured := variables.Values{Registry: server.Addr() + "/acme", RegistryUsername: "me", RegistryPassword: secret}
+	with := func(change func(*variables.Values)) variables.Values {
 		c := configured
 		change(&c)
 		return c
@@ -220,19 +220,19 @@ func TestTargetsRefuse(t *testing.T) {
 	}{
 		{"version", func(o Output) error { return push(ctx, configured, "v1.0.0", o) }, "write it without the v"},
 		{"shape", func(o Output) error {
-			return push(ctx, with(func(c *config.Config) { c.Shapes = []string{"round"} }), "1.0.0", o)
+			return push(ctx, with(func(c *variables.Values) { c.Shapes = []string{"round"} }), "1.0.0", o)
 		}, `SHAPES: shape "round"`},
 		{"filter", func(o Output) error {
-			return push(ctx, with(func(c *config.Config) { c.Filters = []string{"nope"} }), "1.0.0", o)
+			return push(ctx, with(func(c *variables.Values) { c.Filters = []string{"nope"} }), "1.0.0", o)
 		}, `filter "nope"`},
 		{"registry", func(o Output) error {
-			return push(ctx, with(func(c *config.Config) { c.Registry = "https://me:" + secret + "@ghcr.io" }), "1.0.0", o)
+			return push(ctx, with(func(c *variables.Values) { c.Registry = "https://me:" + secret + "@ghcr.io" }), "1.0.0", o)
 		}, "without scheme"},
 		{"half of the credentials", func(o Output) error {
-			return listVersions(ctx, with(func(c *config.Config) { c.Registry, c.RegistryUsername = "127.0.0.1:1", "" }), o)
+			return listVersions(ctx, with(func(c *variables.Values) { c.Registry, c.RegistryUsername = "127.0.0.1:1", "" }), o)
 		}, "go together, and have to be the registry's; check REGISTRY_USERNAME"},
 		{"deadline", func(o Output) error {
-			return listVersions(ctx, with(func(c *config.Config) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
+			return listVersions(ctx, with(func(c *variables.Values) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
 		}, "TRANSFER_TIMEOUT"},
 		{"what to verify", func(o Output) error { return verifyPublished(ctx, configured, "headers", o) }, "or a reference, such as headers:1.4.0"},
 		{"not published", func(o Output) error { return verifyPublished(ctx, configured, "9.9.9", o) }, "not found"},
@@ -260,7 +260,7 @@ func TestTargetsRefuse(t *testing.T) {
 // another registry.
 func TestPasswordStaysHome(t *testing.T) {
 	t.Parallel()
-	c := config.Config{Registry: "ghcr.io/acme", RegistryUsername: "me"} // with only one of them, using them is an error
+	c := variables.Values{Registry: "ghcr.io/acme", RegistryUsername: "me"} // with only one of them, using them is an error
 	if _, _, err := openRegistry(t.Context(), c, "ghcr.io/other/headers:1", Output{}); err == nil {
 		t.Error("the credentials are not used for the same host")
 	}
@@ -295,7 +295,7 @@ func TestPlainHTTPStaysHome(t *testing.T) {
 	to := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 	}}
-	ask := func(c config.Config, reference string) error {
+	ask := func(c variables.Values, reference string) error {
 		mu.Lock()
 		requests, passwords = nil, nil
 		mu.Unlock()
@@ -312,7 +312,7 @@ func TestPlainHTTPStaysHome(t *testing.T) {
 	}
 	const reference = "other.example:5000/acme/headers:1.4.0"
 	for _, registry := range []string{"", "own.example:5000/acme", "other.example/acme"} {
-		c := config.Config{Registry: registry, RegistryPlainHTTP: true, RegistryUsername: "me", RegistryPassword: "own-s3cret"}
+		c := variables.Values{Registry: registry, RegistryPlainHTTP: true, RegistryUsername: "me", RegistryPassword: "own-s3cret"}
 		err := advice.Add(ask(c, reference))
 		if len(requests)+len(passwords) > 0 {
 			t.Errorf("REGISTRY=%s: the other registry saw %q %q", registry, requests, passwords)
@@ -324,7 +324,7 @@ func TestPlainHTTPStaysHome(t *testing.T) {
 	// If REGISTRY is this server, plain HTTP is used, with the given password, or else
 	// with docker's.
 	for _, c := range []struct{ username, password, want string }{{"me", "own-s3cret", "me:own-s3cret"}, {"", "", "docker:s3cret"}} {
-		if err := ask(config.Config{Registry: "other.example:5000/acme", RegistryPlainHTTP: true, RegistryUsername: c.username, RegistryPassword: c.password}, reference); err == nil {
+		if err := ask(variables.Values{Registry: "other.example:5000/acme", RegistryPlainHTTP: true, RegistryUsername: c.username, RegistryPassword: c.password}, reference); err == nil {
 			t.Error("401 is no error")
 		}
 		if want := "Basic " + base64.StdEncoding.EncodeToString([]byte(c.want)); !slices.Contains(passwords, want) {
@@ -344,7 +344,7 @@ func TestServeRegistry(t *testing.T) {
 			return false
 		}
 		published = runJSON[[]oci.Published](t, func(o Output) error {
-			return push(t.Context(), config.Config{Registry: match[1]}, "1.0.0", o)
+			return push(t.Context(), variables.Values{Registry: match[1]}, "1.0.0", o)
 		})
 		return true
 	})
@@ -355,7 +355,7 @@ func TestServeRegistry(t *testing.T) {
 	if len(published) != 2 {
 		t.Errorf("published %+v", published)
 	}
-	if list := run(t, func(o Output) error { return listVersions(t.Context(), config.Config{}, o) }); strings.Count(list, "1.0.0") != 2 {
+	if list := run(t, func(o Output) error { return listVersions(t.Context(), variables.Values{}, o) }); strings.Count(list, "1.0.0") != 2 {
 		t.Errorf("afterwards:\n%s", list)
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -21,7 +21,7 @@ import (
 //	go tool mage release 1.4.0
 //	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage release headers/v1.4.0
 func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
-	return do(nil, func(c config.Config, out Output) error {
+	return do(nil, func(c variables.Values, out Output) error {
 		opts := releaseChoices{DryRun: given(dryRun), Until: given(until), Suite: testOptions()}
 		return releaseVersion(ctx, c, versionOrTag, opts, out)
 	})
@@ -40,7 +40,7 @@ type releaseChoices struct {
 // releaseVersion releases a version, or the version of a git tag: see release.Release.
 // It publishes to the configured registry, storage or both. If neither is configured,
 // it is a rehearsal in the embedded ones.
-func releaseVersion(ctx context.Context, c config.Config, versionOrTag string, opts releaseChoices, out Output) error {
+func releaseVersion(ctx context.Context, c variables.Values, versionOrTag string, opts releaseChoices, out Output) error {
 	options, err := releaseOptions(c, versionOrTag, opts, out)
 	if err != nil {
 		return fmt.Errorf("release: %w", err)
@@ -52,7 +52,7 @@ func releaseVersion(ctx context.Context, c config.Config, versionOrTag string, o
 	return err
 }
 
-func releaseOptions(c config.Config, versionOrTag string, opts releaseChoices, out Output) (rel.Options, error) {
+func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices, out Output) (rel.Options, error) {
 	v, filters, err := version.Read(versionOrTag, c.Filters)
 	if err != nil {
 		return rel.Options{}, err

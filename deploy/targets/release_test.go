@@ -25,11 +25,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // canaries are secrets in the environment. None may appear anywhere.
@@ -212,7 +212,7 @@ func TestReleaseKeepsSecrets(t *testing.T) {
 			for name, value := range test.variables {
 				t.Setenv(name, value)
 			}
-			c, err := config.FromEnv()
+			c, err := variables.FromEnv()
 			if err != nil {
 				t.Fatal(err)
 			}

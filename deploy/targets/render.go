@@ -7,13 +7,13 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -27,7 +27,7 @@ import (
 //	REGISTRY=ghcr.io/acme/filters go tool mage render 1.4.0
 //	go tool mage render 1.4.0 -diff=cluster
 func Render(ctx context.Context, version string, diff *string) error {
-	return do(nil, func(c config.Config, out Output) error {
+	return do(nil, func(c variables.Values, out Output) error {
 		return renderManifests(ctx, c, version, given(diff), out)
 	})
 }
@@ -36,7 +36,7 @@ func Render(ctx context.Context, version string, diff *string) error {
 // version, or prints what would change in a folder or, for "cluster", in the cluster.
 // The manifests pull from the configured registry, storage or both; without any
 // configuration, from the embedded ones.
-func renderManifests(ctx context.Context, c config.Config, text, compare string, out Output) error {
+func renderManifests(ctx context.Context, c variables.Values, text, compare string, out Output) error {
 	v, err := version.Parse(text)
 	if err != nil {
 		return err
@@ -62,7 +62,7 @@ func renderManifests(ctx context.Context, c config.Config, text, compare string,
 
 // Published reads what is published under a version or a git tag, without credentials,
 // as proxies do.
-func Published(ctx context.Context, c config.Config, what string, out Output) ([]manifest.Source, error) {
+func Published(ctx context.Context, c variables.Values, what string, out Output) ([]manifest.Source, error) {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	v, names, err := version.Read(what, c.Filters)
@@ -81,7 +81,7 @@ func Published(ctx context.Context, c config.Config, what string, out Output) ([
 }
 
 // readPublished reads what is published of a version.
-func readPublished(ctx context.Context, c config.Config, v version.Version, filters []string, opts oci.RegistryOptions, out Output) (releases []manifest.Source, err error) {
+func readPublished(ctx context.Context, c variables.Values, v version.Version, filters []string, opts oci.RegistryOptions, out Output) (releases []manifest.Source, err error) {
 	from, err := openPublished(ctx, c, opts, out)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ type publishedIn struct {
 
 // openPublished opens the configured registry and storage for reading; without any
 // configuration, the embedded ones.
-func openPublished(ctx context.Context, c config.Config, opts oci.RegistryOptions, out Output) (publishedIn, error) {
+func openPublished(ctx context.Context, c variables.Values, opts oci.RegistryOptions, out Output) (publishedIn, error) {
 	hasStorage := c.StorageURL != "" || c.StoragePublicURL != ""
 	from := publishedIn{embedded: c.Registry == "" && !hasStorage, close: func() error { return nil }}
 	if c.Registry != "" || from.embedded {
@@ -133,7 +133,7 @@ func openPublished(ctx context.Context, c config.Config, opts oci.RegistryOption
 
 // openPublicStorage opens the storage for reading, as everybody does. It needs only the
 // address for readers, if that is known.
-func openPublicStorage(c config.Config, out Output) (*storage.Storage, error) {
+func openPublicStorage(c variables.Values, out Output) (*storage.Storage, error) {
 	if c.StoragePublicURL != "" {
 		return storage.OpenPublic(c.StoragePublicURL, storage.Options{Out: out.Err})
 	}

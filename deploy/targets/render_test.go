@@ -10,11 +10,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -29,8 +29,8 @@ func TestPublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	configured := config.Config{Registry: server.Addr() + "/acme"}
-	pushTo := func(c config.Config) string {
+	configured := variables.Values{Registry: server.Addr() + "/acme"}
+	pushTo := func(c variables.Values) string {
 		r, done, err := openRegistry(t.Context(), c, "", Output{})
 		if err != nil {
 			t.Fatal(err)
@@ -51,11 +51,11 @@ func TestPublished(t *testing.T) {
 		}
 		return published[0].ManifestDigest
 	}
-	digest := pushTo(config.Config{})
+	digest := pushTo(variables.Values{})
 	if again := pushTo(configured); again != digest {
 		t.Fatalf("one module, manifest digests %s and %s", digest, again)
 	}
-	s, err := openStorage(config.Config{}, Output{})
+	s, err := openStorage(variables.Values{}, Output{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,14 +63,14 @@ func TestPublished(t *testing.T) {
 	if _, err := storage.Upload(t.Context(), s, storage.UploadOptions{Version: version.MustParse("1.4.0"), Modules: []build.Module{module}}); err != nil {
 		t.Fatal(err)
 	}
-	public := config.Config{StoragePublicURL: strings.TrimSuffix(s.PublicURL(""), "/")}
+	public := variables.Values{StoragePublicURL: strings.TrimSuffix(s.PublicURL(""), "/")}
 
 	sum := module.WasmSHA256
 	for name, test := range map[string]struct {
-		config config.Config
+		config variables.Values
 		want   manifest.Source
 	}{
-		"nothing": {config.Config{}, manifest.Source{
+		"nothing": {variables.Values{}, manifest.Source{
 			Repository: "127.0.0.1:5000/headers", ManifestDigest: digest,
 			URL: "http://127.0.0.1:5001/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
@@ -80,7 +80,7 @@ func TestPublished(t *testing.T) {
 		"storage": {public, manifest.Source{
 			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
-		"both": {config.Config{Registry: configured.Registry, StoragePublicURL: public.StoragePublicURL}, manifest.Source{
+		"both": {variables.Values{Registry: configured.Registry, StoragePublicURL: public.StoragePublicURL}, manifest.Source{
 			Repository: configured.Registry + "/headers", ManifestDigest: digest,
 			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},

@@ -11,11 +11,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // requestLog records the requests that pass through it.
@@ -65,7 +65,7 @@ func TestReleaseRequests(t *testing.T) {
 	counting := httptest.NewServer(log.before(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registry.Addr()})))
 	t.Cleanup(counting.Close)
 	t.Setenv("COSIGN_PASSWORD", "test")
-	c := config.Config{
+	c := variables.Values{
 		Registry:         strings.TrimPrefix(counting.URL, "http://") + "/acme",
 		StorageURL:       "file://" + folder,
 		StoragePublicURL: strings.TrimSuffix(store.URL(""), "/"),

@@ -11,17 +11,17 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // TestSourcesChanged: a module that was built at one commit is neither published nor
 // described as a build of the next commit.
 func TestSourcesChanged(t *testing.T) {
 	project(t)
-	ctx, c := t.Context(), config.Config{}
+	ctx, c := t.Context(), variables.Values{}
 	targets := map[string]func(Output) error{
 		"push":   func(o Output) error { return push(ctx, c, "1.0.0", o) },
 		"upload": func(o Output) error { return upload(ctx, c, "1.0.0", o) },
@@ -83,7 +83,7 @@ func TestCompiledInAndIgnored(t *testing.T) {
 			project(t)
 			revision := func(version string) string {
 				t.Helper()
-				c := config.Config{Filters: []string{"headers"}}
+				c := variables.Values{Filters: []string{"headers"}}
 				run(t, func(o Output) error { return push(t.Context(), c, version, o) })
 				found := runJSON[[]oci.Verification](t, func(o Output) error { return verifyPublished(t.Context(), c, "headers:"+version, o) })
 				return found[0].Annotations[ocispec.AnnotationRevision]
@@ -112,6 +112,6 @@ func TestPublishWhatAnotherJobBuilt(t *testing.T) {
 	if err := os.CopyFS("dist", os.DirFS(dist)); err != nil {
 		t.Fatal(err)
 	}
-	run(t, func(o Output) error { return push(t.Context(), config.Config{}, "1.0.0", o) })
-	run(t, func(o Output) error { return upload(t.Context(), config.Config{}, "1.0.0", o) })
+	run(t, func(o Output) error { return push(t.Context(), variables.Values{}, "1.0.0", o) })
+	run(t, func(o Output) error { return upload(t.Context(), variables.Values{}, "1.0.0", o) })
 }

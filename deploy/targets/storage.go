@@ -13,13 +13,13 @@ import (
 	"oras.land/oras-go/v2/errdef"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // Upload stores the built filters under a version, where proxies fetch them by URL and sha256.
@@ -32,7 +32,7 @@ import (
 //
 //	STORAGE_URL='s3://acme/filters?region=eu-central-1' STORAGE_PUBLIC_URL=https://cdn.acme.example/filters go tool mage upload 1.4.0
 func Upload(ctx context.Context, version string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return upload(ctx, c, version, out)
 	})
 }
@@ -50,7 +50,7 @@ func Storage(ctx context.Context, address *string) error {
 
 // upload stores the built filters under a version, where proxies fetch them by URL
 // and sha256.
-func upload(ctx context.Context, c config.Config, text string, out Output) error {
+func upload(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	release, err := readRelease(ctx, c, text)
@@ -91,7 +91,7 @@ func checkModules(ctx context.Context, release *build.Release) error {
 // ociReferences returns references to the same modules in the registry, pinned by their
 // manifest digests. Only index.json has them, and one can be added later. So a
 // reference that cannot be read is reported and left out.
-func ociReferences(ctx context.Context, c config.Config, release *build.Release, out Output) map[string]string {
+func ociReferences(ctx context.Context, c variables.Values, release *build.Release, out Output) map[string]string {
 	_, err := os.Stat(filepath.Join(dist, "registry"))
 	if c.Registry == "" && (c.StorageURL != "" || err != nil) {
 		return nil // nobody else sees the embedded registry
@@ -131,7 +131,7 @@ func ociReferences(ctx context.Context, c config.Config, release *build.Release,
 
 // openStorage opens the configured storage. Without one, it opens the embedded storage
 // in dist/storage, and serves it until it is closed.
-func openStorage(c config.Config, out Output) (*storage.Storage, error) {
+func openStorage(c variables.Values, out Output) (*storage.Storage, error) {
 	opts := storageOptions(c)
 	opts.Out = out.Err
 	return storage.Open(*opts)
@@ -139,7 +139,7 @@ func openStorage(c config.Config, out Output) (*storage.Storage, error) {
 
 // storageOptions are the options of the configured storage, or else of the embedded
 // one.
-func storageOptions(c config.Config) *storage.Options {
+func storageOptions(c variables.Values) *storage.Options {
 	return &storage.Options{
 		URL:       c.StorageURL,
 		Dir:       filepath.Join(dist, "storage"),

@@ -8,14 +8,14 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // Modules that were uploaded to the embedded storage can be fetched where it is served,
 // under the names in rendered manifests.
 func TestServeStorage(t *testing.T) {
 	project(t)
-	run(t, func(o Output) error { return upload(t.Context(), config.Config{}, "1.0.0", o) })
+	run(t, func(o Output) error { return upload(t.Context(), variables.Values{}, "1.0.0", o) })
 	want, err := os.ReadFile(filepath.Join("dist", "headers.wasm"))
 	if err != nil {
 		t.Fatal(err)

@@ -16,13 +16,13 @@ package targets
 import (
 	"os"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // do calls work with the environment's configuration, and adds advice to its error.
-func do(json *bool, work func(config.Config, Output) error) error {
-	c, err := config.FromEnv()
+func do(json *bool, work func(variables.Values, Output) error) error {
+	c, err := variables.FromEnv()
 	if err != nil {
 		return err
 	}

@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -26,7 +26,7 @@ import (
 func TestUploadRefuses(t *testing.T) {
 	project(t)
 	writeBuilt(t, wasmtest.Starts()["proc_exit in _start"].Options)
-	err := upload(t.Context(), config.Config{}, "1.0.0", Output{Out: io.Discard, Err: io.Discard})
+	err := upload(t.Context(), variables.Values{}, "1.0.0", Output{Out: io.Discard, Err: io.Discard})
 	if err == nil || !strings.Contains(err.Error(), "_start calls wasi_snapshot_preview1.proc_exit, which Envoy forbids there") {
 		t.Errorf("error is %v", err)
 	}
@@ -64,16 +64,16 @@ func TestUploadNamesManifests(t *testing.T) {
 		}
 		return entry.OCIReference
 	}
-	upload := func(c config.Config, version string) {
+	upload := func(c variables.Values, version string) {
 		t.Helper()
 		run(t, func(o Output) error { return upload(ctx, c, version, o) })
 	}
-	push := func(c config.Config, version string) oci.Published {
+	push := func(c variables.Values, version string) oci.Published {
 		t.Helper()
 		return runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, version, o) })[0]
 	}
 
-	rehearsal := config.Config{Filters: []string{"headers"}}
+	rehearsal := variables.Values{Filters: []string{"headers"}}
 	upload(rehearsal, "1.0.0")
 	if got := reference("dist/storage", "1.0.0"); got != "" {
 		t.Errorf("before anything was pushed: %s", got)

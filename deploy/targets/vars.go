@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // Vars prints what the environment says to all targets or to one (-target=NAME): each variable, what it is for, its default, and whether it is set, never its value.
@@ -50,20 +50,20 @@ var reads = map[string][]string{
 	"verify":         {"FILTERS", "registry", "storage", "verification", "TRANSFER_TIMEOUT"},
 }
 
-// known are the variables of package config and of Declare.
-var known = config.Describe[config.Config]()
+// known are the variables of package variables and of Declare.
+var known = variables.Describe[variables.Values]()
 
 // Declare tells Vars about a magefile's own targets. variables are those that package
-// config does not have. targets says what each target reads, by the names of variables
+// variables does not have. targets says what each target reads, by the names of variables
 // or of their groups. Call it before main, in an init function.
-func Declare(variables []config.Variable, targets map[string][]string) {
+func Declare(variables []variables.Variable, targets map[string][]string) {
 	known = append(known, variables...)
 	maps.Copy(reads, targets)
 }
 
 // variablesOf lists the variables that a target reads, or with an empty name all of
 // them.
-func variablesOf(target string) ([]config.Variable, error) {
+func variablesOf(target string) ([]variables.Variable, error) {
 	if target == "" {
 		return known, nil
 	}
@@ -71,7 +71,7 @@ func variablesOf(target string) ([]config.Variable, error) {
 	if !ok {
 		return nil, fmt.Errorf("vars: there is no target %s; targets are %s", target, strings.Join(slices.Sorted(maps.Keys(reads)), ", "))
 	}
-	var list []config.Variable
+	var list []variables.Variable
 	for _, v := range known {
 		if slices.Contains(names, v.Name) || slices.Contains(names, v.Group) {
 			list = append(list, v)

@@ -14,10 +14,10 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/verify"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
@@ -31,7 +31,7 @@ import (
 //	REGISTRY=ghcr.io/acme/filters VERIFY_KEY=cosign.pub go tool mage verify 1.4.0
 //	go tool mage verify headers:1.4.0
 func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
-	return do(json, func(c config.Config, out Output) error {
+	return do(json, func(c variables.Values, out Output) error {
 		return verifyPublished(ctx, c, referenceOrVersion, out)
 	})
 }
@@ -41,7 +41,7 @@ func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
 // the modules and sums in the storage, the signatures, provenances and bills of
 // materials, and the record of the release in dist/. It is read without credentials,
 // except for REGISTRY_USERNAME and REGISTRY_PASSWORD.
-func verifyPublished(ctx context.Context, c config.Config, what string, out Output) error {
+func verifyPublished(ctx context.Context, c variables.Values, what string, out Output) error {
 	v, names, err := version.Read(what, c.Filters)
 	switch {
 	case err == nil:
@@ -62,7 +62,7 @@ func verifyPublished(ctx context.Context, c config.Config, what string, out Outp
 	})
 }
 
-func verifyVersion(ctx context.Context, c config.Config, v version.Version, out Output) error {
+func verifyVersion(ctx context.Context, c variables.Values, v version.Version, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
 	found, err := findVersion(ctx, c, v, out)
@@ -80,7 +80,7 @@ func verifyVersion(ctx context.Context, c config.Config, v version.Version, out 
 
 // findVersion reads a version from the configured registry, storage or both; without
 // any configuration, from the embedded ones.
-func findVersion(ctx context.Context, c config.Config, v version.Version, out Output) (found *verify.Report, err error) {
+func findVersion(ctx context.Context, c variables.Values, v version.Version, out Output) (found *verify.Report, err error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
 		return nil, err

@@ -14,19 +14,19 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/verify"
 )
 
 // TestVerifyRecord tampers with the record of a release, one fact at a time.
 func TestVerifyRecord(t *testing.T) {
 	project(t)
-	ctx, c := t.Context(), config.Config{}
+	ctx, c := t.Context(), variables.Values{}
 	pushed := runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	stored := runJSON[[]storage.Object](t, func(o Output) error { return upload(ctx, c, "1.4.0", o) })
 	info, err := gitinfo.Read(ctx, "")
@@ -87,11 +87,11 @@ func TestVerifyRecord(t *testing.T) {
 	t.Cleanup(refusing.Close)
 	for name, test := range map[string]struct {
 		change func(*rel.Record)
-		config config.Config
+		config variables.Values
 		want   string
 	}{
 		"a later form":  {func(r *rel.Record) { r.RecordVersion = 99 }, c, "form 99"},
-		"a refusal":     {func(*rel.Record) {}, config.Config{StoragePublicURL: refusing.URL}, "not everything that it names could be looked at"},
+		"a refusal":     {func(*rel.Record) {}, variables.Values{StoragePublicURL: refusing.URL}, "not everything that it names could be looked at"},
 		"a folder here": {func(*rel.Record) {}, c, "is a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestVerifyAnonymously(t *testing.T) {
 	address := distributiontest.Start(t, distributiontest.Options{Auth: true})
 	login := base64.StdEncoding.EncodeToString([]byte(distributiontest.Username + ":" + distributiontest.Password))
 	write(t, filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), `{"auths":{"`+address+`":{"auth":"`+login+`"}}}`)
-	ctx, c := t.Context(), config.Config{Registry: address + "/acme", Filters: []string{"headers"}}
+	ctx, c := t.Context(), variables.Values{Registry: address + "/acme", Filters: []string{"headers"}}
 	run(t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	out := Output{Out: &strings.Builder{}, Err: &strings.Builder{}}
 	err := verifyPublished(ctx, c, "1.4.0", out)

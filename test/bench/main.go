@@ -3,8 +3,7 @@
 // tool mage soak" checks that the filters last.
 //
 // It is a module of its own, because nobody else needs the load generator and the
-// plots. The environment variables are those of the packages deploy/config and
-// test/repository/variables.
+// plots. Package deploy/variables reads the environment variables.
 package main
 
 import (
@@ -19,13 +18,12 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/test/bench/cost"
 	"github.com/slipway-wasm/slipway/test/bench/pipeline"
 	"github.com/slipway-wasm/slipway/test/bench/report"
 	"github.com/slipway-wasm/slipway/test/bench/soak"
-	"github.com/slipway-wasm/slipway/test/repository/variables"
 )
 
 func main() {
@@ -57,7 +55,7 @@ func run(ctx context.Context, root string, soaks bool, duration time.Duration) e
 	if err := os.Chdir(root); err != nil {
 		return err
 	}
-	c, err := config.FromEnv()
+	c, err := variables.FromEnv()
 	if err != nil {
 		return err
 	}
@@ -67,7 +65,7 @@ func run(ctx context.Context, root string, soaks bool, duration time.Duration) e
 	return runBench(ctx, c)
 }
 
-func findEnvoy(ctx context.Context, c config.Config) (envoy.Binary, error) {
+func findEnvoy(ctx context.Context, c variables.Values) (envoy.Binary, error) {
 	opts := envoy.FindOptions{Path: c.EnvoyPath, Log: os.Stderr}
 	if len(c.EnvoyVersions) > 0 {
 		opts.Version = c.EnvoyVersions[len(c.EnvoyVersions)-1]
@@ -81,8 +79,8 @@ const (
 	pipelineOnly = "pipeline"
 )
 
-func runBench(ctx context.Context, c config.Config) error {
-	own, err := config.Read[variables.Bench]()
+func runBench(ctx context.Context, c variables.Values) error {
+	own, err := variables.Read[variables.Bench]()
 	if err != nil {
 		return err
 	}
@@ -113,7 +111,7 @@ func runBench(ctx context.Context, c config.Config) error {
 	return measured.Err()
 }
 
-func benchFilters(ctx context.Context, c config.Config, own variables.Bench) (*cost.Result, error) {
+func benchFilters(ctx context.Context, c variables.Values, own variables.Bench) (*cost.Result, error) {
 	bin, err := findEnvoy(ctx, c)
 	if err != nil {
 		return nil, err
@@ -126,7 +124,7 @@ func benchFilters(ctx context.Context, c config.Config, own variables.Bench) (*c
 	})
 }
 
-func benchPipeline(ctx context.Context, c config.Config, own variables.Bench) (*pipeline.Result, error) {
+func benchPipeline(ctx context.Context, c variables.Values, own variables.Bench) (*pipeline.Result, error) {
 	opts := pipeline.Options{
 		Root: ".", Filters: []int{1, 10}, Releases: []int{1},
 		Compiler: c.Compiler, GoToolchain: c.GoToolchain, TinyGoVersion: c.TinyGoVersion,
@@ -139,7 +137,7 @@ func benchPipeline(ctx context.Context, c config.Config, own variables.Bench) (*
 	return pipeline.Run(ctx, opts)
 }
 
-func runSoak(ctx context.Context, c config.Config, duration time.Duration) error {
+func runSoak(ctx context.Context, c variables.Values, duration time.Duration) error {
 	bin, err := findEnvoy(ctx, c)
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@
 // Run in this folder, "go test -count=1" prints a list of what was checked.
 // Filters that are missing or older than their sources are built first. With
 // SLIPWAY_DIST, the ones in that folder run as they are, and none is built. The other
-// environment variables are those of package deploy/config: ENVOY_VERSIONS is the
+// environment variables are those of package deploy/variables: ENVOY_VERSIONS is the
 // matrix, FILTERS narrows what is run. SLIPWAY_E2E_REPORT names a file for a
 // gotest.Played, which lists what was run. It is written once everything has passed.
 package e2e
@@ -29,10 +29,10 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // root is the repository's folder, seen from this package's.
@@ -42,7 +42,7 @@ const root = "../.."
 var suite struct {
 	ctx     context.Context // ends with Ctrl-C
 	dir     string          // logs and configurations; kept after a failure
-	config  config.Config
+	config  variables.Values
 	report  report
 	httpbin int // port
 
@@ -102,7 +102,7 @@ func runSuite(m *testing.M) int {
 
 // setUp starts what all scenarios share and returns what ends it.
 func setUp() (end func(), err error) {
-	if suite.config, err = config.FromEnv(); err != nil {
+	if suite.config, err = variables.FromEnv(); err != nil {
 		return nil, err
 	}
 	if path := suite.config.EnvoyPath; path != "" && !filepath.IsAbs(path) {

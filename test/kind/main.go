@@ -1,7 +1,7 @@
 // Command kind brings up a kind cluster with Istio, plays Slipway's roll-out in it or
 // in any other cluster, and removes it. "go tool mage kind:up", "kind:smoke" and
-// "kind:down" run it in the repository's root; the environment is that of the packages
-// deploy/config and test/repository/variables.
+// "kind:down" run it in the repository's root; package
+// deploy/variables reads the environment variables.
 package main
 
 import (
@@ -16,14 +16,13 @@ import (
 
 	"k8s.io/klog/v2"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/targets"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/test/kind/cluster"
 	"github.com/slipway-wasm/slipway/test/kind/istio"
 	"github.com/slipway-wasm/slipway/test/kind/kubectl"
 	"github.com/slipway-wasm/slipway/test/kind/smoke"
-	"github.com/slipway-wasm/slipway/test/repository/variables"
 )
 
 // dir is the folder of the kubeconfig and of what is kept after a failure.
@@ -43,11 +42,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	c, err := config.FromEnv()
+	c, err := variables.FromEnv()
 	if err != nil {
 		return err
 	}
-	own, err := config.Read[variables.Kind]()
+	own, err := variables.Read[variables.Kind]()
 	if err != nil {
 		return err
 	}
@@ -82,7 +81,7 @@ func run(ctx context.Context, args []string) error {
 	return errors.New("usage: kind up | smoke [-context=NAME] [-published=VERSION] | down | kubectl …")
 }
 
-func upOptions(c config.Config, own variables.Kind) cluster.UpOptions {
+func upOptions(c variables.Values, own variables.Kind) cluster.UpOptions {
 	return cluster.UpOptions{
 		Dir:           dir,
 		NodeImage:     own.NodeImage,
@@ -95,7 +94,7 @@ func upOptions(c config.Config, own variables.Kind) cluster.UpOptions {
 
 // smokeOptions choose the cluster: the named one, else that of "up" if it is there,
 // else kubectl's current one.
-func smokeOptions(ctx context.Context, c config.Config, own variables.Kind, kubeContext string) (smoke.Options, error) {
+func smokeOptions(ctx context.Context, c variables.Values, own variables.Kind, kubeContext string) (smoke.Options, error) {
 	opts := smoke.Options{
 		Dir:           dir,
 		Context:       kubeContext,
@@ -127,7 +126,7 @@ func registryImage(own variables.Kind) string {
 	return cluster.DefaultRegistryImage
 }
 
-func httpbinImage(c config.Config) string {
+func httpbinImage(c variables.Values) string {
 	if c.HTTPBinImage != "" {
 		return c.HTTPBinImage
 	}

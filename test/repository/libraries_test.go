@@ -12,13 +12,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // knowing lists the folders below deploy/ that may know Slipway's variables and
 // targets. Programs, which read the environment themselves, and packages that only
 // tests import may know them too.
-var knowing = []string{"config/", "targets/", "internal/advice/", "internal/foreground/"}
+var knowing = []string{"variables/", "targets/", "internal/advice/", "internal/foreground/"}
 
 // exceptions lists the files of other packages that read the environment or name a
 // variable, with the reason.
@@ -43,7 +43,7 @@ var exceptions = map[string]string{
 func TestLibraries(t *testing.T) {
 	t.Parallel()
 	names := []string{"go tool mage"}
-	for _, v := range config.Describe[config.Config]() {
+	for _, v := range variables.Describe[variables.Values]() {
 		names = append(names, `\b`+v.Name+`\b`)
 	}
 	named := regexp.MustCompile(strings.Join(names, "|"))
@@ -76,7 +76,7 @@ func TestLibraries(t *testing.T) {
 				}
 			case *ast.SelectorExpr:
 				if x, ok := n.X.(*ast.Ident); ok && x.Name == "os" && readsEnvironment.MatchString(n.Sel.Name) && !excepted() {
-					t.Errorf("%s reads the environment; take an option, which a target fills from deploy/config", set.Position(n.Pos()))
+					t.Errorf("%s reads the environment; take an option, which a target fills from deploy/variables", set.Position(n.Pos()))
 				}
 			}
 			return true

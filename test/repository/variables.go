@@ -3,15 +3,14 @@ package repository
 import (
 	"slices"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/targets"
-	"github.com/slipway-wasm/slipway/test/repository/variables"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // What Slipway's own targets read, for "go tool mage vars".
 func init() {
 	targets.Declare(
-		slices.Concat(config.Describe[variables.Kind](), config.Describe[variables.Bench]()),
+		slices.Concat(variables.Describe[variables.Kind](), variables.Describe[variables.Bench]()),
 		map[string][]string{
 			"bench":      {"FILTERS", "compiler", "envoy", "bench"},
 			"soak":       {"compiler", "envoy"},

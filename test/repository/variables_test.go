@@ -14,8 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
-	"github.com/slipway-wasm/slipway/test/repository/variables"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 var update = flag.Bool("update", false, "write the tables of variables into the pages")
@@ -23,8 +22,8 @@ var update = flag.Bool("update", false, "write the tables of variables into the 
 // TestVariableTables: each page's table of variables matches the structs.
 func TestVariableTables(t *testing.T) {
 	t.Parallel()
-	for page, list := range map[string][]config.Variable{
-		"deploy/README.md": config.Describe[config.Config](),
+	for page, list := range map[string][]variables.Variable{
+		"deploy/README.md": variables.Describe[variables.Values](),
 		"test/README.md":   ownVariables(),
 	} {
 		const head = "| variable | meaning | default |\n|---|---|---|\n"
@@ -59,8 +58,8 @@ func TestVariableTables(t *testing.T) {
 	}
 }
 
-func ownVariables() []config.Variable {
-	return slices.Concat(config.Describe[variables.Kind](), config.Describe[variables.Bench]())
+func ownVariables() []variables.Variable {
+	return slices.Concat(variables.Describe[variables.Kind](), variables.Describe[variables.Bench]())
 }
 
 // program is code that a target runs: a function of a package and everything it calls
@@ -115,7 +114,7 @@ func TestVariables(t *testing.T) {
 			t.Errorf("%s reads %s, and vars does not say so", name, variable)
 		}
 	}
-	for _, v := range slices.Concat(config.Describe[config.Config](), ownVariables()) {
+	for _, v := range slices.Concat(variables.Describe[variables.Values](), ownVariables()) {
 		if !used[v.Name] {
 			t.Errorf("no target reads %s", v.Name)
 		}
@@ -238,7 +237,7 @@ func holdsVariables(expr ast.Expr) bool {
 // fieldVariables are the variables by the names of the fields that hold them.
 var fieldVariables = func() map[string]string {
 	all := map[string]string{}
-	for _, t := range []reflect.Type{reflect.TypeFor[config.Config](), reflect.TypeFor[variables.Kind](), reflect.TypeFor[variables.Bench]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[variables.Values](), reflect.TypeFor[variables.Kind](), reflect.TypeFor[variables.Bench]()} {
 		for field := range t.Fields() {
 			all[field.Name] = field.Tag.Get("env")
 		}

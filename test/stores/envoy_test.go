@@ -11,16 +11,16 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/config"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // TestEnvoyFetches lets real Envoy fetch a filter that was uploaded, from the store
 // itself, by URL and sha256.
 func TestEnvoyFetches(t *testing.T) {
 	t.Parallel()
-	c, err := config.FromEnv()
+	c, err := variables.FromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
@@ -74,7 +74,7 @@ func Advise(err error) error {
 
 // FindEnvoy finds the configured Envoy, the first version of the matrix. If it has to be
 // downloaded, log gets one line for each step.
-func FindEnvoy(ctx context.Context, c config.Config, log io.Writer) (envoy.Binary, error) {
+func FindEnvoy(ctx context.Context, c variables.Values, log io.Writer) (envoy.Binary, error) {
 	version := ""
 	if len(c.EnvoyVersions) > 0 {
 		version = c.EnvoyVersions[0]

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/test/bench/usage"
 )
 
@@ -83,14 +83,14 @@ func watch(pid int, done <-chan struct{}) (peak uint64) {
 	}
 }
 
-// passed are the variables of package config that are the user's to choose.
+// passed are the variables of package variables that are the user's to choose.
 var passed = []string{"ENVOY_PATH", "ENVOY_VERSIONS", "TRANSFER_TIMEOUT"}
 
 // environment returns this process's environment, with more variables. It leaves out
 // the ones that would make the targets do other work than what is measured.
 func environment(more ...string) []string {
 	var dropped []string
-	for _, v := range config.Describe[config.Config]() {
+	for _, v := range variables.Describe[variables.Values]() {
 		if !slices.Contains(passed, v.Name) {
 			dropped = append(dropped, v.Name)
 		}

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 	"github.com/slipway-wasm/slipway/test/rollout"
 )
@@ -83,7 +83,7 @@ func startLonely(ctx context.Context, dir string) (admin, pid int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	envoy, err := findEnvoy(ctx, config.Config{EnvoyPath: os.Getenv("ENVOY_PATH")})
+	envoy, err := findEnvoy(ctx, variables.Values{EnvoyPath: os.Getenv("ENVOY_PATH")})
 	if err != nil {
 		return 0, 0, err
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
@@ -47,7 +47,7 @@ func TestRollout(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c, err := config.FromEnv()
+	c, err := variables.FromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func serveHTTPBin(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-func findEnvoy(ctx context.Context, c config.Config) (envoy.Binary, error) {
+func findEnvoy(ctx context.Context, c variables.Values) (envoy.Binary, error) {
 	path := c.EnvoyPath
 	if path != "" && !filepath.IsAbs(path) {
 		path = filepath.Join(root, path) // relative to where mage runs, not to where tests run

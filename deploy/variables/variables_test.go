@@ -1,4 +1,4 @@
-package config_test
+package variables_test
 
 import (
 	"encoding/base64"
@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-wasm/slipway/deploy/config"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 func TestFromEnv(t *testing.T) {
-	for _, v := range config.Describe[config.Config]() {
+	for _, v := range variables.Describe[variables.Values]() {
 		t.Setenv(v.Name, "")
 	}
-	c, err := config.FromEnv()
+	c, err := variables.FromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestFromEnv(t *testing.T) {
 	}
 	t.Setenv("FILTERS", "headers,authtoken")
 	t.Setenv("COMPILER", "go")
-	c, err = config.FromEnv()
+	c, err = variables.FromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestFromEnvRefuses(t *testing.T) {
 	const secret = "hunter2SECRET"
 	pem := "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n" + secret + "\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----"
 	inBase64 := base64.StdEncoding.EncodeToString([]byte(pem))
-	for _, v := range config.Describe[config.Config]() {
+	for _, v := range variables.Describe[variables.Values]() {
 		t.Setenv(v.Name, "")
 	}
 	for _, c := range []struct{ name, value, want string }{
@@ -57,7 +57,7 @@ func TestFromEnvRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv(c.name, c.value)
-			_, err := config.FromEnv()
+			_, err := variables.FromEnv()
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q in it", err, c.want)
 			}
@@ -70,23 +70,23 @@ func TestFromEnvRefuses(t *testing.T) {
 		t.Setenv(name, "{\n"+pem)
 	}
 	t.Setenv("SIGN_KEY", "cosign.key")
-	if _, err := config.FromEnv(); err != nil {
+	if _, err := variables.FromEnv(); err != nil {
 		t.Errorf("passwords of several lines: %v", err)
 	}
 }
 
-// A program's own variables are read and described like those of Config.
+// A program's own variables are read and described like those of Values.
 func TestRead(t *testing.T) {
 	type own struct {
 		Size int `env:"OWN_SIZE" group:"own" doc:"how large" default:"1"`
 	}
 	t.Setenv("OWN_SIZE", "3")
-	c, err := config.Read[own]()
+	c, err := variables.Read[own]()
 	if err != nil || c.Size != 3 {
 		t.Errorf("read %+v, error %v", c, err)
 	}
-	want := []config.Variable{{Name: "OWN_SIZE", Group: "own", Doc: "how large", Default: "1"}}
-	if got := config.Describe[own](); !slices.Equal(got, want) {
+	want := []variables.Variable{{Name: "OWN_SIZE", Group: "own", Doc: "how large", Default: "1"}}
+	if got := variables.Describe[own](); !slices.Equal(got, want) {
 		t.Errorf("described as %+v", got)
 	}
 }

@@ -1,10 +1,3 @@
-// Package variables has the environment variables of Slipway's own targets. They come
-// on top of those that the targets of any repository read. Package deploy/config reads
-// both.
-//
-// The programs that read them are in modules of their own, which the magefile cannot
-// import. The magefile imports this package, so that "go tool mage vars" can list the
-// variables.
 package variables
 
 // Kind is what kind:up and kind:smoke read.
@@ -15,11 +8,4 @@ type Kind struct {
 	IstioCharts   string   `env:"ISTIO_CHARTS" group:"kind" doc:"Helm repository (https:// or oci://) or folder with Istio's charts base and istiod" default:"https://blob.istio.io/istio-release/charts"`
 	IstioValues   []string `env:"ISTIO_VALUES" group:"kind" doc:"Helm values files for the chart istiod, separated by commas" default:"none"`
 	RegistryImage string   `env:"REGISTRY_IMAGE" group:"kind" doc:"image of the registry that kind:up and kind:smoke start, listening on port 5000" default:"registry:2"`
-}
-
-// Bench is what bench reads.
-type Bench struct {
-	Wasm []string `env:"BENCH_WASM" group:"bench" doc:"wasm files for bench to measure beside the filters, separated by commas; one whose name begins with a filter's is configured like it" default:"none"`
-	Only string   `env:"BENCH_ONLY" group:"bench" doc:"the one part to bench: filters or pipeline" default:"both"`
-	All  bool     `env:"BENCH_ALL" group:"bench" doc:"bench with an upstream, further configurations and more rounds, and the pipeline with 50 filters and all its releases" default:"false"`
 }

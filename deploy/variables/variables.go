@@ -1,6 +1,6 @@
-// Package config reads environment variables into structs, and describes them.
+// Package variables reads environment variables into structs, and describes them.
 //
-// Config has the variables that the targets of any repository read. A program with other
+// Values has the variables that the targets of any repository read. A program with other
 // variables has a struct of its own; Read and Describe handle it in the same way. The packages
 // that do the work take plain options, and work without any environment.
 //
@@ -8,7 +8,7 @@
 // belongs to, "doc" is its purpose, and "default" says in words what applies without it.
 // "kind" is "file" if the value is a file's name, and "secret" if the value itself is secret.
 // "go tool mage vars" and the tables of the pages are made from the tags.
-package config
+package variables
 
 import (
 	"errors"
@@ -20,8 +20,8 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Config holds the variables that the targets of any repository read.
-type Config struct {
+// Values holds the variables that the targets of any repository read.
+type Values struct {
 	Filters       []string `env:"FILTERS" group:"filters" doc:"filters to work on, separated by commas" default:"all"`
 	Compiler      string   `env:"COMPILER" group:"compiler" doc:"compiler for the filters: go or tinygo" default:"tinygo where it is installed, else go"`
 	GoToolchain   string   `env:"FILTER_GOTOOLCHAIN" group:"compiler" doc:"Go release to build the filters with, for example go1.23.12" default:"the pinned release of each compiler"`
@@ -56,12 +56,12 @@ type Config struct {
 	TransferTimeout time.Duration `env:"TRANSFER_TIMEOUT" group:"timeouts" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
 }
 
-// FromEnv reads the environment into a Config: see Read.
-func FromEnv() (Config, error) {
-	return Read[Config]()
+// FromEnv reads the environment into a Values: see Read.
+func FromEnv() (Values, error) {
+	return Read[Values]()
 }
 
-// Read reads the environment into a struct whose fields have tags like Config's. An error
+// Read reads the environment into a struct whose fields have tags like Values's. An error
 // names the variables at fault and says what they should be. It never repeats a value, which
 // may be a secret in the wrong variable.
 func Read[T any]() (T, error) {
