@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,24 +18,19 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
-	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // readyTimeout is long enough for a busy machine.
 const readyTimeout = 5 * time.Minute
 
-// options say what to run, and where. All fields but Dist and Color are required.
+// options say what to run, and where.
 type options struct {
-	Filter                   string
-	Listener, Backend, Admin string // host:port
-	Root                     string // the repository's folder
-	Dist                     string // where modules are built; empty means dist/dev in Root
-	Config                   variables.Values
-	Out                      io.Writer
-	Color                    bool
+	foreground.Options
+	Filter string
+	Dist   string // where modules are built; empty means dist/dev in Root
+	Color  bool
 }
 
 // session is one run.
@@ -75,12 +69,7 @@ func dev(ctx context.Context, o options) (err error) {
 }
 
 func (s *session) run(ctx context.Context) (err error) {
-	var listener, backend, admin envoyconf.Address
-	err = foreground.CheckFree(
-		foreground.Address{Flag: "listener", Value: s.Listener, Parsed: &listener},
-		foreground.Address{Flag: "backend", Value: s.Backend, Parsed: &backend},
-		foreground.Address{Flag: "admin", Value: s.Admin, Parsed: &admin},
-	)
+	addresses, err := s.CheckFree()
 	if err != nil {
 		return err
 	}
@@ -95,38 +84,21 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := w.watch([]string{filter.Dir}); err != nil {
 		return err
 	}
-	binary, err := foreground.FindEnvoy(ctx, s.Config, s.Out)
+	site, err := s.Open(ctx, addresses, httpbin.New())
 	if err != nil {
 		return err
 	}
-	closeBackend, err := foreground.Serve(s.Backend, httpbin.New())
-	if err != nil {
-		return err
-	}
-	defer foreground.CloseInto(&err, closeBackend)
-	auth, err := authservice.Start(authservice.Answering)
-	if err != nil {
-		return err
-	}
-	defer foreground.CloseInto(&err, auth.Close)
+	defer foreground.CloseInto(&err, site.Close)
 
 	if err := s.first(ctx, w); err != nil {
 		return err
 	}
-	rendered, err := envoyconf.Render(envoyconf.BuildOptions{
-		Admin: admin,
-		Listeners: []envoyconf.Listener{{
-			Address: listener,
-			Filters: []envoyconf.Filter{{Name: s.Filter, Source: envoyconf.Discovered{Path: s.discoveryFile()}}},
-		}},
-		Upstream: backend,
-		Clusters: []envoyconf.Cluster{{Name: foreground.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
-	})
+	rendered, err := site.Render(envoyconf.Filter{Name: s.Filter, Source: envoyconf.Discovered{Path: s.discoveryFile()}})
 	if err != nil {
 		return err
 	}
 	proxy, err := envoy.Start(ctx, envoy.StartOptions{
-		Path:         binary.Path,
+		Path:         site.Envoy.Path,
 		Config:       rendered,
 		Dir:          filepath.Join(s.dir, "envoy"),
 		WasmLogLevel: "trace", // tells the context of each line
@@ -157,7 +129,7 @@ Try:
 Save a file: the next request meets the new module.
 Ctrl-C ends everything.
 
-`, s.view.paint(s.Filter, color.Bold), binary.Version, s.Admin, proxy.LogFile(),
+`, s.view.paint(s.Filter, color.Bold), site.Envoy.Version, s.Admin, proxy.LogFile(),
 		s.view.paint("curl -i http://"+s.Listener+"/headers", color.Bold)))
 	return s.follow(ctx, w, proxy)
 }

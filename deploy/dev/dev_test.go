@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/variables"
-
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
+	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // desk is a repository with one filter, and dev runs on it.
@@ -173,10 +173,10 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 	}
 	d.save(d.main, source)
 	d.save(d.metadata, metadata)
-	return d, options{
-		Filter: "dev", Listener: d.listener, Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
+	return d, options{Filter: "dev", Options: foreground.Options{
+		Listener: d.listener, Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
 		Root: root, Config: cfg, Out: &d.out,
-	}
+	}}
 }
 
 func needEnvoy(t *testing.T) {

@@ -13,42 +13,18 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/fatih/color"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
-	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 func main() {
-	if err := command(); err != nil {
-		fmt.Fprintln(os.Stderr, "dev:", foreground.Advise(err))
-		os.Exit(1)
-	}
-}
-
-func command() error {
-	// NoColor is also true if standard output is not a terminal.
-	o := options{Out: os.Stdout, Color: !color.NoColor}
-	flag.StringVar(&o.Root, "root", ".", "the folder that holds filter/")
-	flag.StringVar(&o.Listener, "listener", "127.0.0.1:8085", "where Envoy takes requests")
-	flag.StringVar(&o.Backend, "backend", "127.0.0.1:8080", "where httpbin listens")
-	flag.StringVar(&o.Admin, "admin", "127.0.0.1:8001", "where Envoy's admin interface listens")
-	flag.Parse()
-	if flag.NArg() != 1 {
-		return errors.New("give one filter, a folder below filter/")
-	}
-	o.Filter = flag.Arg(0)
-	var err error
-	if o.Config, err = variables.FromEnv(); err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	return dev(ctx, o)
+	foreground.Main("dev", "httpbin", func(ctx context.Context, o foreground.Options, args []string) error {
+		if len(args) != 1 {
+			return errors.New("give one filter, a folder below filter/")
+		}
+		// NoColor is also true if standard output is not a terminal.
+		return dev(ctx, options{Options: o, Filter: args[0], Color: !color.NoColor})
+	})
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,33 +15,21 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
-	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
-// runOptions say what to run, and where. All fields are required.
-type runOptions struct {
-	Filter                   string
-	Listener, Backend, Admin string // host:port
-	Root                     string // the repository's folder
-	Dist                     string // where envoy/<filter>.yaml goes; empty means Root's dist
-	Config                   variables.Values
-	Out                      io.Writer
+// options say what to run, and where.
+type options struct {
+	foreground.Options
+	Filter string
+	Dist   string // where envoy/<filter>.yaml goes; empty means Root's dist
 }
 
 // run runs the filter until ctx ends, which is not an error.
-func run(ctx context.Context, o runOptions) (err error) {
-	if o.Dist == "" {
-		o.Dist = filepath.Join(o.Root, "dist")
-	}
-	var listener, upstream, admin envoyconf.Address
-	err = foreground.CheckFree(
-		foreground.Address{Flag: "listener", Value: o.Listener, Parsed: &listener},
-		foreground.Address{Flag: "backend", Value: o.Backend, Parsed: &upstream},
-		foreground.Address{Flag: "admin", Value: o.Admin, Parsed: &admin},
-	)
+func run(ctx context.Context, o options) (err error) {
+	o.Dist = cmp.Or(o.Dist, filepath.Join(o.Root, "dist"))
+	addresses, err := o.CheckFree()
 	if err != nil {
 		return err
 	}
@@ -49,11 +37,6 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	binary, err := foreground.FindEnvoy(ctx, o.Config, o.Out)
-	if err != nil {
-		return err
-	}
-
 	dir, err := os.MkdirTemp("", "slipway-run-")
 	if err != nil {
 		return err
@@ -63,16 +46,11 @@ func run(ctx context.Context, o runOptions) (err error) {
 			err = os.RemoveAll(dir)
 		}
 	}()
-	closeBackend, err := foreground.Serve(o.Backend, backend())
+	site, err := o.Open(ctx, addresses, backend())
 	if err != nil {
 		return err
 	}
-	defer foreground.CloseInto(&err, closeBackend)
-	auth, err := authservice.Start(authservice.Answering)
-	if err != nil {
-		return err
-	}
-	defer foreground.CloseInto(&err, auth.Close)
+	defer foreground.CloseInto(&err, site.Close)
 	storage, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(dir, "storage")})
 	if err != nil {
 		return err
@@ -87,18 +65,10 @@ func run(ctx context.Context, o runOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	rendered, err := envoyconf.Render(envoyconf.BuildOptions{
-		Admin: admin,
-		Listeners: []envoyconf.Listener{{
-			Address: listener,
-			Filters: []envoyconf.Filter{{
-				Name:          filter.Name,
-				Configuration: configuration,
-				Source:        envoyconf.Remote{URL: storage.URL(key), SHA256: module.WasmSHA256},
-			}},
-		}},
-		Upstream: upstream,
-		Clusters: []envoyconf.Cluster{{Name: foreground.AuthCluster, Address: envoyconf.Address{Port: auth.Port()}}},
+	rendered, err := site.Render(envoyconf.Filter{
+		Name:          filter.Name,
+		Configuration: configuration,
+		Source:        envoyconf.Remote{URL: storage.URL(key), SHA256: module.WasmSHA256},
 	})
 	if err != nil {
 		return err
@@ -110,7 +80,7 @@ func run(ctx context.Context, o runOptions) (err error) {
 	}
 
 	proxy, err := envoy.Start(ctx, envoy.StartOptions{
-		Path:   binary.Path,
+		Path:   site.Envoy.Path,
 		Config: rendered,
 		Dir:    filepath.Join(dir, "envoy"),
 		OnLine: func(line string) {
@@ -141,7 +111,7 @@ Try:
 
 Ctrl-C ends everything.
 
-`, filter.Name, binary.Version, o.Backend, auth.Port(), foreground.AuthCluster, storage.URL(key), file, o.Admin, proxy.LogFile(), o.Listener)
+`, filter.Name, site.Envoy.Version, o.Backend, site.Auth.Port(), foreground.AuthCluster, storage.URL(key), file, o.Admin, proxy.LogFile(), o.Listener)
 
 	select {
 	case <-ctx.Done():
@@ -152,7 +122,7 @@ Ctrl-C ends everything.
 }
 
 // build compiles the filter.
-func (o runOptions) build(ctx context.Context) (catalog.Filter, build.Module, error) {
+func (o options) build(ctx context.Context) (catalog.Filter, build.Module, error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: []string{o.Filter}})
 	if err != nil {
 		return catalog.Filter{}, build.Module{}, err

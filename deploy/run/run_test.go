@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/variables"
-
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
+	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // eventually waits until see returns nil.
@@ -40,6 +40,15 @@ func eventually(t *testing.T, ended <-chan error, see func() error) {
 	}
 }
 
+// example returns options to run requestlog.
+func example(t *testing.T, out io.Writer) options {
+	t.Helper()
+	return options{Filter: "requestlog", Options: foreground.Options{
+		Listener: envoytest.MustFreeAddress(t), Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
+		Root: "../..", Out: out,
+	}}
+}
+
 func TestRun(t *testing.T) {
 	cfg, err := variables.FromEnv()
 	if err != nil {
@@ -54,11 +63,8 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out envoytest.Output
-	o := runOptions{
-		Filter:   "requestlog",
-		Listener: envoytest.MustFreeAddress(t), Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
-		Root: "../..", Dist: t.TempDir(), Config: cfg, Out: &out,
-	}
+	o := example(t, &out)
+	o.Dist, o.Config = t.TempDir(), cfg
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, o) }()
 
@@ -119,7 +125,8 @@ func TestRunNamesTakenPorts(t *testing.T) {
 		t.Cleanup(func() { listener.Close() })
 		return listener.Addr().String()
 	}
-	o := runOptions{Filter: "requestlog", Listener: taken(), Backend: envoytest.MustFreeAddress(t), Admin: taken(), Root: "../..", Out: io.Discard}
+	o := example(t, io.Discard)
+	o.Listener, o.Admin = taken(), taken()
 	err := run(t.Context(), o)
 	if err == nil {
 		t.Fatal("no error")
@@ -137,19 +144,15 @@ func TestRunNamesTakenPorts(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		change func(*runOptions)
+		change func(*options)
 		want   string
 	}{
-		"filter":  {func(o *runOptions) { o.Filter = "nobody" }, `find filter "nobody"`},
-		"address": {func(o *runOptions) { o.Listener = "8085" }, "-listener 8085"},
+		"filter":  {func(o *options) { o.Filter = "nobody" }, `find filter "nobody"`},
+		"address": {func(o *options) { o.Listener = "8085" }, "-listener 8085"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := runOptions{
-				Filter:   "requestlog",
-				Listener: envoytest.MustFreeAddress(t), Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
-				Root: "../..", Out: io.Discard,
-			}
+			o := example(t, io.Discard)
 			test.change(&o)
 			if err := run(t.Context(), o); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want one with %q", err, test.want)

@@ -5,60 +5,125 @@ package foreground
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
 // AuthCluster is the cluster of the auth service that the filter authtoken calls by default.
 const AuthCluster = "my_custom_svc"
 
-// Address is an address given by a flag.
-type Address struct {
-	Flag  string // without the hyphen
-	Value string // host:port
-	// Parsed is set by CheckFree.
-	Parsed *envoyconf.Address
+// Options say where a filter runs. All fields are required.
+type Options struct {
+	Root                     string // the folder that holds filter/
+	Listener, Backend, Admin string // host:port
+	Config                   variables.Values
+	Out                      io.Writer
 }
+
+// Main is the main function of a command. It reads the flags and the environment variables and
+// calls run with what follows the flags. Ctrl-C ends run's context.
+func Main(name, backend string, run func(context.Context, Options, []string) error) {
+	o := Options{Out: os.Stdout}
+	flag.StringVar(&o.Root, "root", ".", "the folder that holds filter/")
+	flag.StringVar(&o.Listener, "listener", "127.0.0.1:8085", "where Envoy takes requests")
+	flag.StringVar(&o.Backend, "backend", "127.0.0.1:8080", "where "+backend+" listens")
+	flag.StringVar(&o.Admin, "admin", "127.0.0.1:8001", "where Envoy's admin interface listens")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	if o.Config, err = variables.FromEnv(); err == nil {
+		err = run(ctx, o, flag.Args())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, name+":", Advise(err))
+		os.Exit(1) //nolint:gocritic // the process ends, and with it the handler of signals
+	}
+}
+
+// Addresses are those of Options, parsed.
+type Addresses struct{ Listener, Backend, Admin envoyconf.Address }
 
 // CheckFree parses the addresses and checks that they are free. Its error names all that are
 // not: Envoy would stop at the first.
-func CheckFree(addresses ...Address) error {
+func (o Options) CheckFree() (parsed Addresses, err error) {
 	var errs []error
-	for _, a := range addresses {
-		tcp, err := net.ResolveTCPAddr("tcp", a.Value)
+	for _, a := range []struct {
+		flag, value string
+		parsed      *envoyconf.Address
+	}{
+		{"listener", o.Listener, &parsed.Listener},
+		{"backend", o.Backend, &parsed.Backend},
+		{"admin", o.Admin, &parsed.Admin},
+	} {
+		tcp, err := net.ResolveTCPAddr("tcp", a.value)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("-%s %s: %w", a.Flag, a.Value, err))
+			errs = append(errs, fmt.Errorf("-%s %s: %w", a.flag, a.value, err))
 			continue
 		}
-		*a.Parsed = envoyconf.Address{Host: tcp.IP.String(), Port: tcp.Port}
-		probe, err := net.Listen("tcp", a.Value)
+		*a.parsed = envoyconf.Address{Host: tcp.IP.String(), Port: tcp.Port}
+		probe, err := net.Listen("tcp", a.value)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or choose another address with -%s", a.Flag, err, a.Flag))
+			errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or choose another address with -%s", a.flag, err, a.flag))
 			continue
 		}
 		errs = append(errs, probe.Close())
 	}
-	return errors.Join(errs...)
+	return parsed, errors.Join(errs...)
 }
 
-// Serve serves a handler at an address, host:port, until close is called.
-func Serve(address string, handler http.Handler) (close func() error, err error) {
-	listener, err := net.Listen("tcp", address)
+// Site is what a filter's Envoy runs with: a backend and an auth service.
+type Site struct {
+	Envoy     envoy.Binary
+	Auth      *authservice.Service
+	addresses Addresses
+	backend   *http.Server
+}
+
+// Open finds the configured Envoy and starts the rest. The caller closes the site.
+func (o Options) Open(ctx context.Context, addresses Addresses, backend http.Handler) (*Site, error) {
+	binary, err := findEnvoy(ctx, o.Config, o.Out)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", o.Backend)
 	if err != nil {
 		return nil, fmt.Errorf("start the backend: %w", err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: backend, ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(listener) //nolint:errcheck // ends with Close
-	return server.Close, nil
+	auth, err := authservice.Start(authservice.Answering)
+	if err != nil {
+		return nil, errors.Join(err, server.Close())
+	}
+	return &Site{Envoy: binary, Auth: auth, addresses: addresses, backend: server}, nil
 }
+
+// Render renders the configuration of an Envoy that runs one filter.
+func (s *Site) Render(filter envoyconf.Filter) ([]byte, error) {
+	return envoyconf.Render(envoyconf.BuildOptions{
+		Admin:     s.addresses.Admin,
+		Listeners: []envoyconf.Listener{{Address: s.addresses.Listener, Filters: []envoyconf.Filter{filter}}},
+		Upstream:  s.addresses.Backend,
+		Clusters:  []envoyconf.Cluster{{Name: AuthCluster, Address: envoyconf.Address{Port: s.Auth.Port()}}},
+	})
+}
+
+// Close stops the backend and the auth service.
+func (s *Site) Close() error { return errors.Join(s.Auth.Close(), s.backend.Close()) }
 
 // CloseInto calls close and adds its error to err: for a defer in a function with a named
 // error.
@@ -72,9 +137,9 @@ func Advise(err error) error {
 	)
 }
 
-// FindEnvoy finds the configured Envoy, the first version of the matrix. If it has to be
+// findEnvoy finds the configured Envoy, the first version of the matrix. If it has to be
 // downloaded, log gets one line for each step.
-func FindEnvoy(ctx context.Context, c variables.Values, log io.Writer) (envoy.Binary, error) {
+func findEnvoy(ctx context.Context, c variables.Values, log io.Writer) (envoy.Binary, error) {
 	version := ""
 	if len(c.EnvoyVersions) > 0 {
 		version = c.EnvoyVersions[0]
