@@ -26,27 +26,16 @@ type desk struct {
 	source         string // of main
 	listener       string
 	out            envoytest.Output
-	ended          chan error
+	running        context.Context
 }
 
 // eventually waits until see returns nil.
 func (d *desk) eventually(see func() error) {
 	d.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(5 * time.Minute) // V8 needs long on a busy machine
-	for {
-		err := see()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case err := <-d.ended:
-			d.Fatalf("ended too early: %v\n%s", err, &d.out)
-		case <-deadline:
-			d.Fatalf("%v\n%s", err, &d.out)
-		}
+	ctx, cancel := context.WithTimeout(d.running, 5*time.Minute) // V8 needs long on a busy machine
+	defer cancel()
+	if err := envoytest.Until(ctx, see); err != nil {
+		d.Fatalf("%v\n%s", err, &d.out)
 	}
 }
 
@@ -169,7 +158,6 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 		metadata: filepath.Join(filters, "dev", "filter.yaml"),
 		source:   source,
 		listener: envoytest.MustFreeAddress(t),
-		ended:    make(chan error, 1),
 	}
 	d.save(d.main, source)
 	d.save(d.metadata, metadata)
@@ -193,7 +181,8 @@ func TestDev(t *testing.T) {
 	d, o := newDesk(t, strings.Replace(mainGo, "types.ActionContinue", "types.ActionContinues", 1))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { d.ended <- dev(ctx, o) }()
+	var wait func() error
+	d.running, wait = envoytest.Go(func() error { return dev(ctx, o) })
 
 	d.eventuallyPrints("failed   Save a file to try again.", filepath.Join("filter", "dev", "main.go")+":36:15: undefined: types.ActionContinues")
 	d.save(d.main, mainGo)
@@ -232,7 +221,7 @@ func TestDev(t *testing.T) {
 	d.eventuallyAnswers("200 ")
 
 	cancel()
-	if err := <-d.ended; err != nil {
+	if err := wait(); err != nil {
 		t.Errorf("ended with %v", err)
 	}
 	for _, address := range []string{o.Listener, o.Backend, o.Admin} {

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 )
 
@@ -102,19 +103,16 @@ func assertGone(t *testing.T, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(background, 30*time.Second)
 	defer cancel()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	err := envoytest.Until(ctx, func() error {
 		res, err := http.Get(url + "/ready")
 		if err != nil {
-			return
+			return nil
 		}
 		res.Body.Close()
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			t.Fatalf("%s still answers", url)
-		}
+		return fmt.Errorf("%s still answers", url)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -20,23 +20,12 @@ import (
 )
 
 // eventually waits until see returns nil.
-func eventually(t *testing.T, ended <-chan error, see func() error) {
+func eventually(running context.Context, t *testing.T, see func() error) {
 	t.Helper()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(3 * time.Minute)
-	for {
-		err := see()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case err := <-ended:
-			t.Fatalf("ended too early: %v", err)
-		case <-deadline:
-			t.Fatal(err)
-		}
+	ctx, cancel := context.WithTimeout(running, 3*time.Minute)
+	defer cancel()
+	if err := envoytest.Until(ctx, see); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -65,10 +54,9 @@ func TestRun(t *testing.T) {
 	var out envoytest.Output
 	o := example(t, &out)
 	o.Dist, o.Config = t.TempDir(), cfg
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, o) }()
+	running, wait := envoytest.Go(func() error { return run(ctx, o) })
 
-	eventually(t, ended, func() error {
+	eventually(running, t, func() error {
 		if !strings.Contains(out.String(), "curl -i http://"+o.Listener+"/hello") {
 			return fmt.Errorf("no curl to try yet:\n%s", &out)
 		}
@@ -83,7 +71,7 @@ func TestRun(t *testing.T) {
 	if string(body) != "hola mundo :)\n" || err != nil {
 		t.Errorf("/hello answers %q, %v", body, err)
 	}
-	eventually(t, ended, func() error {
+	eventually(running, t, func() error {
 		if !strings.Contains(out.String(), `"path":"/hello"`) {
 			return fmt.Errorf("the filter's log does not show:\n%s", &out)
 		}
@@ -101,7 +89,7 @@ func TestRun(t *testing.T) {
 	}
 
 	cancel()
-	if err := <-ended; err != nil {
+	if err := wait(); err != nil {
 		t.Errorf("ended with %v", err)
 	}
 	for _, address := range []string{o.Listener, o.Backend, o.Admin} {

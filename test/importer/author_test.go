@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -56,14 +57,15 @@ func greeted(address string) error {
 // program is a target that runs until it is interrupted.
 type program struct {
 	*testing.T
-	cmd   *exec.Cmd
-	out   envoytest.Output
-	ended chan error
+	cmd     *exec.Cmd
+	out     envoytest.Output
+	running context.Context
+	wait    func() error
 }
 
 func start(t *testing.T, dir string, args ...string) *program {
 	t.Helper()
-	p := &program{T: t, cmd: command(t, dir, "go", args...), ended: make(chan error, 1)}
+	p := &program{T: t, cmd: command(t, dir, "go", args...)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	// A group of its own, which gets Ctrl-C as from a terminal.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -71,31 +73,20 @@ func start(t *testing.T, dir string, args ...string) *program {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.ended <- p.cmd.Wait() }()
+	p.running, p.wait = envoytest.Go(p.cmd.Wait)
 	return p
 }
 
 // eventually waits until see returns nil.
 func (p *program) eventually(see func() error) {
 	p.Helper()
-	deadline := time.After(5 * time.Minute) // for Envoy's first download, and V8 on a busy machine
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := see()
-		if err == nil {
-			return
+	ctx, cancel := context.WithTimeout(p.running, 5*time.Minute) // for Envoy's first download, and V8 on a busy machine
+	defer cancel()
+	if err := envoytest.Until(ctx, see); err != nil {
+		if out := p.out.String(); p.running.Err() != nil && strings.Contains(out, "no Envoy found") {
+			p.Skipf("needs an Envoy: go online, or set ENVOY_PATH:\n%s", out)
 		}
-		select {
-		case <-ticker.C:
-		case ended := <-p.ended:
-			if out := p.out.String(); strings.Contains(out, "no Envoy found") {
-				p.Skipf("needs an Envoy: go online, or set ENVOY_PATH:\n%s", out)
-			}
-			p.Fatalf("ended too early: %v\n%s", ended, p.out.String())
-		case <-deadline:
-			p.Fatalf("%v\n%s", err, p.out.String())
-		}
+		p.Fatalf("%v\n%s", err, &p.out)
 	}
 }
 
@@ -107,8 +98,8 @@ func (p *program) interrupt() {
 		p.Fatal(err)
 	}
 	select {
-	case err := <-p.ended:
-		if err != nil {
+	case <-p.running.Done():
+		if err := p.wait(); err != nil {
 			p.Errorf("interrupted, it ends with %v\n%s", err, p.out.String())
 		}
 	case <-time.After(time.Minute):

@@ -26,3 +26,15 @@ func Until(ctx context.Context, see func() error) error {
 		}
 	}
 }
+
+// Go calls run, for a program that a test watches while it runs. running ends when run returns,
+// with that as its cause: Until then stops, too. wait waits for the end and returns run's error.
+func Go(run func() error) (running context.Context, wait func() error) {
+	running, end := context.WithCancelCause(context.Background())
+	var err error
+	go func() {
+		err = run()
+		end(fmt.Errorf("ended too early: %v", err))
+	}()
+	return running, func() error { <-running.Done(); return err }
+}
