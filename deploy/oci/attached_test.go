@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/version"
 
@@ -18,7 +19,7 @@ func TestAttached(t *testing.T) {
 	t.Parallel()
 	const bundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
 	places(t, func(t *testing.T, r *Registry) {
-		filter := testFilter(t, "headers", "hello")
+		filter := buildtest.Filter(t, "headers", "hello")
 		push(t, r, "1.0.0", filter)
 		all, err := r.Subjects(t.Context(), "headers", version.MustParse("1.0.0"))
 		if err != nil || len(all) != len(Shapes) {
@@ -30,7 +31,7 @@ func TestAttached(t *testing.T) {
 			}
 		}
 		subject := all[0].ByDigest()
-		if _, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", filter)); err != nil {
+		if _, err := r.AttachSBOMs(t.Context(), buildtest.Release("1.0.0", filter)); err != nil {
 			t.Fatal(err)
 		}
 		want := Attachment{ArtifactType: bundle, MediaType: bundle, Name: "a.json", Content: []byte(`{"a":1}`), Annotations: map[string]string{"dev.sigstore.bundle.content": "dsse-envelope"}}
@@ -65,7 +66,7 @@ func TestAttachedDamaged(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	r := openTest(t, server.Addr())
-	push(t, r, "1.0.0", testFilter(t, "headers", "hello"))
+	push(t, r, "1.0.0", buildtest.Filter(t, "headers", "hello"))
 	ref, err := r.ParseReference("headers:1.0.0")
 	if err != nil {
 		t.Fatal(err)

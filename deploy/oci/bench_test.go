@@ -21,6 +21,7 @@ import (
 	orasoci "oras.land/oras-go/v2/content/oci"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
@@ -45,7 +46,7 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 	for i := range 20 {
 		filters = append(filters, benchFilter(b, modules, i))
 	}
-	for _, image := range images(b, filters, testRelease("1.0.0")) {
+	for _, image := range images(b, filters, buildtest.Release("1.0.0")) {
 		writeLayout(b, filepath.Join(layouts, image.Filter.Module.Name), image)
 	}
 	archives := make(map[string]string)
@@ -87,7 +88,7 @@ func BenchmarkPushBesideCrane(b *testing.B) {
 		}
 		linked := func() {
 			r := openWith(b, RegistryOptions{Address: fmt.Sprintf("%s/linked%d", registry, round)})
-			_, err := r.Push(b.Context(), images(b, filters, testRelease("1.0.0")), PushOptions{HoldTags: true})
+			_, err := r.Push(b.Context(), images(b, filters, buildtest.Release("1.0.0")), PushOptions{HoldTags: true})
 			must(b, err)
 		}
 		craneLinked := func() {
@@ -161,7 +162,7 @@ func pushForBench(address string) int {
 		filters[i].Module = module
 	}
 	r, err := Open(RegistryOptions{Address: address})
-	images, err2 := NewImages(testRelease("1.0.0", filters...))
+	images, err2 := NewImages(buildtest.Release("1.0.0", filters...))
 	if err = errors.Join(err, err2); err == nil {
 		_, err = r.Push(context.Background(), images, PushOptions{HoldTags: os.Getenv(benchTags) != "true"})
 	}
@@ -214,7 +215,7 @@ func benchFilter(b *testing.B, folder string, i int) build.Built {
 	name := fmt.Sprintf("filter%d", i)
 	path := filepath.Join(folder, name+".wasm")
 	must(b, os.WriteFile(path, wasm, 0o600))
-	filter := moduleAt(path, name, wasm)
+	filter := buildtest.At(path, name, wasm)
 	record, err := json.Marshal(filter.Module.Record)
 	must(b, err)
 	must(b, os.WriteFile(filepath.Join(folder, name+".json"), record, 0o600))

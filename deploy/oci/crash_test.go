@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
@@ -35,7 +36,7 @@ func pushAsChild(address string) int {
 		fmt.Println(err)
 		return 1
 	}
-	images, err := NewImages(testRelease("1.0.0", moduleAt(path, "headers", wasm)), Shapes...)
+	images, err := NewImages(buildtest.Release("1.0.0", buildtest.At(path, "headers", wasm)), Shapes...)
 	if err == nil {
 		_, err = r.Push(context.Background(), images, PushOptions{})
 	}
@@ -52,7 +53,7 @@ func pushAsChild(address string) int {
 func TestKilledPush(t *testing.T) {
 	t.Parallel()
 	registry := distributiontest.Start(t, distributiontest.Options{})
-	filter := testFilter(t, "headers", large)
+	filter := buildtest.Filter(t, "headers", large)
 	proxy := faultproxytest.Start(t, registry)
 	undisturbed := openWith(t, RegistryOptions{Address: proxy.Addr + "/undisturbed"})
 	want := push(t, undisturbed, "1.0.0", filter)

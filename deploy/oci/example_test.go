@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
@@ -53,21 +53,9 @@ func place() (dir string, registry *oci.Registry, filter build.Built, done func(
 	}
 }
 
-// release is a release of a version, from a fixed commit.
-func release(text string, filters ...build.Built) build.Release {
-	return build.Release{
-		Version:     version.MustParse(text),
-		Filters:     filters,
-		Revision:    "0123456789abcdef0123456789abcdef01234567",
-		Source:      "https://github.com/acme/filters",
-		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
-		EnvoyTested: "1.36.4",
-	}
-}
-
 // images are the filter's images for a version.
 func images(filter build.Built, version string, shapes ...oci.Shape) []*oci.Image {
-	images, err := oci.NewImages(release(version, filter), shapes...)
+	images, err := oci.NewImages(buildtest.Release(version, filter), shapes...)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -106,7 +94,7 @@ func ExampleRegistry_Push() {
 	ctx := context.Background()
 	_, registry, filter, done := place()
 	defer done()
-	images, err := oci.NewImages(release("1.4.0", filter))
+	images, err := oci.NewImages(buildtest.Release("1.4.0", filter))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -280,7 +268,7 @@ func ExampleRegistry_AttachSBOMs() {
 	_, registry, filter, done := place()
 	defer done()
 	ref := published(registry, filter)
-	if _, err := registry.AttachSBOMs(ctx, release("1.4.0", filter)); err != nil {
+	if _, err := registry.AttachSBOMs(ctx, buildtest.Release("1.4.0", filter)); err != nil {
 		log.Fatal(err)
 	}
 	sboms, err := registry.Attached(ctx, ref, oci.TypeSBOM)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
@@ -36,7 +37,7 @@ var large = strings.Repeat("0123456789abcdef", 1<<16)
 // compares the outcome with that of an undisturbed push.
 func TestPushThroughFaults(t *testing.T) {
 	t.Parallel()
-	filter := testFilter(t, "headers", large)
+	filter := buildtest.Filter(t, "headers", large)
 	want := push(t, openTest(t, startRegistry(t, embedded.Options{})), "1.0.0", filter)
 	for name, rule := range map[string]faultproxytest.Rule{
 		"429 with Retry-After":             {Match: putManifest, Times: 1, Fault: faultproxytest.Status(429, "Retry-After", "1")},
@@ -123,7 +124,7 @@ func TestPushGivesUp(t *testing.T) {
 			r := openTest(t, proxy.Addr)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			_, err := r.Push(ctx, images(t, []build.Built{testFilter(t, "headers", large)}, testRelease("1.0.0")), PushOptions{})
+			_, err := r.Push(ctx, images(t, []build.Built{buildtest.Filter(t, "headers", large)}, buildtest.Release("1.0.0")), PushOptions{})
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), r.name("headers")+":1.0.0") {
 				t.Fatalf("error %v, want %q and the reference in it", err, c.want)
 			}
@@ -145,7 +146,7 @@ func TestPushGivesUp(t *testing.T) {
 func TestPullGivesUp(t *testing.T) {
 	t.Parallel()
 	address := startRegistry(t, embedded.Options{})
-	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", large))
+	push(t, openTest(t, address), "1.0.0", buildtest.Filter(t, "headers", large))
 	for name, c := range map[string]struct {
 		rule faultproxytest.Rule
 		want string
@@ -210,14 +211,14 @@ func TestNotThere(t *testing.T) {
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, "127.0.0.1:1")
-	_, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{})
+	_, err := r.Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "")}, buildtest.Release("1.0.0")), PushOptions{})
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("interrupted by the user")
 	cancel(cause)
-	if _, err := r.Push(ctx, images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{}); !errors.Is(err, cause) {
+	if _, err := r.Push(ctx, images(t, []build.Built{buildtest.Filter(t, "headers", "")}, buildtest.Release("1.0.0")), PushOptions{}); !errors.Is(err, cause) {
 		t.Errorf("error %v, want the cause", err)
 	}
 }

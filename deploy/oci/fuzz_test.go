@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
@@ -129,9 +130,9 @@ func TestEndlessLists(t *testing.T) {
 // with an error, and nothing in the answer can pass for a line of our output.
 func FuzzAnswers(f *testing.F) {
 	module := wasmtest.Encode(wasmtest.Filter())
-	filter := testModule(f, "headers", module)
+	filter := buildtest.Module(f, "headers", module)
 	for _, shape := range Shapes {
-		image, err := NewImage(shape, filter, testRelease("1.4.0"))
+		image, err := NewImage(shape, filter, buildtest.Release("1.4.0"))
 		if err != nil {
 			f.Fatal(err)
 		}

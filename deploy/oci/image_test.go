@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/version"
@@ -25,7 +26,7 @@ import (
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	push(t, r, "1.4.0", testFilter(t, "headers", "hello"))
+	push(t, r, "1.4.0", buildtest.Filter(t, "headers", "hello"))
 	for _, c := range []struct {
 		tag    string
 		shape  Shape
@@ -111,8 +112,8 @@ func TestJudgeRefuses(t *testing.T) {
 
 func TestAnnotations(t *testing.T) {
 	t.Parallel()
-	filter := testFilter(t, "headers", "hello")
-	image, err := NewImage(Artifact, filter, testRelease("1.4.0"))
+	filter := buildtest.Filter(t, "headers", "hello")
+	image, err := NewImage(Artifact, filter, buildtest.Release("1.4.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestAnnotations(t *testing.T) {
 	}
 	want := map[string]string{
 		"org.opencontainers.image.title":           "The headers filter",
-		"org.opencontainers.image.description":     "It does what a test needs.",
+		"org.opencontainers.image.description":     "It does what a test needs, with <angle> brackets & more.",
 		"org.opencontainers.image.licenses":        "Apache-2.0",
 		"org.opencontainers.image.version":         "1.4.0",
 		"org.opencontainers.image.revision":        "0123456789abcdef0123456789abcdef01234567",
@@ -178,10 +179,10 @@ func printDigests(wasm string) int {
 		return 1
 	}
 	// The process may have any time zone.
-	release := testRelease("1.4.0")
+	release := buildtest.Release("1.4.0")
 	release.Created = release.Created.In(time.Local)
 	for _, shape := range Shapes {
-		image, err := NewImage(shape, moduleAt(wasm, "headers", data), release)
+		image, err := NewImage(shape, buildtest.At(wasm, "headers", data), release)
 		if err != nil {
 			fmt.Println(err)
 			return 1
@@ -195,7 +196,7 @@ func printDigests(wasm string) int {
 // time zone, locale, umask, file times and number of processors.
 func TestDeterministic(t *testing.T) {
 	t.Parallel()
-	filter := testFilter(t, "headers", strings.Repeat("compressible ", 10000))
+	filter := buildtest.Filter(t, "headers", strings.Repeat("compressible ", 10000))
 	wasm, err := os.ReadFile(filter.Module.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +246,7 @@ func TestGoldenDigests(t *testing.T) {
 	filter := testFixed(t)
 	got := make(map[Shape]string)
 	for _, shape := range Shapes {
-		image, err := NewImage(shape, filter, testRelease("1.4.0"))
+		image, err := NewImage(shape, filter, buildtest.Release("1.4.0"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,12 +264,8 @@ func TestGoldenDigests(t *testing.T) {
 
 // testFixed is a filter in which nothing can change, not even its inspection.
 func testFixed(t *testing.T) build.Built {
-	path := filepath.Join(t.TempDir(), "headers.wasm")
-	content := []byte(strings.Repeat("compressible ", 10000))
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	filter := moduleAt(path, "headers", content)
+	filter := buildtest.Module(t, "headers", []byte(strings.Repeat("compressible ", 10000)))
+	filter.Filter.Metadata.Description = "It does what a test needs."
 	filter.Module.Report = inspect.Report{ABI: "0.2.0", EnvoyMin: "1.33"}
 	return filter
 }

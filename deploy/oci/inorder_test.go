@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
@@ -21,11 +22,11 @@ func TestPushInOrder(t *testing.T) {
 	address := startRegistry(t, embedded.Options{})
 	names := []string{"authtoken", "headers", "requestlog"}
 	for round := range 3 {
-		release := testRelease(fmt.Sprintf("1.0.%d", round))
+		release := buildtest.Release(fmt.Sprintf("1.0.%d", round))
 		var rivals [2][]build.Built
 		for i, name := range names {
-			rivals[0] = append(rivals[0], testFilter(t, name, "ours"))
-			rivals[1] = append(rivals[1], testFilter(t, names[len(names)-1-i], "theirs"))
+			rivals[0] = append(rivals[0], buildtest.Filter(t, name, "ours"))
+			rivals[1] = append(rivals[1], buildtest.Filter(t, names[len(names)-1-i], "theirs"))
 		}
 		var failures [2]error
 		var group sync.WaitGroup
@@ -68,16 +69,16 @@ func TestPushInOrder(t *testing.T) {
 func TestLook(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	there, missing := testFilter(t, "authtoken", "a"), testFilter(t, "headers", "b")
+	there, missing := buildtest.Filter(t, "authtoken", "a"), buildtest.Filter(t, "headers", "b")
 	want := push(t, r, "1.4.0", there)[0]
-	looked, err := r.Look(t.Context(), images(t, []build.Built{there, missing}, testRelease("1.4.0")))
+	looked, err := r.Look(t.Context(), images(t, []build.Built{there, missing}, buildtest.Release("1.4.0")))
 	if err != nil || len(looked) != 2 || !looked[0].Unchanged || looked[0].ManifestDigest != want.ManifestDigest || looked[1].Unchanged {
 		t.Errorf("%+v, %v", looked, err)
 	}
 	if digest := digestOf(t, r, "headers", "1.4.0"); digest != "" {
 		t.Errorf("looking published %s", digest)
 	}
-	_, err = r.Look(t.Context(), images(t, []build.Built{missing, testFilter(t, "authtoken", "other")}, testRelease("1.4.0")))
+	_, err = r.Look(t.Context(), images(t, []build.Built{missing, buildtest.Filter(t, "authtoken", "other")}, buildtest.Release("1.4.0")))
 	if conflict := new(immutable.Conflict); !errors.As(err, &conflict) || conflict.Published != want.ManifestDigest {
 		t.Errorf("error %v, want a conflict", err)
 	}
@@ -92,7 +93,7 @@ func TestHistory(t *testing.T) {
 		if _, err := r.WasmSize(t.Context(), "headers", version.MustParse("1.4.0")); !finding.Absent(err) {
 			t.Errorf("the size of what was never published: error %v", err)
 		}
-		filter := testFilter(t, "headers", "a")
+		filter := buildtest.Filter(t, "headers", "a")
 		for _, version := range []string{"1.9.0", "1.10.0", "1.10.0-rc.1"} {
 			push(t, r, version, filter)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -35,9 +36,9 @@ func TestList(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
 		for _, version := range []string{"1.9.0", "1.10.0", "2.0.0-rc.1"} {
-			push(t, r, version, testFilter(t, "headers", version))
+			push(t, r, version, buildtest.Filter(t, "headers", version))
 		}
-		last := push(t, r, "1.9.1", testFilter(t, "headers", "1.9.1"), testFilter(t, "authtoken", "x"))
+		last := push(t, r, "1.9.1", buildtest.Filter(t, "headers", "1.9.1"), buildtest.Filter(t, "authtoken", "x"))
 		list, err := r.List(t.Context(), []string{"authtoken", "headers", "never-pushed"})
 		if err != nil {
 			t.Fatal(err)

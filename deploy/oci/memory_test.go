@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
@@ -23,7 +24,7 @@ func sized(t *testing.T, name string, bytes int64) build.Built {
 		t.Fatal(err)
 	}
 	wasm := wasmtest.Encode(wasmtest.Filter())
-	filter := moduleAt(file.Name(), name, wasm)
+	filter := buildtest.At(file.Name(), name, wasm)
 	hash := sha256.New()
 	out := io.MultiWriter(file, hash)
 	// The data is a custom section without a name.
@@ -65,7 +66,7 @@ func TestMemory(t *testing.T) {
 	measure := func(name string, bytes int64, shape Shape) (pushed, pulled int64) {
 		filter := sized(t, name, bytes)
 		pushed = allocated(func() {
-			if _, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease("1.0.0"), []Shape{shape}...), PushOptions{}); err != nil {
+			if _, err := r.Push(t.Context(), images(t, []build.Built{filter}, buildtest.Release("1.0.0"), []Shape{shape}...), PushOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 )
@@ -35,7 +36,7 @@ func TestPullKeepsWhatIsThere(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	filter := testFilter(t, "headers", large)
+	filter := buildtest.Filter(t, "headers", large)
 	wasm, err := os.ReadFile(filter.Module.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +122,7 @@ func TestPullKeepsWhatIsThere(t *testing.T) {
 func TestPullWaitsForReaders(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	push(t, r, "1.0.0", testFilter(t, "headers", large)) // more than a FIFO holds
+	push(t, r, "1.0.0", buildtest.Filter(t, "headers", large)) // more than a FIFO holds
 	ref := Reference{Repository: r.name("headers"), Tag: "1.0.0"}
 	cause := errors.New("it took too long")
 	for want, open := range map[string]func(path string){
@@ -148,7 +149,7 @@ func TestPullWaitsForReaders(t *testing.T) {
 func TestPullIntoChecksFirst(t *testing.T) {
 	t.Parallel()
 	address := startRegistry(t, embedded.Options{})
-	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", ""))
+	push(t, openTest(t, address), "1.0.0", buildtest.Filter(t, "headers", ""))
 	r := openTest(t, faultproxytest.Start(t, address, faultproxytest.Rule{Match: getBlob, Fault: faultproxytest.Corrupt}).Addr)
 	pipe := fifo(t)
 	reader, err := os.OpenFile(pipe, os.O_RDWR, 0) // so that a writer finds a reader

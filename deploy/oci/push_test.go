@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
@@ -31,7 +32,7 @@ func places(t *testing.T, test func(t *testing.T, r *Registry)) {
 func TestPushThenPull(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
-		filter := testFilter(t, "headers", "hello")
+		filter := buildtest.Filter(t, "headers", "hello")
 		wasm, err := os.ReadFile(filter.Module.Path)
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +65,7 @@ func TestPushAgain(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
-	filters := []build.Built{testFilter(t, "headers", "a"), testFilter(t, "authtoken", "b")}
+	filters := []build.Built{buildtest.Filter(t, "headers", "a"), buildtest.Filter(t, "authtoken", "b")}
 	first := push(t, r, "1.0.0", filters...)
 	proxy.Forget()
 	second := push(t, openTest(t, proxy.Addr), "1.0.0", filters...)
@@ -84,9 +85,9 @@ func TestPushOtherBytes(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
-	theirs := push(t, r, "1.0.0", testFilter(t, "headers", "theirs"))[0]
+	theirs := push(t, r, "1.0.0", buildtest.Filter(t, "headers", "theirs"))[0]
 	proxy.Forget()
-	_, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "authtoken", "new"), testFilter(t, "headers", "ours")}, testRelease("1.0.0")), PushOptions{})
+	_, err := r.Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "authtoken", "new"), buildtest.Filter(t, "headers", "ours")}, buildtest.Release("1.0.0")), PushOptions{})
 	conflict := new(immutable.Conflict)
 	if !errors.As(err, &conflict) || conflict.Published != theirs.ManifestDigest || !strings.Contains(err.Error(), conflict.Ours) || !strings.Contains(err.Error(), theirs.ManifestDigest) {
 		t.Fatalf("error %v, want a conflict that names both digests", err)
@@ -115,7 +116,7 @@ func TestMovingTags(t *testing.T) {
 			{push: "1.3.1", minor: "1.2.11", major: "1.3.1", latest: "2.0.0"},
 			{push: "1.2.3", minor: "1.2.11", major: "1.3.1", latest: "2.0.0"},
 		} {
-			for _, p := range push(t, r, step.push, testFilter(t, "headers", step.push)) {
+			for _, p := range push(t, r, step.push, buildtest.Filter(t, "headers", step.push)) {
 				digests[p.Tag] = p.ManifestDigest
 			}
 			for _, shape := range Shapes {

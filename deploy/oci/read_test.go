@@ -9,6 +9,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 )
 
@@ -16,7 +17,7 @@ import (
 // publishers.
 func TestReadModule(t *testing.T) {
 	t.Parallel()
-	filter := testFilter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	want, err := os.ReadFile(filter.Module.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestReadModule(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := openTest(t, startRegistry(t, embedded.Options{}))
-			image, err := NewImage(c.shape, filter, testRelease("1.0.0"))
+			image, err := NewImage(c.shape, filter, buildtest.Release("1.0.0"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"oras.land/oras-go/v2/content"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
@@ -19,13 +20,13 @@ import (
 func TestAttachAndDiscover(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
-		filter := testFilter(t, "headers", "hello")
+		filter := buildtest.Filter(t, "headers", "hello")
 		published := push(t, r, "1.0.0", filter)[0]
 		subject, err := r.ParseReference("headers:1.0.0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		sboms, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", filter))
+		sboms, err := r.AttachSBOMs(t.Context(), buildtest.Release("1.0.0", filter))
 		if err != nil || len(sboms) != len(Shapes) {
 			t.Fatalf("%d SBOMs, error %v", len(sboms), err)
 		}
@@ -81,7 +82,7 @@ func TestAttachAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", "hello"))
+			push(t, openTest(t, address), "1.0.0", buildtest.Filter(t, "headers", "hello"))
 			const clients = 8
 			want := make(map[string]bool)
 			var mu sync.Mutex
@@ -128,7 +129,7 @@ func TestAttachAtOnce(t *testing.T) {
 func TestAttachRefuses(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	filter := testFilter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	push(t, r, "1.0.0", filter)
 	ref := Reference{Repository: r.name("headers"), Tag: "1.0.0"}
 	for name, c := range map[string]struct {
@@ -144,16 +145,16 @@ func TestAttachRefuses(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", name, err, c.want)
 		}
 	}
-	other := testFilter(t, "headers", "built later")
-	if _, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", other)); err == nil || !strings.Contains(err.Error(), other.Module.WasmSHA256) || !strings.Contains(err.Error(), filter.Module.WasmSHA256) {
+	other := buildtest.Filter(t, "headers", "built later")
+	if _, err := r.AttachSBOMs(t.Context(), buildtest.Release("1.0.0", other)); err == nil || !strings.Contains(err.Error(), other.Module.WasmSHA256) || !strings.Contains(err.Error(), filter.Module.WasmSHA256) {
 		t.Errorf("an SBOM of another module: %v", err)
 	}
 }
 
 func TestSBOM(t *testing.T) {
 	t.Parallel()
-	filter := testFilter(t, "headers", "hello")
-	attachment, err := SBOM(filter, testRelease("1.4.0"))
+	filter := buildtest.Filter(t, "headers", "hello")
+	attachment, err := SBOM(filter, buildtest.Release("1.4.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestSBOM(t *testing.T) {
 	if got := (*bom.Metadata.Component.Hashes)[0].Value; got != filter.Module.WasmSHA256 || bom.Metadata.Timestamp != "2026-03-29T01:30:00Z" {
 		t.Errorf("hash %s, timestamp %s", got, bom.Metadata.Timestamp)
 	}
-	again, err := SBOM(filter, testRelease("1.4.0"))
+	again, err := SBOM(filter, buildtest.Release("1.4.0"))
 	if err != nil || !bytes.Equal(again.Content, attachment.Content) {
 		t.Errorf("it differs the second time; error %v", err)
 	}
@@ -185,9 +186,9 @@ func TestSBOM(t *testing.T) {
 func TestSBOMIsReadable(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	filter := testFilter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	push(t, r, "1.0.0", filter)
-	nodes, err := r.AttachSBOMs(t.Context(), testRelease("1.0.0", filter))
+	nodes, err := r.AttachSBOMs(t.Context(), buildtest.Release("1.0.0", filter))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
@@ -32,7 +33,7 @@ func TestDistribution(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{Auth: true}))
 	r := openWith(t, RegistryOptions{Address: proxy.Addr + "/acme/filters", Username: distributiontest.Username, Password: distributiontest.Password})
-	filter := testFilter(t, "headers", large)
+	filter := buildtest.Filter(t, "headers", large)
 	published := push(t, r, "1.4.0", filter)
 	for _, p := range published {
 		for _, reference := range []string{p.Repository + ":" + p.Tag, p.Reference(), p.Repository + ":" + p.Shape.tag("latest")} {
@@ -114,7 +115,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		login(c.docker)
 		c.opts.Address = address + "/acme"
-		_, err := openWith(t, c.opts).Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{})
+		_, err := openWith(t, c.opts).Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "")}, buildtest.Release("1.0.0")), PushOptions{})
 		if (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
@@ -137,7 +138,7 @@ func TestCredentialHelper(t *testing.T) {
 	}
 	t.Setenv("DOCKER_CONFIG", folder)
 	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
-	push(t, openTest(t, address), "1.0.0", testFilter(t, "headers", ""))
+	push(t, openTest(t, address), "1.0.0", buildtest.Filter(t, "headers", ""))
 }
 
 // TestBlobsThereAreNotSent publishes the same module under a second version: its blobs
@@ -145,10 +146,10 @@ func TestCredentialHelper(t *testing.T) {
 func TestBlobsThereAreNotSent(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, distributiontest.Start(t, distributiontest.Options{}))
-	filter := testFilter(t, "headers", large)
+	filter := buildtest.Filter(t, "headers", large)
 	for _, version := range []string{"1.0.0", "1.0.1"} {
 		proxy.Forget()
-		if _, err := openTest(t, proxy.Addr).Push(t.Context(), images(t, []build.Built{filter}, testRelease(version)), PushOptions{}); err != nil {
+		if _, err := openTest(t, proxy.Addr).Push(t.Context(), images(t, []build.Built{filter}, buildtest.Release(version)), PushOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -197,10 +198,10 @@ func TestTwoPushesAtOnce(t *testing.T) {
 				var mu sync.Mutex
 				var group sync.WaitGroup
 				for _, content := range contents {
-					filter := testFilter(t, "headers", version+content)
+					filter := buildtest.Filter(t, "headers", version+content)
 					r := openTest(t, address)
 					group.Go(func() {
-						published, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease(version)), PushOptions{HoldTags: true})
+						published, err := r.Push(t.Context(), images(t, []build.Built{filter}, buildtest.Release(version)), PushOptions{HoldTags: true})
 						if err != nil {
 							if !errors.As(err, new(*immutable.Conflict)) {
 								t.Errorf("%s: %v", version, err)
@@ -229,7 +230,7 @@ func TestRivalBetweenTries(t *testing.T) {
 	address := startRegistry(t, embedded.Options{})
 	var theirs string
 	proxy := faultproxytest.Start(t, address, faultproxytest.Rule{Match: putVersionTag, Times: 1, Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		published, err := openTest(t, address).Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "theirs")}, testRelease("1.0.0")), PushOptions{})
+		published, err := openTest(t, address).Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "theirs")}, buildtest.Release("1.0.0")), PushOptions{})
 		if err != nil {
 			t.Error(err)
 			return
@@ -237,7 +238,7 @@ func TestRivalBetweenTries(t *testing.T) {
 		theirs = published[0].ManifestDigest
 		faultproxytest.Status(http.StatusServiceUnavailable)(w, r, next)
 	}})
-	_, err := openTest(t, proxy.Addr).Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "ours")}, testRelease("1.0.0")), PushOptions{})
+	_, err := openTest(t, proxy.Addr).Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "ours")}, buildtest.Release("1.0.0")), PushOptions{})
 	if !errors.As(err, new(*immutable.Conflict)) {
 		t.Errorf("error %v, want a conflict", err)
 	}
@@ -260,10 +261,10 @@ func TestMovingTagsAtOnce(t *testing.T) {
 			var mu sync.Mutex
 			var group sync.WaitGroup
 			for _, version := range []string{"1.2.0", "1.2.1", "1.3.0", "1.2.10", "2.0.0", "3.0.0-rc.1"} {
-				filter := testFilter(t, "headers", version)
+				filter := buildtest.Filter(t, "headers", version)
 				r := openTest(t, address)
 				group.Go(func() {
-					published, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease(version)), PushOptions{})
+					published, err := r.Push(t.Context(), images(t, []build.Built{filter}, buildtest.Release(version)), PushOptions{})
 					if err != nil {
 						t.Error(err)
 						return
@@ -288,7 +289,7 @@ func TestMovingTagsAtOnce(t *testing.T) {
 func TestHoldTags(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	published, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{HoldTags: true})
+	published, err := r.Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "")}, buildtest.Release("1.0.0")), PushOptions{HoldTags: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,11 +311,11 @@ func TestHoldTags(t *testing.T) {
 func TestHeldTagsOfNewerVersion(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
-		newer, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "newer")}, testRelease("1.2.3")), PushOptions{HoldTags: true})
+		newer, err := r.Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "newer")}, buildtest.Release("1.2.3")), PushOptions{HoldTags: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		older, err := r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "older")}, testRelease("1.2.1")), PushOptions{})
+		older, err := r.Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "older")}, buildtest.Release("1.2.1")), PushOptions{})
 		if err != nil || len(older[0].Moved) > 0 {
 			t.Errorf("moved %v, error %v", older[0].Moved, err)
 		}
@@ -336,7 +337,7 @@ func TestHeldTagsOfNewerVersion(t *testing.T) {
 func TestForeignMovingTag(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	image, err := NewImage(Artifact, testFilter(t, "headers", "foreign"), build.Release{Version: version.MustParse("0.0.0")})
+	image, err := NewImage(Artifact, buildtest.Filter(t, "headers", "foreign"), build.Release{Version: version.MustParse("0.0.0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +348,7 @@ func TestForeignMovingTag(t *testing.T) {
 	m.Annotations = nil
 	publish(t, r, image.Blobs, m.Manifest, "latest")
 	before := digestOf(t, r, "headers", "latest")
-	_, err = r.Push(t.Context(), images(t, []build.Built{testFilter(t, "headers", "")}, testRelease("1.0.0")), PushOptions{})
+	_, err = r.Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "")}, buildtest.Release("1.0.0")), PushOptions{})
 	if err == nil || !strings.Contains(err.Error(), "move it by hand") || digestOf(t, r, "headers", "latest") != before {
 		t.Errorf("error %v", err)
 	}
@@ -358,22 +359,22 @@ func TestPushRefuses(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
-	good := testFilter(t, "headers", "hello")
-	changed := testFilter(t, "changed", "hello")
+	good := buildtest.Filter(t, "headers", "hello")
+	changed := buildtest.Filter(t, "changed", "hello")
 	if err := os.WriteFile(changed.Module.Path, []byte("\x00asm\x01\x00\x00\x00"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	missing := testFilter(t, "missing", "hello")
+	missing := buildtest.Filter(t, "missing", "hello")
 	if err := os.Remove(missing.Module.Path); err != nil {
 		t.Fatal(err)
 	}
-	refused := testModule(t, "refused", []byte("\x00asm\x01\x00\x00\x00"))
-	ends := testModule(t, "ends", wasmtest.Encode(wasmtest.Starts()["proc_exit in _start"].Options))
-	huge := testFilter(t, "huge", "hello")
+	refused := buildtest.Module(t, "refused", []byte("\x00asm\x01\x00\x00\x00"))
+	ends := buildtest.Module(t, "ends", wasmtest.Encode(wasmtest.Starts()["proc_exit in _start"].Options))
+	huge := buildtest.Filter(t, "huge", "hello")
 	huge.Module.Size = maxWasm + 1
-	odd := testFilter(t, "odd", "hello")
+	odd := buildtest.Filter(t, "odd", "hello")
 	odd.Module.WasmSHA256 = "../../etc/passwd"
-	capital := testFilter(t, "Capital", "hello")
+	capital := buildtest.Filter(t, "Capital", "hello")
 	for name, c := range map[string]struct {
 		filter build.Built
 		shape  Shape
@@ -389,7 +390,7 @@ func TestPushRefuses(t *testing.T) {
 		"sum that is none":      {odd, Artifact, "wasm sha256"},
 		"name":                  {capital, Artifact, "Capital"},
 	} {
-		images, err := NewImages(testRelease("1.0.0", good, c.filter), c.shape)
+		images, err := NewImages(buildtest.Release("1.0.0", good, c.filter), c.shape)
 		if err == nil {
 			_, err = r.Push(t.Context(), images, PushOptions{})
 		}
@@ -408,11 +409,11 @@ func TestModuleChangesWhileItIsSent(t *testing.T) {
 	t.Parallel()
 	proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}))
 	r := openTest(t, proxy.Addr)
-	filter, other := testFilter(t, "headers", "hello"), testFilter(t, "headers", "HELLO")
+	filter, other := buildtest.Filter(t, "headers", "hello"), buildtest.Filter(t, "headers", "HELLO")
 	if err := os.Rename(other.Module.Path, filter.Module.Path); err != nil {
 		t.Fatal(err)
 	}
-	_, err := r.Push(t.Context(), images(t, []build.Built{filter}, testRelease("1.0.0")), PushOptions{})
+	_, err := r.Push(t.Context(), images(t, []build.Built{filter}, buildtest.Release("1.0.0")), PushOptions{})
 	if err == nil || !strings.Contains(err.Error(), "was changed after it was built") {
 		t.Errorf("error %v", err)
 	}

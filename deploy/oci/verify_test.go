@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/version"
@@ -18,9 +19,9 @@ import (
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	places(t, func(t *testing.T, r *Registry) {
-		filter := testFilter(t, "headers", "hello")
+		filter := buildtest.Filter(t, "headers", "hello")
 		push(t, r, "1.4.0", filter)
-		if _, err := r.AttachSBOMs(t.Context(), testRelease("1.4.0", filter)); err != nil {
+		if _, err := r.AttachSBOMs(t.Context(), buildtest.Release("1.4.0", filter)); err != nil {
 			t.Fatal(err)
 		}
 		all, err := r.VerifyVersion(t.Context(), "headers", version.MustParse("1.4.0"))
@@ -49,7 +50,7 @@ func TestVerify(t *testing.T) {
 // mistakes have produced.
 func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	filter := testFilter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	refused := wasmtest.Filter()
 	refused.Imports = append(refused.Imports, wasmtest.Func{Module: "wasi_snapshot_preview1", Name: "sock_listen", Signature: "ii:i"})
 	for name, c := range map[string]struct {
@@ -106,7 +107,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := openTest(t, startRegistry(t, embedded.Options{}))
-			image, err := NewImage(c.shape, filter, testRelease("1.0.0"))
+			image, err := NewImage(c.shape, filter, buildtest.Release("1.0.0"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +137,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 func TestVerifyAnotherFilter(t *testing.T) {
 	t.Parallel()
 	r := openTest(t, startRegistry(t, embedded.Options{}))
-	image, err := NewImage(Artifact, testFilter(t, "authtoken", "hello"), testRelease("1.0.0"))
+	image, err := NewImage(Artifact, buildtest.Filter(t, "authtoken", "hello"), buildtest.Release("1.0.0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +156,9 @@ func TestVerifyAnotherFilter(t *testing.T) {
 	// Two missing sums are not equal: a manifest without a sum gets no bill of materials.
 	delete(m.Annotations, AnnotationWasmSHA256)
 	publish(t, r, nil, m, "1.1.0")
-	filter := testFilter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	filter.Module.WasmSHA256 = ""
-	if _, err := r.AttachSBOMs(t.Context(), testRelease("1.1.0", filter)); err == nil || !strings.Contains(err.Error(), "attach the SBOM to") {
+	if _, err := r.AttachSBOMs(t.Context(), buildtest.Release("1.1.0", filter)); err == nil || !strings.Contains(err.Error(), "attach the SBOM to") {
 		t.Errorf("a bill of no module: %v", err)
 	}
 }

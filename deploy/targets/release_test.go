@@ -22,8 +22,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
@@ -127,7 +127,7 @@ func secretProject(t *testing.T) func(context.Context, build.Options) ([]build.M
 	write(t, "filter/headers/main.go", "package main\n\nfunc main() {}\n")
 	write(t, "filter/headers/filter.yaml", "title: T\ndescription: D.\nlicense: Apache-2.0\n")
 	write(t, "knows_test.go", fmt.Sprintf(writeEnvironment, "knows", ""))
-	module := attesttest.Filter(t, "headers", "").Module
+	module := buildtest.Filter(t, "headers", "").Module
 	write(t, "test/e2e/knows_test.go", fmt.Sprintf(writeEnvironment, "e2e", fmt.Sprintf(playedReport, module.WasmSHA256)))
 	write(t, ".gitignore", "/dist/\n")
 	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-q", "-m", "first"}, {"tag", "v1.4.0"}} {

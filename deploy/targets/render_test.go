@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
@@ -22,7 +22,7 @@ import (
 // port each time, so manifests name fixed addresses for them.
 func TestPublished(t *testing.T) {
 	t.Chdir(t.TempDir())
-	module := attesttest.Filter(t, "headers", "").Module
+	module := buildtest.Filter(t, "headers", "").Module
 
 	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
 	if err != nil {

@@ -19,12 +19,13 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
-	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/oci/ocitest"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/verify"
 	"github.com/slipway-wasm/slipway/deploy/version"
@@ -48,9 +49,9 @@ type place struct {
 // publish publishes a filter and signs it.
 func publish(t *testing.T) *place {
 	t.Helper()
-	p := &place{filter: attesttest.Filter(t, "headers", "hello"), dir: t.TempDir(), stored: t.TempDir()}
+	p := &place{filter: buildtest.Filter(t, "headers", "hello"), dir: t.TempDir(), stored: t.TempDir()}
 	p.address = start(t, p.dir)
-	p.registry = attesttest.Push(t, p.address, text, nil, p.filter)
+	p.registry = ocitest.Push(t, p.address, text, nil, p.filter)
 	s, err := storage.Open(storage.Options{Dir: p.stored})
 	check(t, err)
 	t.Cleanup(func() { _ = s.Close() })
@@ -76,7 +77,7 @@ func (p *place) signOptions(t *testing.T) attest.SignOptions {
 	t.Helper()
 	return attest.SignOptions{
 		Registry: p.registry,
-		Release:  attesttest.Release(text, p.filter),
+		Release:  buildtest.Release(text, p.filter),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Rehearsal: true},
 	}
@@ -205,7 +206,7 @@ func TestUnsigned(t *testing.T) {
 	p := publish(t)
 	key := p.policy
 	p.policy = attest.Policy{}
-	p.registry = attesttest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
+	p.registry = ocitest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
 	checks := p.verify(t)
 	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom ok" || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
@@ -233,7 +234,7 @@ func TestTampering(t *testing.T) {
 			// Somebody with push access points the tag to another module.
 			func(t *testing.T, p *place) {
 				other := start(t, t.TempDir())
-				p.registry = attesttest.Push(t, other, text, nil, attesttest.Filter(t, "headers", "other"))
+				p.registry = ocitest.Push(t, other, text, nil, buildtest.Filter(t, "headers", "other"))
 			},
 			"manifest ok, sum wrong, signature missing, provenance missing, sbom missing", "in the registry",
 		},
@@ -243,7 +244,7 @@ func TestTampering(t *testing.T) {
 				for _, name := range []string{"signature", "provenance", "sbom"} {
 					bundles[name] = p.bundle(t, name+".sigstore.json")
 				}
-				p.registry = attesttest.Push(t, start(t, t.TempDir()), text, nil, attesttest.Filter(t, "headers", "other"))
+				p.registry = ocitest.Push(t, start(t, t.TempDir()), text, nil, buildtest.Filter(t, "headers", "other"))
 				for name, content := range bundles {
 					p.attach(t, name+".sigstore.json", content)
 				}
@@ -297,7 +298,7 @@ func TestTampering(t *testing.T) {
 		},
 		"another signer": {
 			func(t *testing.T, p *place) {
-				p.registry = attesttest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
+				p.registry = ocitest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
 				_, err := attest.Sign(t.Context(), p.signOptions(t))
 				check(t, err)
 			},

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
@@ -26,7 +26,7 @@ import (
 // module writes a module that Envoy loads; different content makes a different module.
 func module(t *testing.T, name, content string) build.Module {
 	t.Helper()
-	return attesttest.Filter(t, name, content).Module
+	return buildtest.Filter(t, name, content).Module
 }
 
 func openRegistry(t *testing.T) (r *oci.Registry, address string) {

@@ -17,12 +17,13 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
-	"github.com/slipway-wasm/slipway/deploy/attest/attesttest"
 	"github.com/slipway-wasm/slipway/deploy/attest/sigstore/virtual"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
+	"github.com/slipway-wasm/slipway/deploy/oci/ocitest"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -97,7 +98,7 @@ func startEmbedded(t *testing.T) string {
 // publish pushes a filter and signs it with a key.
 func publish(t *testing.T, address, key string, filter build.Built) *oci.Registry {
 	t.Helper()
-	r := attesttest.Push(t, address, "1.4.0", oci.Shapes, filter)
+	r := ocitest.Push(t, address, "1.4.0", oci.Shapes, filter)
 	signed, err := attest.Sign(t.Context(), options(r, key, filter))
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +114,7 @@ func publish(t *testing.T, address, key string, filter build.Built) *oci.Registr
 func options(r *oci.Registry, key string, filter build.Built) attest.SignOptions {
 	return attest.SignOptions{
 		Registry: r,
-		Release:  attesttest.Release("1.4.0", filter),
+		Release:  buildtest.Release("1.4.0", filter),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Key: key},
 	}
@@ -126,7 +127,7 @@ func TestCosignAccepts(t *testing.T) {
 	private, public := newKeys(t)
 	_, other := newKeys(t)
 	registries(t, func(t *testing.T, address string) {
-		filter := attesttest.Filter(t, "headers", "hello")
+		filter := buildtest.Filter(t, "headers", "hello")
 		r := publish(t, address, private, filter)
 		manifests, err := r.Subjects(t.Context(), "headers", version.MustParse("1.4.0"))
 		if err != nil || len(manifests) != len(oci.Shapes) {
@@ -209,7 +210,7 @@ func validate(t *testing.T, payload []byte) {
 			named["sdk"] = dependency.GetUri()
 		}
 	}
-	if named["gitCommit"] != attesttest.Release("1.4.0").Revision || named["sdk"] == "" {
+	if named["gitCommit"] != buildtest.Release("1.4.0").Revision || named["sdk"] == "" {
 		t.Errorf("it does not name what was built from what: %v", named)
 	}
 }
@@ -218,12 +219,12 @@ func validate(t *testing.T, payload []byte) {
 // Actions signs, with a virtual sigstore in the place of the public one.
 func TestCosignAcceptsKeyless(t *testing.T) {
 	v := virtual.Start(t)
-	filter := attesttest.Filter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	for name, address := range map[string]string{
 		"distribution, without the referrers API": distributiontest.Start(t, distributiontest.Options{}),
 		"go-containerregistry, with it":           startEmbedded(t),
 	} {
-		r := attesttest.Push(t, address, "1.4.0", nil, filter)
+		r := ocitest.Push(t, address, "1.4.0", nil, filter)
 		opts := options(r, "", filter)
 		opts.Signer = v.Signer
 		if _, err := attest.Sign(t.Context(), opts); err != nil {
@@ -260,7 +261,7 @@ func TestCosignAcceptsKeyless(t *testing.T) {
 func TestFileByProvenance(t *testing.T) {
 	t.Parallel()
 	private, public := newKeys(t)
-	filter := attesttest.Filter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	r := publish(t, startEmbedded(t), private, filter)
 	manifests, err := r.Subjects(t.Context(), "headers", version.MustParse("1.4.0"))
 	if err != nil {
@@ -285,7 +286,7 @@ func TestFileByProvenance(t *testing.T) {
 	if err := verify(filter.Module.Path); err != nil {
 		t.Error(err)
 	}
-	if verify(attesttest.Filter(t, "headers", "other").Module.Path) == nil {
+	if verify(buildtest.Filter(t, "headers", "other").Module.Path) == nil {
 		t.Error("cosign accepts another module")
 	}
 }
@@ -297,7 +298,7 @@ func TestSlipwayAccepts(t *testing.T) {
 	private, public := newKeys(t)
 	_, other := newKeys(t)
 	registries(t, func(t *testing.T, address string) {
-		r := attesttest.Push(t, address, "1.4.0", nil, attesttest.Filter(t, "headers", "hello"))
+		r := ocitest.Push(t, address, "1.4.0", nil, buildtest.Filter(t, "headers", "hello"))
 		config := filepath.Join(t.TempDir(), "signing-config.json")
 		if _, err := cosign(t, "signing-config", "create", "--out="+config); err != nil {
 			t.Fatal(err)
@@ -330,7 +331,7 @@ func TestSignTwice(t *testing.T) {
 	t.Parallel()
 	private, _ := newKeys(t)
 	other, otherPublic := newKeys(t)
-	filter := attesttest.Filter(t, "headers", "hello")
+	filter := buildtest.Filter(t, "headers", "hello")
 	address := startEmbedded(t)
 	r := publish(t, address, private, filter)
 	count := func() (n int) {
@@ -370,8 +371,8 @@ func TestSignTwice(t *testing.T) {
 // TestRefusals: each error says what to do, and none holds the password or the key.
 func TestRefusals(t *testing.T) {
 	private, _ := newKeys(t)
-	filter := attesttest.Filter(t, "headers", "hello")
-	r := attesttest.Push(t, startEmbedded(t), "1.4.0", nil, filter)
+	filter := buildtest.Filter(t, "headers", "hello")
+	r := ocitest.Push(t, startEmbedded(t), "1.4.0", nil, filter)
 	key, err := os.ReadFile(private)
 	if err != nil {
 		t.Fatal(err)
@@ -391,7 +392,7 @@ func TestRefusals(t *testing.T) {
 		"no encrypted key": {password, func(o *attest.SignOptions) { o.Signer.Key = plain },
 			"cosign import-key-pair"},
 		"other module": {password, func(o *attest.SignOptions) {
-			o.Release.Filters = []build.Built{attesttest.Filter(t, "headers", "other")}
+			o.Release.Filters = []build.Built{buildtest.Filter(t, "headers", "other")}
 		},
 			"build the version that is published"},
 		"other commit": {password, func(o *attest.SignOptions) { o.Release.Revision = strings.Repeat("0", 40) },

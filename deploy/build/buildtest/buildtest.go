@@ -1,8 +1,8 @@
-// Package attesttest makes published filters for tests: small modules that Envoy loads,
-// with the records of a build, in a registry.
-package attesttest
+// Package buildtest makes built filters for tests: small modules with the records of a build.
+package buildtest
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,7 +13,6 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
-	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -35,14 +34,25 @@ func Filter(t testing.TB, name, content string) build.Built {
 	t.Helper()
 	options := wasmtest.Filter()
 	options.Custom = content
-	wasm := wasmtest.Encode(options)
+	return Module(t, name, wasmtest.Encode(options))
+}
+
+// Module writes a module, and returns it like one that was built.
+func Module(t testing.TB, name string, wasm []byte) build.Built {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), name+".wasm")
 	if err := os.WriteFile(path, wasm, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	report, err := inspect.Module(t.Context(), wasm)
+	return At(path, name, wasm)
+}
+
+// At returns the module in a file like one that was built. The report of a module that Envoy
+// does not load is empty.
+func At(path, name string, wasm []byte) build.Built {
+	report, err := inspect.Module(context.Background(), wasm)
 	if err != nil {
-		t.Fatal(err)
+		report = &inspect.Report{}
 	}
 	return build.Built{
 		Module: build.Module{Path: path, Record: build.Record{
@@ -59,26 +69,4 @@ func Filter(t testing.TB, name, content string) build.Built {
 		}},
 		Filter: catalog.Filter{Name: name, Metadata: catalog.Metadata{Title: "The " + name + " filter", Description: "It does what a test needs, with <angle> brackets & more.", License: "Apache-2.0"}},
 	}
-}
-
-// Push publishes filters in the registry at an address, with their bills of
-// materials.
-func Push(t testing.TB, address, version string, shapes []oci.Shape, filters ...build.Built) *oci.Registry {
-	t.Helper()
-	r, err := oci.Open(oci.RegistryOptions{Address: address + "/acme", Anonymous: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	release := Release(version, filters...)
-	images, err := oci.NewImages(release, shapes...)
-	if err == nil {
-		_, err = r.Push(t.Context(), images, oci.PushOptions{})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.AttachSBOMs(t.Context(), release); err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
