@@ -16,72 +16,72 @@ type Apply struct {
 	// Namespace is the namespace of the objects: a workload's or a gateway's own, or the
 	// mesh's root namespace to reach every namespace. Default: the objects name none, and go
 	// where kubectl or an overlay puts them.
-	Namespace string `yaml:"namespace"`
+	Namespace string `json:"namespace"`
 	// Selector picks pods by label. Default: every workload of the namespace.
-	Selector map[string]string `yaml:"selector"`
+	Selector map[string]string `json:"selector"`
 	// TargetRefs picks gateways and waypoints by name, instead of Selector.
-	TargetRefs []TargetRef `yaml:"targetRefs"`
+	TargetRefs []TargetRef `json:"targetRefs"`
 	// Contexts are the listeners whose traffic the filter sees: ContextInbound,
 	// ContextOutbound, ContextGateway. Default: all; with TargetRefs only ContextGateway.
-	Contexts []string `yaml:"contexts"`
+	Contexts []string `json:"contexts"`
 	// Port limits the filter to one port. Inbound it is the container's port, outbound the
 	// service's, and for a gateway the port on which it listens. Default: every port.
-	Port int64 `yaml:"port"`
+	Port int64 `json:"port"`
 	// Phase is the filter's place among Istio's own filters: PhaseAuthn, PhaseAuthz or
 	// PhaseStats. Default: behind authentication and authorization. An EnvoyFilter and plain
 	// Envoy have no phases, and put the filter right before the router.
-	Phase string `yaml:"phase"`
+	Phase string `json:"phase"`
 	// Priority orders the filters of one phase, the highest first:
 	// -2147483647 to 2147483647. Default: 0.
-	Priority int64 `yaml:"priority"`
+	Priority int64 `json:"priority"`
 	// Mode is what WasmPlugin and TrafficExtension match in place of contexts, which they do
 	// not have: ModeClient, ModeServer or ModeClientAndServer. It must cover Contexts.
 	// Default: the narrowest mode that does.
-	Mode string `yaml:"mode"`
+	Mode string `json:"mode"`
 	// FailStrategy says what happens to requests if the filter cannot be fetched or fails:
 	// FailClose, FailOpen or FailReload. Required, because either default would be wrong for
 	// somebody: one stops the traffic, the other lets it pass unfiltered.
-	FailStrategy string `yaml:"failStrategy"`
+	FailStrategy string `json:"failStrategy"`
 	// PluginConfig is the plugin's configuration, an object. The filter gets it as JSON.
 	// Default: no configuration.
-	PluginConfig any `yaml:"pluginConfig"`
+	PluginConfig any `json:"pluginConfig"`
 	// VMConfig is the configuration of the filter's virtual machine.
-	VMConfig VMConfig `yaml:"vmConfig"`
+	VMConfig VMConfig `json:"vmConfig"`
 	// ImagePullSecret names the secret with the registry's credentials. Default: none, as for
 	// a public registry.
-	ImagePullSecret string `yaml:"imagePullSecret"`
+	ImagePullSecret string `json:"imagePullSecret"`
 	// ModulesDir is a folder in the proxy's file system. The EnvoyFilter with a local file
 	// expects the module in it as <filter>/<version>/<filter>.wasm, the storage's layout.
 	// Default: DefaultModulesDir.
-	ModulesDir string `yaml:"modulesDir"`
+	ModulesDir string `json:"modulesDir"`
 }
 
 // TargetRef names a resource in the objects' own namespace.
 type TargetRef struct {
 	// Group is the API group. Default: the kind's own.
-	Group string `yaml:"group"`
+	Group string `json:"group"`
 	// Kind is Gateway or GatewayClass, or, for waypoints, Service or
 	// ServiceEntry. Required.
-	Kind string `yaml:"kind"`
+	Kind string `json:"kind"`
 	// Name is the resource's name. Required.
-	Name string `yaml:"name"`
+	Name string `json:"name"`
 }
 
 // VMConfig is the configuration of a filter's virtual machine.
 type VMConfig struct {
 	// Env are the environment variables that the filter sees.
-	Env []EnvVar `yaml:"env"`
+	Env []EnvVar `json:"env"`
 }
 
 // EnvVar is one environment variable of a filter's virtual machine.
 type EnvVar struct {
 	// Name is the variable's name. Required.
-	Name string `yaml:"name"`
+	Name string `json:"name"`
 	// Value is the variable's value. Default: empty.
-	Value string `yaml:"value"`
+	Value string `json:"value"`
 	// ValueFrom is ValueInline, or ValueHost to pass on the proxy's own variable of that name.
 	// Default: ValueInline.
-	ValueFrom string `yaml:"valueFrom"`
+	ValueFrom string `json:"valueFrom"`
 }
 
 // The values of an apply section's fields.

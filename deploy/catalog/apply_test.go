@@ -30,7 +30,7 @@ func TestReadApply(t *testing.T) {
   mode: CLIENT_AND_SERVER
   failStrategy: FAIL_OPEN
   pluginConfig:
-    on: response
+    "on": response
     count: 3
     ratio: 0.5
   vmConfig:
@@ -92,7 +92,7 @@ func TestReadApplyErrors(t *testing.T) {
 		"port negative":        {open + "  port: -1\n", `6: apply.port: -1 is no port`},
 		"config a text":        {open + "  pluginConfig: a=b\n", `6: apply.pluginConfig: is not an object; write key: value pairs, which reach the filter as JSON`},
 		"config a list":        {open + "  pluginConfig: [a]\n", `6: apply.pluginConfig: is not an object`},
-		"config not a number":  {open + "  pluginConfig:\n    a:\n      - .nan\n", `8: apply.pluginConfig.a[0]: NaN has no form in JSON`},
+		"config not a number":  {open + "  pluginConfig:\n    a:\n      - .nan\n", `8: apply.pluginConfig.a[0]: .nan has no form in JSON; write a number, or a text in quotes`},
 		"config null":          {open + "  pluginConfig: {a: null}\n", `6: apply.pluginConfig.a: null gets lost on its way through kubectl apply; leave the key out`},
 		"config loses digits":  {open + "  pluginConfig: {id: 9007199254740993}\n", `6: apply.pluginConfig.id: 9007199254740993 loses digits on its way as a JSON number; write it in quotes`},
 		"config loses sign":    {open + "  pluginConfig: {id: -9007199254740993}\n", `6: apply.pluginConfig.id: -9007199254740993 loses digits`},

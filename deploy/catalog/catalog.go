@@ -36,8 +36,9 @@ type LoadOptions struct {
 	Names []string
 }
 
-// Names splits the list in the environment variable FILTERS: names separated by commas. Spaces
-// around them are ignored. For an empty list, which means all filters, it returns nil.
+// Names splits a list in an environment variable, such as the names of filters: they are
+// separated by commas, and spaces around them are ignored. For an empty list, which means all
+// filters, it returns nil.
 func Names(list string) []string {
 	var names []string
 	for name := range strings.SplitSeq(list, ",") {

@@ -45,7 +45,7 @@ func TestLoad(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"go.mod":                "module x",
 		"second/main.go":        "package main",
-		"second/filter.yaml":    metadata + "example:\n  on: response\n  count: 3\n",
+		"second/filter.yaml":    metadata + "example:\n  \"on\": response\n  count: 3\n",
 		"first/main.go":         "package main",
 		"first/filter.yaml":     metadata,
 		"internal/conf/conf.go": "package conf",

@@ -4,28 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"reflect"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // Metadata is the content of a filter.yaml.
 type Metadata struct {
 	// Title is the filter's name for people. Required.
-	Title string `yaml:"title"`
+	Title string `json:"title"`
 	// Description says in one sentence what the filter does. Required.
-	Description string `yaml:"description"`
+	Description string `json:"description"`
 	// License is the SPDX expression of the filter's license. Required.
-	License string `yaml:"license"`
+	License string `json:"license"`
 	// Example is a plugin configuration to try the filter with: an object, which the filter
 	// gets as JSON, or a string, which it gets unchanged. Default: no configuration.
-	Example any `yaml:"example"`
+	Example any `json:"example"`
 	// Apply says where and how the filter runs in a mesh. Default: nil. Then the filter can be
 	// built and published, but no manifests are rendered for it.
-	Apply *Apply `yaml:"apply"`
+	Apply *Apply `json:"apply"`
 }
 
 // ReadMetadata reads and checks a filter.yaml. An error names the file and the line. For an
@@ -47,29 +42,16 @@ func ReadMetadata(path string) (Metadata, error) {
 }
 
 func parseMetadata(data []byte) (Metadata, error) {
-	if !utf8.Valid(data) {
-		return Metadata{}, errors.New("not UTF-8; save the file in that encoding")
-	}
-	file, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		return Metadata{}, syntaxError(err)
-	}
-	if len(file.Docs) > 1 {
-		return Metadata{}, errors.New("more than one YAML document; keep one")
-	}
 	var m Metadata
-	if len(file.Docs) == 1 && file.Docs[0].Body != nil {
-		root := file.Docs[0].Body
-		if err := checkNode(root, reflect.TypeFor[Metadata](), ""); err != nil {
-			return Metadata{}, err
-		}
-		if err := yaml.NodeToValue(root, &m, yaml.Strict()); err != nil {
-			return Metadata{}, syntaxError(err)
-		}
-		if m.Apply != nil {
-			if err := m.Apply.Check(); err != nil {
-				return Metadata{}, locate(root, err)
-			}
+	root, err := decode(data, &m)
+	if err != nil {
+		return Metadata{}, err
+	}
+	m.Example = exact(m.Example)
+	if m.Apply != nil {
+		m.Apply.PluginConfig = exact(m.Apply.PluginConfig)
+		if err := m.Apply.Check(); err != nil {
+			return Metadata{}, locate(root, err)
 		}
 	}
 	for _, field := range []struct{ name, value string }{

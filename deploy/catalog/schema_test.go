@@ -129,7 +129,7 @@ func compareFields(t *testing.T, at string, s *jsonschema.Schema, typ reflect.Ty
 	case reflect.Struct:
 		var fields []string
 		for field := range typ.Fields() {
-			name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			fields = append(fields, name)
 			inner := s.Properties[name]
 			if inner == nil {

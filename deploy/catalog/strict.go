@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/token"
 )
 
 // placedError is an error with its line.
@@ -63,12 +61,8 @@ func locate(root ast.Node, err error) error {
 	return &placedError{line: line, err: err}
 }
 
-// hugeInteger matches an integer that YAML reads as a text because it fits no integer type.
-var hugeInteger = regexp.MustCompile(`^[-+]?[0-9]{19,}$`)
-
-// checkNode compares a YAML value with the type that it is read into. The YAML library alone
-// would turn the version 1.50 into the text "1.5" and the priority 1.5 into the number 1. Of
-// an unknown field it says only that it is unknown.
+// checkNode compares a YAML value with the type that it is read into. A decoder alone knows no
+// lines, and of an unknown field it says only that it is unknown.
 func checkNode(node ast.Node, t reflect.Type, field string) error {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -87,32 +81,36 @@ func checkNode(node ast.Node, t reflect.Type, field string) error {
 		} else if !open(t) {
 			return at(node, "%s is a list; write %s", orFile(field), form(t))
 		}
-		for _, value := range n.Values {
-			if err := checkNode(value, element, field); err != nil {
+		for i, value := range n.Values {
+			place := field
+			if element == nil {
+				place = fmt.Sprintf("%s[%d]", field, i)
+			}
+			if err := checkNode(value, element, place); err != nil {
 				return err
 			}
 		}
 		return nil
-	case *ast.NullNode:
-		return nil
-	case *ast.StringNode:
-		if n.GetToken().Type == token.StringType && hugeInteger.MatchString(n.Value) {
-			return at(node, "%s: %s is too large for a number; write it in quotes", field, n.Value)
-		}
 	}
-	if open(t) {
+	text, plain := scalar(node)
+	value, err := any(text), error(nil)
+	if plain {
+		value, err = core(text)
+	}
+	if err != nil {
+		return at(node, "%s: %w", orFile(field), err)
+	}
+	if value == nil || open(t) {
 		return nil
 	}
-	_, isString := node.(*ast.StringNode)
-	_, isLiteral := node.(*ast.LiteralNode)
-	_, isInteger := node.(*ast.IntegerNode)
+	_, isString := value.(string)
 	switch kind := t.Kind(); {
-	case kind == reflect.String && !isString && !isLiteral:
-		return at(node, "%s: %s is no text; write it in quotes", orFile(field), node.GetToken().Value)
-	case kind == reflect.Int64 && !isInteger:
-		return at(node, "%s: %s is no whole number", orFile(field), node.GetToken().Value)
+	case kind == reflect.String && !isString:
+		return at(node, "%s: %s is no text; write it in quotes", orFile(field), text)
+	case kind == reflect.Int64 && !(plain && coreInteger.MatchString(text)):
+		return at(node, "%s: %s is no whole number", orFile(field), text)
 	case kind != reflect.String && kind != reflect.Int64:
-		return at(node, "%s: %q is a single value; write %s", orFile(field), node.GetToken().Value, form(t))
+		return at(node, "%s: %q is a single value; write %s", orFile(field), text, form(t))
 	}
 	return nil
 }
@@ -153,11 +151,11 @@ func checkMapping(node ast.Node, values []*ast.MappingValueNode, t reflect.Type,
 // open reports whether a value of type t may be anything.
 func open(t reflect.Type) bool { return t == nil || t.Kind() == reflect.Interface }
 
-// fields lists the YAML names of t's fields, in order, and the types of the fields.
+// fields lists the names of t's fields, in order, and the types of the fields.
 func fields(t reflect.Type) (names []string, types map[string]reflect.Type) {
 	types = map[string]reflect.Type{}
 	for field := range t.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		names = append(names, name)
 		types[name] = field.Type
 	}

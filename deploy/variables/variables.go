@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
 // Values holds the variables that the targets of any repository read.
@@ -65,7 +67,9 @@ func FromEnv() (Values, error) {
 // names the variables at fault and says what they should be. It never repeats a value, which
 // may be a secret in the wrong variable.
 func Read[T any]() (T, error) {
-	c, err := env.ParseAs[T]()
+	c, err := env.ParseAsWithOptions[T](env.Options{FuncMap: map[reflect.Type]env.ParserFunc{
+		reflect.TypeFor[[]string](): func(list string) (any, error) { return catalog.Names(list), nil },
+	}})
 	if err == nil {
 		err = check(reflect.ValueOf(c))
 	} else {

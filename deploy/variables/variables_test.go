@@ -22,7 +22,7 @@ func TestFromEnv(t *testing.T) {
 	if len(c.Filters) != 0 || c.Compiler != "" {
 		t.Errorf("an empty environment gives %+v", c)
 	}
-	t.Setenv("FILTERS", "headers,authtoken")
+	t.Setenv("FILTERS", "headers, authtoken ,\n")
 	t.Setenv("COMPILER", "go")
 	c, err = variables.FromEnv()
 	if err != nil {
