@@ -42,18 +42,29 @@ const maxLength = 63
 //
 // Reference: https://semver.org/spec/v2.0.0.html
 func Parse(text string) (Version, error) {
-	v, err := semver.StrictNewVersion(text)
+	v, err := semver.StrictNewVersion(strings.TrimPrefix(text, "v"))
 	if err != nil {
-		if _, err := semver.StrictNewVersion(strings.TrimPrefix(text, "v")); err == nil {
-			return Version{}, fmt.Errorf("version %q: write it without the v: %s", text, strings.TrimPrefix(text, "v"))
-		}
 		return Version{}, fmt.Errorf("version %q is not a semantic version; write three numbers such as 1.4.0, or 1.4.0-rc.1 for a pre-release", text)
 	}
-	if v.Metadata() != "" {
-		return Version{}, fmt.Errorf("version %q: a registry's tag cannot hold build metadata, and versions that differ in nothing else count as equal; leave +%s out", text, v.Metadata())
+	// All that is wrong is said at once, so that the version that is left is right.
+	var wrong []string
+	right, found := strings.CutPrefix(text, "v")
+	if found {
+		wrong = append(wrong, "write it without the v")
 	}
-	if len(text) > maxLength {
+	if v.Metadata() != "" {
+		right = strings.TrimSuffix(right, "+"+v.Metadata())
+		wrong = append(wrong, fmt.Sprintf("leave +%s out, because a registry's tag cannot hold build metadata, and versions that differ in nothing else count as equal", v.Metadata()))
+	}
+	if trimmed := strings.TrimRight(right, "-"); trimmed != right {
+		right = trimmed
+		wrong = append(wrong, "leave out the hyphen at its end, which a label in a cluster may not have there")
+	}
+	if len(right) > maxLength {
 		return Version{}, fmt.Errorf("version %q is too long: a label in a cluster has room for %d characters", text, maxLength)
+	}
+	if len(wrong) > 0 {
+		return Version{}, fmt.Errorf("version %q: %s: %s", text, strings.Join(wrong, "; "), right)
 	}
 	return Version{text: text, semver: *v}, nil
 }
