@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
@@ -65,8 +69,16 @@ func Render(ctx context.Context, opts RenderOptions) error {
 		if err := replace(opts.Dir, response.Files); err != nil {
 			return fmt.Errorf("render: write %s: %w", opts.Dir, err)
 		}
+		large, err := largeFolders(response.Files)
+		if err != nil {
+			return fmt.Errorf("render: %w", err)
+		}
 		for _, r := range opts.Releases {
-			fmt.Fprintf(opts.Out, "%s %s: kubectl apply -k %s\n", r.Filter, r.Version, filepath.Join(opts.Dir, r.Filter))
+			serverSide := ""
+			if large[r.Filter] {
+				serverSide = "--server-side "
+			}
+			fmt.Fprintf(opts.Out, "%s %s: kubectl apply %s-k %s\n", r.Filter, r.Version, serverSide, filepath.Join(opts.Dir, r.Filter))
 		}
 		return nil
 	case CompareCluster:
@@ -81,6 +93,35 @@ func Render(ctx context.Context, opts RenderOptions) error {
 	}
 	fmt.Fprint(opts.Out, response.Diff)
 	return nil
+}
+
+// maxAnnotations is how much all annotations of an object may have together. kubectl apply
+// keeps the whole object in one, unless it is told to leave that to the server.
+//
+// Reference: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+const maxAnnotations = 256 << 10
+
+// largeFolders returns the filters' folders with an object for which kubectl apply has no room
+// in its annotation.
+func largeFolders(files []File) (map[string]bool, error) {
+	large := map[string]bool{}
+	for _, file := range files {
+		filter, _, _ := strings.Cut(file.Path, "/")
+		for document := range strings.SplitSeq(file.Content, "\n---\n") {
+			if len(document) < maxAnnotations/8 || path.Base(file.Path) == "envoy.yaml" {
+				continue
+			}
+			text, err := yaml.YAMLToJSON([]byte(document))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", file.Path, err)
+			}
+			// The annotation's name needs room as well.
+			if len(text) > maxAnnotations-1024 {
+				large[filter] = true
+			}
+		}
+	}
+	return large, nil
 }
 
 // ask checks the options and runs the program render.

@@ -99,6 +99,47 @@ func TestRender(t *testing.T) {
 	}
 }
 
+// TestRenderLarge: an object that kubectl apply has no room for in its annotation is applied
+// by the server; one that etcd would refuse is not rendered.
+func TestRenderLarge(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		size int
+		want string // in the output
+		err  string
+	}{
+		"as large as the annotation": {size: 255_000, want: ": kubectl apply -k "},
+		"larger than the annotation": {size: 270_000, want: ": kubectl apply --server-side -k "},
+		"twice too large for etcd":   {size: 800_000, want: "no envoyfilter, because it has 1603"},
+		"too large for etcd":         {size: 1_500_000, err: "wasmplugin: it has 1500"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			filter := catalog.Filter{Name: "large", Dir: t.TempDir(), Metadata: catalog.Metadata{Apply: &catalog.Apply{
+				FailStrategy: catalog.FailOpen,
+				Contexts:     []string{catalog.ContextInbound, catalog.ContextOutbound},
+				PluginConfig: map[string]any{"text": strings.Repeat("x", c.size)},
+			}}}
+			if strings.Contains(c.want, "apply") {
+				filter.Metadata.Apply.Contexts = filter.Metadata.Apply.Contexts[:1]
+			}
+			err := manifest.Render(t.Context(), manifest.RenderOptions{
+				Filters: []catalog.Filter{filter}, Releases: []manifest.Source{release("large")}, Dir: filepath.Join(t.TempDir(), "manifests"), Out: &out,
+			})
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), "make pluginConfig smaller") {
+					t.Errorf("error %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil || !strings.Contains(out.String(), c.want) {
+				t.Errorf("error %v, told:\n%s\nwant %q", err, out.String(), c.want)
+			}
+		})
+	}
+}
+
 func TestRenderCompare(t *testing.T) {
 	t.Parallel()
 	opts := options(t)

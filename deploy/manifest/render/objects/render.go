@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -129,12 +130,28 @@ type output struct {
 }
 
 func (o *output) filter(s subject, httpbinImage string) error {
+	// Every Istio since 1.12 has WasmPlugin.
+	choice := WasmPluginOCI
+	if s.Repository == "" {
+		choice = WasmPluginHTTP
+	}
 	for _, f := range forms(httpbinImage) {
 		objects, reason, err := f.make(s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.folder, err)
 		}
 		if reason != "" {
+			o.omitted = append(o.omitted, manifest.Omission{Filter: s.Name, Form: f.folder, Reason: reason})
+			continue
+		}
+		if reason, err = tooLarge(objects); err != nil {
+			return fmt.Errorf("%s: %w", f.folder, err)
+		}
+		if reason != "" {
+			// The filter's own kustomization names this form.
+			if f.folder == choice {
+				return fmt.Errorf("%s: %s", f.folder, reason)
+			}
 			o.omitted = append(o.omitted, manifest.Omission{Filter: s.Name, Form: f.folder, Reason: reason})
 			continue
 		}
@@ -161,12 +178,27 @@ func (o *output) filter(s subject, httpbinImage string) error {
 	} else {
 		o.files = append(o.files, manifest.File{Path: path.Join(s.Name, Bootstrap), Content: bootstrap})
 	}
-	// Every Istio since 1.12 has WasmPlugin.
-	choice := WasmPluginOCI
-	if s.Repository == "" {
-		choice = WasmPluginHTTP
-	}
 	return o.kustomization(s.Name, header(s), []string{choice})
+}
+
+// maxObject is what etcd takes in one request, 1.5 MiB, less what a cluster adds to an object:
+// managedFields, above all, which repeat its keys.
+//
+// Reference: https://etcd.io/docs/v3.6/dev-guide/limit/
+const maxObject = 1_400_000
+
+// tooLarge returns the reason why a cluster cannot keep one of the objects; empty if it can.
+func tooLarge(objects []any) (string, error) {
+	for _, object := range objects {
+		text, err := json.Marshal(object)
+		if err != nil {
+			return "", err
+		}
+		if len(text) > maxObject {
+			return fmt.Sprintf("it has %d bytes, and a cluster keeps about %d in one object; make pluginConfig smaller", len(text), maxObject), nil
+		}
+	}
+	return "", nil
 }
 
 // header tells a reader of a file where it comes from.
