@@ -28,6 +28,9 @@ func decode(data []byte, into any) (ast.Node, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8; save the file in that encoding")
 	}
+	if err := checkLimits(data); err != nil {
+		return nil, err
+	}
 	file, err := parser.ParseBytes(plainLines(data), 0)
 	if err != nil {
 		return nil, syntaxError(err)

@@ -3,8 +3,9 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/regular"
 )
 
 // Metadata is the content of a filter.yaml.
@@ -24,9 +25,10 @@ type Metadata struct {
 }
 
 // ReadMetadata reads and checks a filter.yaml. An error names the file and the line. For an
-// unknown field it also names the known field that is nearest to it.
+// unknown field it also names the known field that is nearest to it. It refuses what is no
+// regular file, and a file that is larger or deeper than people write.
 func ReadMetadata(path string) (Metadata, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path, maxSize)
 	if err != nil {
 		return Metadata{}, fmt.Errorf("read filter metadata: %w", err)
 	}
