@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/strictyaml"
 )
 
 // Apply says where a filter runs in a mesh and how. It is the section "apply" of a
@@ -154,27 +156,10 @@ const (
 	maxConfigDepth = 64
 )
 
-// mistake is an error at one place of the apply section.
-type mistake struct {
-	// path leads from the section to the value: names and indexes.
-	path []any
-	text string
+// wrong returns a mistake in the section.
+func wrong(text string, path ...any) error {
+	return strictyaml.Wrong(text, append([]any{"apply"}, path...)...)
 }
-
-func (m *mistake) Error() string {
-	var b strings.Builder
-	for _, step := range m.path {
-		switch s := step.(type) {
-		case int:
-			fmt.Fprintf(&b, "[%d]", s)
-		default:
-			fmt.Fprintf(&b, ".%s", s)
-		}
-	}
-	return "apply" + b.String() + ": " + m.text
-}
-
-func wrong(text string, path ...any) error { return &mistake{path: path, text: text} }
 
 // Check reports the first mistake in the section.
 func (a Apply) Check() error {
@@ -445,7 +430,7 @@ func known(what, value string, values []string, at ...any) error {
 
 func oneOf(what, value string, values ...string) string {
 	text := fmt.Sprintf("unknown %s %q", what, value)
-	if near := nearest(value, values); near != "" && value != "" {
+	if near := strictyaml.Nearest(value, values); near != "" && value != "" {
 		return fmt.Sprintf("%s; did you mean %q?", text, near)
 	}
 	return text + "; write " + list(values)

@@ -1,10 +1,10 @@
-package catalog
+package strictyaml
 
 import "strings"
 
-// nearest returns the known name that name was probably meant to be. That is the one with the
+// Nearest returns the known name that name was probably meant to be. That is the one with the
 // smallest edit distance, if the distance is at most two or a third of its length.
-func nearest(name string, known []string) string {
+func Nearest(name string, known []string) string {
 	best, bestDistance := "", len(name)
 	for _, k := range known {
 		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {

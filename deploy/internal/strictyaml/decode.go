@@ -1,4 +1,4 @@
-package catalog
+package strictyaml
 
 import (
 	"bytes"
@@ -90,7 +90,7 @@ var kubernetesLine = regexp.MustCompile(`line ([0-9]+): (.*)`)
 func kubernetesError(err error) error {
 	if found := kubernetesLine.FindStringSubmatch(err.Error()); found != nil {
 		line, _ := strconv.Atoi(found[1])
-		return &placedError{line: line, err: fmt.Errorf("the YAML reader of Kubernetes refuses it: %s", found[2])}
+		return &placedError{line: line, column: 1, err: fmt.Errorf("the YAML reader of Kubernetes refuses it: %s", found[2])}
 	}
 	return fmt.Errorf("the YAML reader of Kubernetes refuses it: %w", err)
 }
@@ -192,7 +192,7 @@ func compareMapping(node ast.Node, values []*ast.MappingValueNode, value any, fi
 		key, _ := scalar(pair.Key)
 		member, ok := members[key]
 		if !ok {
-			return at(pair.Key, "%s: the YAML reader of Kubernetes makes another key of %q; write the key in quotes", orFile(field), key)
+			return At(pair.Key, "%s: the YAML reader of Kubernetes makes another key of %q; write the key in quotes", orFile(field), key)
 		}
 		if err := compareNode(pair.Value, member, join(field, key)); err != nil {
 			return err
@@ -205,7 +205,7 @@ func compareMapping(node ast.Node, values []*ast.MappingValueNode, value any, fi
 }
 
 func differs(node ast.Node, field string, theirs any, ours string) error {
-	return at(node, "%s: the YAML reader of Kubernetes makes %s of this, and YAML 1.2 makes %s of it; write the value that is meant, a text in quotes", orFile(field), describe(theirs), ours)
+	return At(node, "%s: the YAML reader of Kubernetes makes %s of this, and YAML 1.2 makes %s of it; write the value that is meant, a text in quotes", orFile(field), describe(theirs), ours)
 }
 
 // describe says what a value is, for an error on one line.
@@ -230,8 +230,8 @@ func describe(value any) string {
 	return "key: value pairs"
 }
 
-// exact turns the numbers of a value into Go's: uint64, int64 below zero, or float64.
-func exact(value any) any {
+// Exact turns the numbers of a value into Go's: uint64, int64 below zero, or float64.
+func Exact(value any) any {
 	switch v := value.(type) {
 	case json.Number:
 		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
@@ -244,11 +244,11 @@ func exact(value any) any {
 		return n
 	case []any:
 		for i := range v {
-			v[i] = exact(v[i])
+			v[i] = Exact(v[i])
 		}
 	case map[string]any:
 		for key := range v {
-			v[key] = exact(v[key])
+			v[key] = Exact(v[key])
 		}
 	}
 	return value

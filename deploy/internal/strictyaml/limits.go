@@ -1,4 +1,4 @@
-package catalog
+package strictyaml
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// What a filter.yaml may have. People write much less. The YAML library takes time and memory
+// What a file may have. People write much less. The YAML library takes time and memory
 // that grow with the square of the tokens and of the depth.
 const (
 	maxSize   = 1 << 20 // bytes
@@ -19,10 +19,10 @@ const (
 func checkLimits(data []byte) error {
 	tokens := lexer.Tokenize(string(data))
 	if len(tokens) > maxTokens {
-		return &placedError{line: tokens[maxTokens].Position.Line, err: fmt.Errorf("the file has more values than are read here (%d words and signs); write fewer", maxTokens)}
+		return &placedError{line: tokens[maxTokens].Position.Line, column: tokens[maxTokens].Position.Column, err: fmt.Errorf("the file has more values than are read here (%d words and signs); write fewer", maxTokens)}
 	}
 	if deep := tooDeep(tokens); deep != nil {
-		return &placedError{line: deep.Position.Line, err: fmt.Errorf("nested deeper than %d levels", maxDepth)}
+		return &placedError{line: deep.Position.Line, column: deep.Position.Column, err: fmt.Errorf("nested deeper than %d levels", maxDepth)}
 	}
 	return nil
 }

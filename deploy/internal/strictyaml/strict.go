@@ -1,65 +1,13 @@
-package catalog
+package strictyaml
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 )
-
-// placedError is an error with its line.
-type placedError struct {
-	line int // starts at 1; 0: unknown
-	err  error
-}
-
-func (e *placedError) Error() string { return e.err.Error() }
-func (e *placedError) Unwrap() error { return e.err }
-
-func at(node ast.Node, format string, args ...any) error {
-	return &placedError{line: node.GetToken().Position.Line, err: fmt.Errorf(format, args...)}
-}
-
-// syntaxError extracts the line with the problem and its place from the YAML library's error,
-// which also draws the source.
-func syntaxError(err error) error {
-	var place yaml.Error
-	if errors.As(err, &place) && place.GetToken() != nil {
-		return &placedError{line: place.GetToken().Position.Line, err: errors.New(place.GetMessage())}
-	}
-	return err
-}
-
-// locate adds the line to a mistake in the apply section.
-func locate(root ast.Node, err error) error {
-	var m *mistake
-	if !errors.As(err, &m) {
-		return err
-	}
-	builder := (&yaml.PathBuilder{}).Root().Child("apply")
-	line := 0
-	// Look for the innermost place that exists. A missing value is reported at its parent.
-	for i := 0; ; i++ {
-		node, nodeErr := builder.Build().FilterNode(root)
-		if nodeErr != nil || node == nil {
-			break
-		}
-		line = node.GetToken().Position.Line
-		if i == len(m.path) {
-			break
-		}
-		switch step := m.path[i].(type) {
-		case int:
-			builder = builder.Index(uint(step))
-		case string:
-			builder = builder.Child(step)
-		}
-	}
-	return &placedError{line: line, err: err}
-}
 
 // checkNode compares a YAML value with the type that it is read into. A decoder alone knows no
 // lines, and of an unknown field it says only that it is unknown.
@@ -67,9 +15,21 @@ func checkNode(node ast.Node, t reflect.Type, field string) error {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch n := node.(type) {
+	switch node.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
-		return at(node, "anchors, aliases and tags are not read here; write the value itself")
+		return At(node, "anchors, aliases and tags are not read here; write the value itself")
+	}
+	if union, ok := newUnion(t); ok {
+		keys, mapping := keysOf(node)
+		opener, opens := union.(Opener)
+		if opens && (!mapping || opener.Opens(keys)) {
+			return checkNode(node, nil, field)
+		}
+		if !mapping {
+			return checkShort(node, union, field)
+		}
+	}
+	switch n := node.(type) {
 	case *ast.MappingValueNode:
 		return checkMapping(n, []*ast.MappingValueNode{n}, t, field)
 	case *ast.MappingNode:
@@ -79,7 +39,7 @@ func checkNode(node ast.Node, t reflect.Type, field string) error {
 		if t != nil && t.Kind() == reflect.Slice {
 			element = t.Elem()
 		} else if !open(t) {
-			return at(node, "%s is a list; write %s", orFile(field), form(t))
+			return At(node, "%s is a list; write %s", orFile(field), form(t))
 		}
 		for i, value := range n.Values {
 			place := field
@@ -98,7 +58,7 @@ func checkNode(node ast.Node, t reflect.Type, field string) error {
 		value, err = core(text)
 	}
 	if err != nil {
-		return at(node, "%s: %w", orFile(field), err)
+		return At(node, "%s: %w", orFile(field), err)
 	}
 	if value == nil || open(t) {
 		return nil
@@ -106,25 +66,29 @@ func checkNode(node ast.Node, t reflect.Type, field string) error {
 	_, isString := value.(string)
 	switch kind := t.Kind(); {
 	case kind == reflect.String && !isString:
-		return at(node, "%s: %s is no text; write it in quotes", orFile(field), text)
+		return At(node, "%s: %s is no text; write it in quotes", orFile(field), text)
 	case kind == reflect.Int64 && !(plain && coreInteger.MatchString(text)):
-		return at(node, "%s: %s is no whole number", orFile(field), text)
-	case kind != reflect.String && kind != reflect.Int64:
-		return at(node, "%s: %q is a single value; write %s", orFile(field), text, form(t))
+		return At(node, "%s: %s is no whole number", orFile(field), text)
+	case kind == reflect.Float64 && !isNumber(value):
+		return At(node, "%s: %s is no number", orFile(field), text)
+	case kind == reflect.Bool && value != true && value != false:
+		return At(node, "%s: %s is neither true nor false", orFile(field), text)
+	case kind == reflect.Slice || kind == reflect.Map || kind == reflect.Struct:
+		return At(node, "%s: %q is a single value; write %s", orFile(field), text, form(t))
 	}
 	return nil
 }
 
 func checkMapping(node ast.Node, values []*ast.MappingValueNode, t reflect.Type, field string) error {
 	if !open(t) && t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
-		return at(node, "%s has fields; write %s", orFile(field), form(t))
+		return At(node, "%s has fields; write %s", orFile(field), form(t))
 	}
 	for _, value := range values {
 		name := value.Key.GetToken().Value
 		inner := reflect.Type(nil)
 		switch {
 		case value.Key.IsMergeKey():
-			return at(value.Key, "anchors, aliases and tags are not read here; write the value itself")
+			return At(value.Key, "anchors, aliases and tags are not read here; write the value itself")
 		case open(t):
 		case t.Kind() == reflect.Map:
 			inner = t.Elem()
@@ -135,10 +99,10 @@ func checkMapping(node ast.Node, values []*ast.MappingValueNode, t reflect.Type,
 			names, types := fields(t)
 			if inner = types[name]; inner == nil {
 				problem := fmt.Sprintf("unknown field %q", join(field, name))
-				if near := nearest(name, names); near != "" {
+				if near := Nearest(name, names); near != "" {
 					problem += fmt.Sprintf("; did you mean %q?", near)
 				}
-				return at(value.Key, "%s", problem)
+				return At(value.Key, "%s", problem)
 			}
 		}
 		if err := checkNode(value.Value, inner, join(field, name)); err != nil {
@@ -155,12 +119,23 @@ func open(t reflect.Type) bool { return t == nil || t.Kind() == reflect.Interfac
 func fields(t reflect.Type) (names []string, types map[string]reflect.Type) {
 	types = map[string]reflect.Type{}
 	for field := range t.Fields() {
+		if field.Anonymous {
+			inner, innerTypes := fields(field.Type)
+			names = append(names, inner...)
+			maps.Copy(types, innerTypes)
+			continue
+		}
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		names = append(names, name)
 		types[name] = field.Type
 	}
 	return names, types
 }
+
+func isNumber(value any) bool { _, ok := value.(float64); return ok }
 
 // form says in words how to write a value of type t.
 func form(t reflect.Type) string {
@@ -169,6 +144,10 @@ func form(t reflect.Type) string {
 		return "a text"
 	case reflect.Int64:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
 	case reflect.Slice:
 		return "a list"
 	}
