@@ -60,6 +60,9 @@ func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
 			Clusters:  b.messages,
 		},
 	}
+	if o.FlushOnAdmin {
+		bootstrap.StatsFlush = &bootstrapv3.Bootstrap_StatsFlushOnAdmin{StatsFlushOnAdmin: true}
+	}
 	if b.discovers {
 		bootstrap.Node = &corev3.Node{Id: nodeName, Cluster: nodeName}
 	}
@@ -108,6 +111,12 @@ func (b *builder) any(field string, m proto.Message) *anypb.Any {
 }
 
 func (b *builder) listener(field string, l Listener) *listenerv3.Listener {
+	if l.Cluster == "" {
+		l.Cluster = UpstreamCluster
+	}
+	if !b.clusters[l.Cluster] {
+		b.errorf("%s.cluster: there is no cluster %q; add it to the clusters", field, l.Cluster)
+	}
 	manager := &hcmv3.HttpConnectionManager{
 		StatPrefix: "ingress_http",
 		RouteSpecifier: &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: &routev3.RouteConfiguration{
@@ -118,7 +127,7 @@ func (b *builder) listener(field string, l Listener) *listenerv3.Listener {
 				Routes: []*routev3.Route{{
 					Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
 					Action: &routev3.Route_Route{Route: &routev3.RouteAction{
-						ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: UpstreamCluster},
+						ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: l.Cluster},
 					}},
 				}},
 			}},

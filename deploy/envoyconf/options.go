@@ -40,6 +40,9 @@ type BuildOptions struct {
 	// Clusters are the services besides the upstream that filters may call. The clusters for
 	// fetching remote modules are added automatically.
 	Clusters []Cluster
+	// FlushOnAdmin makes Envoy bring its histograms up to date whenever the admin interface is
+	// asked for statistics, instead of every 5 seconds.
+	FlushOnAdmin bool
 }
 
 // Listener is one address on which Envoy receives requests.
@@ -55,6 +58,9 @@ type Listener struct {
 	// AccessLog makes Envoy write one line for each request to its standard
 	// output, in Envoy's default format.
 	AccessLog bool
+	// Cluster is the cluster that gets requests after the last filter: one of BuildOptions'
+	// Clusters. Empty means UpstreamCluster.
+	Cluster string
 	// Filters are the chain, in the order in which they see a request.
 	Filters []Filter
 }
