@@ -1,0 +1,152 @@
+// Package local plays scenarios in Envoys of this machine.
+package local
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/scenario/play"
+)
+
+// Options say what is played, and in which Envoys. All fields but Run are required.
+type Options struct {
+	// Filters are the filters, and Modules their modules by the filters' names.
+	Filters []catalog.Filter
+	Modules map[string]Module
+	// Scenarios are the scenarios, as scenario.Load returns them. One that needs a filter that
+	// is not among Filters is left out.
+	Scenarios []scenario.Scenario
+	// Envoys play them, one after the other.
+	Envoys []envoy.Binary
+	// Run narrows what is played to scenarios whose filter/name matches. Default: all.
+	Run *regexp.Regexp
+	// Dir gets logs and configurations.
+	Dir string
+}
+
+// Results are what became of the scenarios, sorted by filter, scenario and Envoy.
+type Results struct {
+	// Report is the report, with the wasm sha256 sums of the modules that were played.
+	scenario.Report
+	// Failures are the errors of the scenarios that failed.
+	Failures []error
+}
+
+// Play plays the scenarios in each Envoy. Those that disturb each other get Envoys of their
+// own. A scenario that fails is no error, but one of the results.
+func Play(ctx context.Context, o Options) (Results, error) {
+	r := Results{Report: scenario.Report{Modules: map[string]string{}}}
+	for name, m := range o.Modules {
+		r.Modules[name] = m.Remote.SHA256
+	}
+	all := slices.Clone(o.Scenarios)
+	for _, f := range o.Filters {
+		all = append(all, scenario.AsShipped(f))
+	}
+	if o.Run != nil {
+		all = slices.DeleteFunc(all, func(s scenario.Scenario) bool { return !o.Run.MatchString(s.Filter + "/" + s.Name) })
+		if len(all) == 0 {
+			return r, fmt.Errorf("play scenarios: none matches %s", o.Run)
+		}
+	}
+	for _, binary := range o.Envoys {
+		r.EnvoyVersions = append(r.EnvoyVersions, binary.Version)
+		if err := r.in(ctx, binary, all, o); err != nil {
+			return r, fmt.Errorf("play scenarios in Envoy %s: %w", binary.Version, err)
+		}
+	}
+	slices.SortStableFunc(r.Results, func(a, b scenario.Result) int {
+		return cmp.Or(strings.Compare(a.Filter, b.Filter), strings.Compare(a.Scenario, b.Scenario))
+	})
+	return r, nil
+}
+
+// sideBySide limits how many scenarios are played at once. They mostly wait, so that more can run
+// side by side than there are processors.
+const sideBySide = 16
+
+// in plays the scenarios in one Envoy version.
+func (r *Results) in(ctx context.Context, binary envoy.Binary, all []scenario.Scenario, o Options) error {
+	var mu sync.Mutex
+	add := func(s *scenario.Scenario, played play.Played, took time.Duration, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		r.add(s, binary.Version, played, took, err)
+	}
+	var parts []*part
+	for i := range all {
+		s := &all[i]
+		if why := leftOut(s, binary.Version, o.Filters); why != "" {
+			add(s, play.Played{LeftOut: []string{why}}, 0, nil)
+			continue
+		}
+		plugins, err := s.Plugins(o.Filters)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.File, err)
+		}
+		parts = append(parts, newPart(s, plugins))
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	limit := make(chan struct{}, sideBySide)
+	for i, parts := range groupParts(parts) {
+		group.Go(func() error {
+			p, err := start(ctx, binary, filepath.Join(o.Dir, binary.Version, fmt.Sprint(i)), parts, o)
+			if err != nil {
+				return err
+			}
+			var playing sync.WaitGroup
+			for _, s := range p.stages {
+				playing.Go(func() {
+					limit <- struct{}{}
+					defer func() { <-limit }()
+					began := time.Now()
+					played, err := play.Play(ctx, s.Scenario, s)
+					add(s.Scenario, played, time.Since(began), err)
+				})
+			}
+			playing.Wait()
+			return errors.Join(ctx.Err(), p.close())
+		})
+	}
+	return group.Wait()
+}
+
+// leftOut returns the reason why a scenario is not played, or "" if it is.
+func leftOut(s *scenario.Scenario, version string, filters []catalog.Filter) string {
+	if why := s.Proxy.Leaves(version); why != "" {
+		return why
+	}
+	for _, link := range s.Links() {
+		if !slices.ContainsFunc(filters, func(f catalog.Filter) bool { return f.Name == link.Filter }) {
+			return "filter " + link.Filter + " of its chain is left out"
+		}
+	}
+	return ""
+}
+
+func (r *Results) add(s *scenario.Scenario, version string, played play.Played, took time.Duration, err error) {
+	result := scenario.Result{
+		Scenario: s.Name, Filter: s.Filter, EnvoyVersion: version, Outcome: scenario.Passed, Steps: played.Steps, Duration: took,
+	}
+	switch {
+	case err != nil:
+		result.Outcome, result.Reason = scenario.Failed, err.Error()
+		r.Failures = append(r.Failures, fmt.Errorf("Envoy %s: %w", version, err)) //nolint:staticcheck // a name
+	case len(played.LeftOut) > 0:
+		result.Outcome, result.Reason = scenario.LeftOut, strings.Join(played.LeftOut, "; ")
+	}
+	r.Results = append(r.Results, result)
+}

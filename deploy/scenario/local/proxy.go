@@ -1,0 +1,342 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
+	"github.com/google/renameio/v2"
+	"github.com/mccutchen/go-httpbin/v2/httpbin"
+
+	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/scenario/play"
+	"github.com/slipway-wasm/slipway/deploy/scenario/server"
+)
+
+// These are long, because only something broken reaches them. On a busy machine V8 takes
+// minutes to compile the modules of the ordinary Go compiler, and meanwhile Envoy's main thread
+// neither answers nor receives.
+const (
+	readyTimeout  = 5 * time.Minute
+	fetchTimeout  = 5 * time.Minute
+	changeTimeout = 2 * time.Minute
+)
+
+// Module is where Envoy gets a filter's module.
+type Module struct {
+	// Remote is its URL and wasm sha256.
+	Remote envoyconf.Remote
+	// Path is the same module as a file, for filters that get another configuration while
+	// Envoy runs.
+	Path string
+}
+
+// proxy is an Envoy that plays several scenarios, with a listener for each.
+type proxy struct {
+	*envoy.Proxy
+	stages []*stage
+}
+
+// stage is the part of a proxy for one scenario.
+type stage struct {
+	*part
+	proxy    *envoy.Proxy
+	url      string
+	servers  map[string]*server.Server // "" is the upstream
+	dir      string
+	modules  map[string]Module
+	listener string
+}
+
+// start starts an Envoy for some scenarios.
+func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, o Options) (p *proxy, err error) {
+	p = &proxy{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close())
+		}
+	}()
+	build := envoyconf.BuildOptions{FlushOnAdmin: true}
+	workers := int64(0)
+	for _, part := range parts {
+		workers = max(workers, part.Proxy.Workers)
+		s := &stage{part: part, servers: map[string]*server.Server{}, dir: dir, modules: o.Modules, listener: part.Filter + "." + part.Name}
+		p.stages = append(p.stages, s)
+		if err := s.serve(&build); err != nil {
+			return nil, err
+		}
+		listener, err := s.configuration(o.Filters)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", part.File, err)
+		}
+		build.Listeners = append(build.Listeners, listener)
+	}
+	config, err := envoyconf.Render(build)
+	if err != nil {
+		return nil, err
+	}
+	p.Proxy, err = envoy.Start(ctx, envoy.StartOptions{
+		Path: binary.Path, Config: config, Dir: filepath.Join(dir, "envoy"), Concurrency: int(workers), ReadyTimeout: readyTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range p.stages {
+		s.proxy = p.Proxy
+		if s.url, err = p.ListenerURL(ctx, s.listener); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// close ends the Envoy and the servers.
+func (p *proxy) close() error {
+	var errs []error
+	if p.Proxy != nil {
+		errs = append(errs, p.Stop())
+	}
+	for _, s := range p.stages {
+		for _, server := range s.servers {
+			errs = append(errs, server.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// cluster is the name of a service's cluster in the proxy, or for the empty name the upstream's.
+func (s *stage) cluster(service string) string {
+	if service == "" {
+		return s.listener
+	}
+	if cluster := s.Cluster(service); cluster != "" {
+		return cluster
+	}
+	return s.listener + "." + service
+}
+
+// serve starts the servers of the scenario, and adds their clusters to the configuration.
+func (s *stage) serve(build *envoyconf.BuildOptions) (err error) {
+	dir := filepath.Dir(s.File)
+	add := func(name string, started *server.Server) {
+		s.servers[name] = started
+		build.Clusters = append(build.Clusters, envoyconf.Cluster{Name: s.cluster(name), Address: envoyconf.Address{Port: started.Port()}})
+	}
+	var upstream *server.Server
+	if s.Upstream != nil {
+		upstream, err = server.Start(*s.Upstream, dir)
+	} else {
+		upstream, err = server.Record(httpbin.New())
+	}
+	if err != nil {
+		return err
+	}
+	add("", upstream)
+	build.Upstream = envoyconf.Address{Port: upstream.Port()} // Envoy wants one; each listener has its own
+	for name, service := range s.Services {
+		started, err := server.Start(service.Script, dir)
+		if err != nil {
+			return err
+		}
+		add(name, started)
+	}
+	return nil
+}
+
+// configuration is the listener of the scenario.
+func (s *stage) configuration(filters []catalog.Filter) (envoyconf.Listener, error) {
+	listener := envoyconf.Listener{Name: s.listener, Cluster: s.listener}
+	switch s.Listener(filters) {
+	case scenario.Inbound:
+		listener.TrafficDirection = corev3.TrafficDirection_INBOUND
+	case scenario.Outbound:
+		listener.TrafficDirection = corev3.TrafficDirection_OUTBOUND
+	}
+	for _, plugin := range s.plugins {
+		filter, err := s.filter(plugin)
+		if err != nil {
+			return envoyconf.Listener{}, err
+		}
+		if s.changes(plugin.Filter) {
+			if err := s.discover(filter); err != nil {
+				return envoyconf.Listener{}, err
+			}
+			filter = envoyconf.Filter{Name: filter.Name, Source: envoyconf.Discovered{Path: s.discoveryFile(filter.Name)}}
+		}
+		listener.Filters = append(listener.Filters, filter)
+	}
+	return listener, nil
+}
+
+// changes reports whether a filter gets another configuration while the proxy runs.
+func (s *stage) changes(filter string) bool {
+	return slices.ContainsFunc(s.Steps, func(step scenario.Step) bool {
+		return step.Change != nil && step.Change.PluginConfig != nil && (step.Change.Filter == "" || step.Change.Filter == filter)
+	})
+}
+
+// filter is the configuration of one filter.
+func (s *stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
+	module, ok := s.modules[p.Filter]
+	if !ok {
+		return envoyconf.Filter{}, fmt.Errorf("there is no module of filter %s", p.Filter)
+	}
+	remote := module.Remote
+	remote.Timeout = fetchTimeout
+	f := envoyconf.Filter{Name: s.pluginName(p.Filter), Source: remote, Environment: map[string]string{}}
+	var err error
+	if f.Configuration, err = scenario.Expand(p.Configuration, s.variable); err != nil {
+		return envoyconf.Filter{}, err
+	}
+	if f.VMConfiguration, err = scenario.Expand(p.VMConfiguration, s.variable); err != nil {
+		return envoyconf.Filter{}, err
+	}
+	for _, v := range p.Env {
+		if v.ValueFrom == catalog.ValueHost {
+			f.HostEnvironment = append(f.HostEnvironment, v.Name)
+			continue
+		}
+		if f.Environment[v.Name], err = scenario.Expand(v.Value, s.variable); err != nil {
+			return envoyconf.Filter{}, err
+		}
+	}
+	switch p.FailStrategy {
+	case catalog.FailOpen:
+		f.FailurePolicy = wasmv3.FailurePolicy_FAIL_OPEN
+	case catalog.FailReload:
+		f.FailurePolicy = wasmv3.FailurePolicy_FAIL_RELOAD
+	default:
+		f.FailurePolicy = wasmv3.FailurePolicy_FAIL_CLOSED
+	}
+	return f, nil
+}
+
+// variable is the value of a variable in a configuration.
+func (s *stage) variable(name string) (string, error) {
+	service, header, ok := scenario.ServiceVariable(name)
+	if !ok || header != "" || s.servers[service] == nil || service == "" {
+		return "", fmt.Errorf("nothing gives ${%s} a value", name)
+	}
+	return s.cluster(service), nil
+}
+
+// pluginName tells the scenario's filter from the same filter of another scenario.
+func (s *stage) pluginName(filter string) string { return s.listener + "." + filter }
+
+// discoveryFile is in a folder of its own, because Envoy is notified of each file that appears
+// there.
+func (s *stage) discoveryFile(plugin string) string {
+	return filepath.Join(s.dir, "discovery", plugin, "filter.json")
+}
+
+// discover writes the file in which Envoy finds a filter.
+func (s *stage) discover(f envoyconf.Filter) error {
+	path, err := filepath.Abs(s.modules[strings.TrimPrefix(f.Name, s.listener+".")].Path)
+	if err != nil {
+		return err
+	}
+	f.Source = envoyconf.Local{Path: path}
+	content, err := envoyconf.Discovery(f, time.Now().Format(time.RFC3339Nano))
+	if err != nil {
+		return err
+	}
+	file := s.discoveryFile(f.Name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return renameio.WriteFile(file, content, 0o644)
+}
+
+var (
+	_ play.Servers      = (*stage)(nil)
+	_ play.Configurable = (*stage)(nil)
+	_ play.Fresh        = (*stage)(nil)
+)
+
+// Lacks returns "": plain Envoy can do everything that a scenario says.
+func (s *stage) Lacks(scenario.Part) string { return "" }
+
+// URL is the URL of the scenario's listener.
+func (s *stage) URL() string { return s.url }
+
+// Authority returns "".
+func (s *stage) Authority() string { return "" }
+
+// Fresh reports true: the Envoy was started for the scenario.
+func (s *stage) Fresh() bool { return true }
+
+// Admin asks Envoy's admin interface.
+func (s *stage) Admin(ctx context.Context, path string) (string, error) {
+	return s.proxy.Get(ctx, path)
+}
+
+// Log returns what Envoy has logged, without the lines of other scenarios' filters.
+func (s *stage) Log(context.Context) ([]string, error) {
+	return slices.DeleteFunc(s.proxy.Log().Lines(0), func(line string) bool { return !s.mine(line) }), nil
+}
+
+// mine reports whether the scenario's filter or Envoy itself wrote a line. It knows Envoy's two
+// formats: "wasm log <plugin> <root id> <vm id>: text", which leaves out empty ids, and "Plugin
+// <plugin> failed to load".
+func (s *stage) mine(line string) bool {
+	for _, before := range []string{" wasm log ", " Plugin "} {
+		if _, name, ok := strings.Cut(line, before); ok {
+			name = name[:max(0, strings.IndexAny(name, " :"))]
+			return slices.ContainsFunc(s.plugins, func(p scenario.Plugin) bool { return s.pluginName(p.Filter) == name })
+		}
+	}
+	return true
+}
+
+// Server returns the server of a service or, for the empty name, the upstream.
+func (s *stage) Server(service string) *server.Server { return s.servers[service] }
+
+// Configure gives a filter another configuration, and waits until Envoy has taken or refused it.
+func (s *stage) Configure(ctx context.Context, filter, configuration string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, changeTimeout, fmt.Errorf("Envoy has not taken the configuration after %v", changeTimeout)) //nolint:staticcheck // a name
+	defer cancel()
+	i := slices.IndexFunc(s.plugins, func(p scenario.Plugin) bool { return p.Filter == filter })
+	plugin := s.plugins[i]
+	plugin.Configuration = configuration
+	f, err := s.filter(plugin)
+	if err != nil {
+		return err
+	}
+	before, err := s.updates(ctx, f.Name)
+	if err != nil {
+		return err
+	}
+	if err := s.discover(f); err != nil {
+		return err
+	}
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		now, err := s.updates(ctx, f.Name)
+		if err != nil || now != before {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// updates is how many configurations of a filter Envoy has taken or refused.
+func (s *stage) updates(ctx context.Context, plugin string) (uint64, error) {
+	stats, err := s.proxy.Stats(ctx)
+	prefix := "extension_config_discovery.http_filter." + plugin + "."
+	return stats[prefix+"update_success"] + stats[prefix+"update_rejected"], err
+}
