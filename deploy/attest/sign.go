@@ -21,7 +21,8 @@ import (
 type SignOptions struct {
 	// Registry is where the filters are published. Required.
 	Registry *oci.Registry
-	// Subjects are their manifests. Default: those that the version's tags point to.
+	// Subjects are their manifests. Default: those that the version's tags point to; then
+	// Sign also waits until the registry lists what it attached.
 	Subjects []*oci.Subject
 	// Release is the release. It has to be the one that is published. Required.
 	Release build.Release
@@ -69,6 +70,7 @@ type Signed struct {
 // a signature, the provenance and the signed bill of materials. If a record is not that
 // of the published module, it refuses. A second run adds only what is missing.
 func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
+	given := len(opts.Subjects) > 0
 	if opts.Subjects, err = subjectsOf(ctx, opts.Registry, opts.Subjects, opts.Release.Names(), opts.Release.Version); err == nil {
 		err = Describe(ctx, opts.Subjects, opts.Release)
 	}
@@ -77,6 +79,11 @@ func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	}
 	if err == nil {
 		signed, err = signAll(ctx, opts)
+	}
+	for _, s := range opts.Subjects {
+		if err == nil && !given {
+			err = s.Confirm(ctx)
+		}
 	}
 	if err == nil && opts.KeyFile != "" && opts.Signer.Rehearsal && opts.Policy.IsZero() {
 		err = renameio.WriteFile(opts.KeyFile, []byte(signed.PublicKey), 0o644, renameio.IgnoreUmask())

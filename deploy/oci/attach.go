@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -15,7 +17,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
 // Artifact types of what Slipway attaches.
@@ -59,6 +63,9 @@ func (r *Registry) Attach(ctx context.Context, ref Reference, attachment Attachm
 		return nil, fmt.Errorf("attach %s to %s: %w", attachment.ArtifactType, ref, err)
 	}
 	nodes, err := subject.Attach(ctx, attachment)
+	if err == nil {
+		err = subject.Confirm(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -235,24 +242,132 @@ func (s *Subject) send(ctx context.Context, images []*Image) error {
 		if len(missing) == 0 {
 			return nil
 		}
+		if err := s.checkFallback(ctx); err != nil {
+			return err
+		}
 		for _, image := range missing {
 			if err := s.sendOne(ctx, image); err != nil {
 				return err
 			}
 		}
-		if s.repo.SetReferrersCapability(true) == nil {
-			// The registry makes the list itself, from the manifests that it has.
+		if s.hasAPI() {
+			// Whoever lists the referrers next makes sure that these are among them.
 			for _, image := range missing {
 				s.referrers = append(s.referrers, image.Descriptor)
+				s.r.expect(s.desc.Digest, image.Descriptor.Digest)
 			}
 			return nil
 		}
 		if err := immutable.Settle(ctx, immutable.Settled(start)); err != nil {
 			return err
 		}
-		s.listed = false
+		if overwritten, err := s.await(ctx, images); !overwritten || err != nil {
+			return err
+		}
 	}
 	return fmt.Errorf("its entry among the referrers was overwritten %d times; run this again when others are done", maxRounds)
+}
+
+// hasAPI reports whether the registry lists referrers itself, from the manifests that it has.
+// It has to be known: listing finds that out.
+func (s *Subject) hasAPI() bool { return s.repo.SetReferrersCapability(true) == nil }
+
+// checkFallback refuses a registry in which the fallback tag stands for something else than an
+// index: GitLab's resolves it as the digest that it is made of.
+func (s *Subject) checkFallback(ctx context.Context) error {
+	if s.hasAPI() || len(s.referrers) > 0 {
+		return nil
+	}
+	tag := strings.Replace(s.desc.Digest.String(), ":", "-", 1)
+	desc, err := s.r.resolve(ctx, s.repo, tag)
+	if finding.Absent(err) {
+		return nil
+	}
+	if err == nil && desc.MediaType != ocispec.MediaTypeImageIndex {
+		err = fmt.Errorf("tag %s, which is to list what is attached, is no index: the registry resolves it to %s; nothing can be attached there: it needs a registry that lists referrers, or that lets this tag be written", tag, desc.Digest)
+	}
+	return err
+}
+
+// listTries are the looks at a list that is late: with the growing pauses of a retry.Policy
+// they take about a minute. Docker Hub needs seconds.
+const listTries = 7
+
+// await waits until attachments are listed. It returns true if others wrote the fallback tag
+// meanwhile and left out what was sent.
+func (s *Subject) await(ctx context.Context, images []*Image) (overwritten bool, err error) {
+	before := s.referrers
+	err = s.r.patiently(ctx, func() (missing digest.Digest, err error) {
+		s.listed = false
+		if err := s.list(ctx); err != nil {
+			return "", err
+		}
+		for _, image := range images {
+			if s.has(image) {
+				continue
+			}
+			if overwritten = !reflect.DeepEqual(s.referrers, before); overwritten {
+				return "", nil
+			}
+			return image.Descriptor.Digest, nil
+		}
+		return "", nil
+	})
+	return overwritten, err
+}
+
+// patiently looks at a list until nothing is missing in it.
+func (r *Registry) patiently(ctx context.Context, look func() (missing digest.Digest, err error)) error {
+	policy := r.policy
+	policy.Tries = listTries
+	var failed error
+	if err := policy.Do(ctx, func() error {
+		var missing digest.Digest
+		// A failed look has been tried again already.
+		if missing, failed = look(); failed == nil && missing != "" {
+			return retry.Again(fmt.Errorf("%s was sent, and the registry does not list it among the referrers, late or never; nothing is lost: run this again later", missing))
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return failed
+}
+
+// expect makes listing the referrers of a manifest wait for one that was sent.
+func (r *Registry) expect(subject, referrer digest.Digest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent[subject] = append(r.sent[subject], referrer)
+}
+
+// expected returns a referrer that was sent and is not in a list; empty if there is none.
+func (r *Registry) expected(subject digest.Digest, listed []ocispec.Descriptor) digest.Digest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, referrer := range r.sent[subject] {
+		if !slices.ContainsFunc(listed, func(d ocispec.Descriptor) bool { return d.Digest == referrer }) {
+			return referrer
+		}
+	}
+	delete(r.sent, subject)
+	return ""
+}
+
+// Confirm makes sure that the manifest's referrers are listed, if any were sent since they
+// were listed. Some registries list them seconds later. Confirm waits for about a minute.
+func (s *Subject) Confirm(ctx context.Context) error {
+	s.r.mu.Lock()
+	sent := len(s.r.sent[s.desc.Digest])
+	s.r.mu.Unlock()
+	if sent == 0 {
+		return nil
+	}
+	s.listed = false
+	if err := s.list(ctx); err != nil {
+		return fmt.Errorf("attach to %s: %w", s.Reference, err)
+	}
+	return nil
 }
 
 // sendOne sends an attachment. Without the API, oras-go also adds it to the index.

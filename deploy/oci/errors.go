@@ -23,6 +23,8 @@ var (
 	ErrNoCredentials = errors.New("credentials are missing")
 	// ErrWrongCredentials says that RegistryOptions.Username and Password are wrong.
 	ErrWrongCredentials = errors.New("the user name and the password go together, and have to be the registry's")
+	// ErrNoLogin says that the registry offers no way to log in that is known here.
+	ErrNoLogin = errors.New("the registry offers no known way to log in")
 	// ErrNoTLS says that the registry does not speak TLS. RegistryOptions.PlainHTTP
 	// allows that.
 	ErrNoTLS = errors.New("the registry does not speak TLS here")
@@ -55,7 +57,12 @@ func (e *explained) Unwrap() []error {
 func (r *Registry) explain(err error) error {
 	answer := new(errcode.ErrorResponse)
 	var plain tls.RecordHeaderError
+	page, challenge := new(retry.PageError), new(challengeError)
 	switch {
+	case errors.As(err, &page):
+		return &explained{page.Error(), err, nil}
+	case errors.As(err, &challenge):
+		return &explained{challenge.Error(), err, ErrNoLogin}
 	case errors.Is(err, auth.ErrBasicCredentialNotFound),
 		// oras-go has no error type for half a credential.
 		err != nil && strings.Contains(err.Error(), "missing username or password for"):
@@ -64,7 +71,7 @@ func (r *Registry) explain(err error) error {
 	case errors.As(err, &answer):
 		text := fmt.Sprintf("%s %s: %d %s", answer.Method, redact.URL(answer.URL), answer.StatusCode, http.StatusText(answer.StatusCode))
 		if len(answer.Errors) > 0 {
-			text += ": " + redact.Text(retry.Printable(answer.Errors.Error()))
+			text += ": " + redact.Text(retry.Printable(strings.TrimPrefix(answer.Errors.Error(), ": ")))
 		}
 		advice, kind := r.advice(answer.StatusCode)
 		return &explained{text + advice, err, kind}

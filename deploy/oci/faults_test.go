@@ -115,7 +115,7 @@ func TestPushGivesUp(t *testing.T) {
 		"other digest acknowledged":  {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.WrongHeader("Docker-Content-Digest", "sha256:"+strings.Repeat("0", 64))}, "digest mismatch", 1},
 		"nonsense for a digest":      {faultproxytest.Rule{Match: putManifest, Fault: faultproxytest.WrongHeader("Docker-Content-Digest", "sha256:nonsense")}, "Docker-Content-Digest", 1},
 		"other host for the upload":  {faultproxytest.Rule{Match: startUpload, Fault: faultproxytest.WrongHeader("Location", "http://evil.example/upload")}, "different host", 1},
-		"a page instead of a digest": {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(200, "Content-Type", "text/html")}, "Docker-Content-Digest", 1},
+		"a page instead of a digest": {faultproxytest.Rule{Match: headManifest, Fault: faultproxytest.Status(200, "Content-Type", "text/html")}, "text/html", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

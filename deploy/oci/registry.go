@@ -75,7 +75,8 @@ type Registry struct {
 
 	mu    sync.Mutex
 	repos map[string]*remote.Repository
-	read  map[digest.Digest]wasmFacts // of manifests that were sent and read back, with all of their content
+	read  map[digest.Digest]wasmFacts       // of manifests that were sent and read back, with all of their content
+	sent  map[digest.Digest][]digest.Digest // referrers that were sent and not listed yet, by their subject
 }
 
 // wasmFacts are the known facts about the module in a manifest.
@@ -95,6 +96,7 @@ func Open(opts RegistryOptions) (*Registry, error) {
 		report: progress.New(opts.Out),
 		repos:  make(map[string]*remote.Repository),
 		read:   make(map[digest.Digest]wasmFacts),
+		sent:   make(map[digest.Digest][]digest.Digest),
 	}
 	r.policy.Notify = func(err error, wait time.Duration) {
 		r.report.Printf("%v; trying again in %s", r.explain(err), wait.Round(time.Second/10))
@@ -119,7 +121,7 @@ func Open(opts RegistryOptions) (*Registry, error) {
 		transport = base
 	}
 	r.client = &auth.Client{
-		Client: &http.Client{Transport: &retry.Transport{Base: transport, Stall: opts.Stall}},
+		Client: &http.Client{Transport: &conform{&retry.Transport{Base: transport, Stall: opts.Stall}}},
 		Cache:  auth.NewCache(),
 		Header: http.Header{"User-Agent": {"slipway"}},
 	}
@@ -313,8 +315,19 @@ func (r *Registry) tags(ctx context.Context, repo *remote.Repository) ([]string,
 	return all, err
 }
 
-// referrers returns the descriptors of the manifests that refer to desc.
-func (r *Registry) referrers(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+// referrers returns the descriptors of the manifests that refer to desc. It waits until those
+// are among them that were sent.
+func (r *Registry) referrers(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) (all []ocispec.Descriptor, err error) {
+	err = r.patiently(ctx, func() (digest.Digest, error) {
+		if all, err = r.listReferrers(ctx, repo, desc); err != nil {
+			return "", err
+		}
+		return r.expected(desc.Digest, all), nil
+	})
+	return all, err
+}
+
+func (r *Registry) listReferrers(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 	var all []ocispec.Descriptor
 	err := r.do(ctx, func() error {
 		all = nil

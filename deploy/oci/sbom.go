@@ -83,6 +83,11 @@ func (r *Registry) AttachSBOMs(ctx context.Context, release build.Release) ([]No
 		if err != nil {
 			return nil, err
 		}
+		for _, s := range subjects {
+			if err := s.Confirm(ctx); err != nil {
+				return nil, err
+			}
+		}
 		nodes = append(nodes, attached...)
 	}
 	return nodes, nil

@@ -7,6 +7,7 @@ package faultproxytest
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -178,6 +180,132 @@ func WrongHeader(name, value string) Fault {
 		w.Header().Set(name, value)
 		w.WriteHeader(recorder.Code)
 		_, _ = w.Write(recorder.Body.Bytes())
+	}
+}
+
+// WithoutHeader leaves a header out of the answer.
+func WithoutHeader(name string) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		recorder := httptest.NewRecorder()
+		next.ServeHTTP(recorder, r)
+		copyHeader(w, recorder)
+		w.Header().Del(name)
+		w.WriteHeader(recorder.Code)
+		_, _ = w.Write(recorder.Body.Bytes())
+	}
+}
+
+// JSON answers with a status and a body.
+func JSON(code int, body string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		fmt.Fprint(w, body)
+	}
+}
+
+// LoginPage answers with a page for people, and 200: a gateway that wants somebody to log in.
+func LoginPage(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprint(w, "<!DOCTYPE html><html><head><title>Sign in to\n Acme</title><style>p { color: red }</style></head><body><p>Who are you?</p></body></html>")
+}
+
+// ErrorPage answers with a status and a page for people that says the reason below a long
+// style sheet.
+func ErrorPage(code int, reason string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(code)
+		fmt.Fprintf(w, "<html><head><title>Error</title><style>%s</style></head><body><h1>%s</h1></body></html>", strings.Repeat("p { color: red } ", 200), html.EscapeString(reason))
+	}
+}
+
+// Chunked leaves out the length of the answer.
+func Chunked(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	recorder := httptest.NewRecorder()
+	next.ServeHTTP(recorder, r)
+	copyHeader(w, recorder)
+	w.Header().Del("Content-Length")
+	w.WriteHeader(recorder.Code)
+	_ = http.NewResponseController(w).Flush()
+	_, _ = w.Write(recorder.Body.Bytes())
+}
+
+// EmptyIndex answers that nothing refers to a manifest: a registry whose list of referrers is
+// late, or never filled.
+func EmptyIndex(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+	w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+	fmt.Fprint(w, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+}
+
+// DigestTags resolves a tag "sha256-HEX" as the manifest with that digest, as GitLab does, and
+// does not keep what is put there.
+func DigestTags(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if r.Method == http.MethodPut {
+		w.WriteHeader(http.StatusCreated)
+		return
+	}
+	r.URL.Path = strings.Replace(r.URL.Path, "/manifests/sha256-", "/manifests/sha256:", 1)
+	next.ServeHTTP(w, r)
+}
+
+// ImmutableTags refuses to put anything under a tag that exists, with a status and a message.
+func ImmutableTags(code int, message string) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		look := r.Clone(r.Context())
+		look.Method, look.Body, look.ContentLength = http.MethodHead, http.NoBody, 0
+		looked := httptest.NewRecorder()
+		next.ServeHTTP(looked, look)
+		if looked.Code == http.StatusNotFound {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		fmt.Fprintf(w, `{"errors":[{"code":"DENIED","message":%q}]}`, message)
+	}
+}
+
+// Challenges asks for a name and a password that come by Basic, and offers the given values of
+// WWW-Authenticate.
+func Challenges(name, password string, offers ...string) Fault {
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if n, p, ok := r.BasicAuth(); ok && n == name && p == password {
+			next.ServeHTTP(w, r)
+			return
+		}
+		for _, offer := range offers {
+			w.Header().Add("WWW-Authenticate", offer)
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+}
+
+// Tokens wants a bearer token, which it gives to everybody, and each of which serves a number
+// of requests.
+func Tokens(uses int) Fault {
+	var mu sync.Mutex
+	left := map[string]int{}
+	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		mu.Lock()
+		if r.URL.Path == "/token" {
+			token := fmt.Sprintf("token-%d", len(left))
+			left["Bearer "+token] = uses
+			fmt.Fprintf(w, `{"token":%q}`, token)
+			mu.Unlock()
+			return
+		}
+		valid := left[r.Header.Get("Authorization")] > 0
+		if valid {
+			left[r.Header.Get("Authorization")]--
+		}
+		mu.Unlock()
+		if valid {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="test"`, r.Host))
+		w.WriteHeader(http.StatusUnauthorized)
 	}
 }
 

@@ -48,7 +48,7 @@ type StatusError struct {
 	StatusCode int
 	// RetryAfter is how long the server asked to wait; 0 if it named no time.
 	RetryAfter time.Duration
-	// Message is the start of the answer's body, on one line.
+	// Message is the start of what the answer's body says, on one line.
 	Message string
 }
 
@@ -136,13 +136,17 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func statusError(req *http.Request, resp *http.Response) error {
-	message, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what arrives is only shown
+	// The server counts its date by its own clock, which may be wrong.
+	now, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
 	return &StatusError{
 		Method:     req.Method,
 		URL:        redact.URL(req.URL),
 		StatusCode: resp.StatusCode,
-		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), time.Now()),
-		Message:    redact.Text(Printable(string(message))),
+		RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), now),
+		Message:    Reason(resp),
 	}
 }
 

@@ -1,0 +1,120 @@
+package oci
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
+	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
+)
+
+const (
+	listReferrers = "^GET .*/referrers/"
+	fallbackTag   = "/manifests/sha256-"
+	anyManifest   = "/manifests/"
+)
+
+// TestRegistriesAsTheyAre publishes to registries that deviate from the distribution
+// specification, each in its own way, and reads back. Each row is named after what the
+// registry does.
+func TestRegistriesAsTheyAre(t *testing.T) {
+	t.Parallel()
+	filter := buildtest.Filter(t, "headers", large)
+	want := push(t, openTest(t, startRegistry(t, embedded.Options{})), "1.0.0", filter)
+	one := func(match string, fault faultproxytest.Fault) []faultproxytest.Rule {
+		return []faultproxytest.Rule{{Match: match, Fault: fault}}
+	}
+	basic := RegistryOptions{Username: "ann", Password: "secret"}
+	for name, c := range map[string]struct {
+		rules []faultproxytest.Rule
+		opts  RegistryOptions
+		err   string // empty: everything works
+	}{
+		"leaves out Docker-Content-Digest":         {rules: one(anyManifest, faultproxytest.WithoutHeader("Docker-Content-Digest"))},
+		"leaves out Docker-Content-Digest on HEAD": {rules: one(headManifest, faultproxytest.WithoutHeader("Docker-Content-Digest"))},
+		"leaves out the length":                    {rules: []faultproxytest.Rule{{Match: getManifest, Fault: faultproxytest.Chunked}, {Match: headManifest, Fault: faultproxytest.WithoutHeader("Content-Length")}}},
+		"leaves out everything":                    {rules: one(headManifest, faultproxytest.Status(200))},
+		"refuses HEAD":                             {rules: one("^HEAD ", faultproxytest.Status(405))},
+		"refuses HEAD, and leaves out the digest":  {rules: []faultproxytest.Rule{{Match: "^HEAD ", Fault: faultproxytest.Status(405)}, {Match: getManifest, Fault: faultproxytest.WithoutHeader("Docker-Content-Digest")}}},
+		"answers 400 on referrers":                 {rules: one(listReferrers, faultproxytest.Status(400))},
+		"answers 405 on referrers":                 {rules: one(listReferrers, faultproxytest.Status(405))},
+		"answers 406 on referrers":                 {rules: one(listReferrers, faultproxytest.Status(406))},
+		"answers 501 on referrers":                 {rules: one(listReferrers, faultproxytest.Status(501))},
+		"answers NAME_UNKNOWN on referrers":        {rules: []faultproxytest.Rule{{Match: listReferrers, Fault: faultproxytest.JSON(404, `{"errors":[{"code":"NAME_UNKNOWN"}]}`)}}},
+		"answers a page on referrers":              {rules: one(listReferrers, faultproxytest.LoginPage), err: `text/html`},
+		"lists referrers late":                     {rules: []faultproxytest.Rule{{Match: listReferrers, Times: 4, Fault: faultproxytest.EmptyIndex}}},
+		"lists the fallback tag late":              {rules: []faultproxytest.Rule{{Match: listReferrers, Fault: faultproxytest.Status(404)}, {Match: "^GET .*" + fallbackTag, Times: 4, Fault: faultproxytest.EmptyIndex}}},
+		"never lists referrers":                    {rules: one(listReferrers, faultproxytest.EmptyIndex), err: "does not list it among the referrers, late or never; nothing is lost"},
+		"never lists the fallback tag":             {rules: []faultproxytest.Rule{{Match: listReferrers, Fault: faultproxytest.Status(404)}, {Match: "^GET .*" + fallbackTag, Fault: faultproxytest.EmptyIndex}}, err: "does not list it among the referrers, late or never; nothing is lost"},
+		"resolves sha256-HEX as the digest":        {rules: []faultproxytest.Rule{{Match: listReferrers, Fault: faultproxytest.Status(404)}, {Match: fallbackTag, Fault: faultproxytest.DigestTags}}, err: "is no index"},
+		"offers Negotiate before Basic":            {opts: basic, rules: one("", faultproxytest.Challenges("ann", "secret", "Negotiate", `Basic realm="acme"`))},
+		"offers several in one header":             {opts: basic, rules: one("", faultproxytest.Challenges("ann", "secret", `Negotiate oRQw==, NTLM, Digest realm="a, Basic \"b\"", qop="auth", Basic realm="acme"`))},
+		"offers Bearer without a realm":            {opts: basic, rules: one("", faultproxytest.Challenges("ann", "secret", `Bearer, Basic realm="acme"`))},
+		"offers Basic in small letters":            {opts: basic, rules: one("", faultproxytest.Challenges("ann", "secret", `negotiate, basic REALM=acme`))},
+		"offers Negotiate alone":                   {opts: basic, rules: one("", faultproxytest.Challenges("ann", "secret", "Negotiate", `Digest realm="acme"`)), err: "it offers Negotiate and Digest"},
+		"offers nothing":                           {opts: basic, rules: one("", faultproxytest.Challenges("ann", "secret")), err: "401"},
+		"answers with a login page":                {rules: one("", faultproxytest.LoginPage), err: `text/html`},
+		"answers GET with a login page":            {rules: one(getManifest, faultproxytest.LoginPage), err: `text/html, a page with the title "Sign in to Acme"`},
+		"answers PUT with a login page":            {rules: one(putVersionTag, faultproxytest.LoginPage), err: `text/html, a page with the title "Sign in to Acme"`},
+		"answers errors in HTML":                   {rules: one(putManifest, faultproxytest.ErrorPage(503, "The quota of <acme> is used up")), err: "503 Service Unavailable: Error The quota of <acme> is used up"},
+		"refuses in HTML":                          {rules: one(putManifest, faultproxytest.ErrorPage(400, "The quota of <acme> is used up")), err: "400 Bad Request: Error The quota of <acme> is used up"},
+		"limits the rate until a date":             {rules: []faultproxytest.Rule{{Match: putManifest, Times: 1, Fault: faultproxytest.Status(429, "Date", "Mon, 02 Jan 2006 15:04:05 GMT", "Retry-After", "Mon, 02 Jan 2006 15:04:06 GMT")}}},
+		"lets the token end in a push":             {rules: one("", faultproxytest.Tokens(5))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}), c.rules...)
+			c.opts.Address = proxy.Addr + "/acme"
+			r := openWith(t, c.opts)
+			err := publishAndRead(t, r, want)
+			if c.err == "" && err != nil {
+				t.Fatal(err)
+			}
+			if c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+				t.Errorf("error %v\nwant %q in it", err, c.err)
+			}
+			if err != nil && strings.Contains(err.Error(), "somebody else") {
+				t.Errorf("the error blames somebody else: %v", err)
+			}
+			if puts := proxy.Requests("^PUT "); len(puts) > 40 {
+				t.Errorf("%d PUTs", len(puts))
+			}
+		})
+	}
+}
+
+// publishAndRead pushes a filter, attaches a file and reads everything back. It compares the
+// manifests with those of an undisturbed push.
+func publishAndRead(t *testing.T, r *Registry, want []Published) error {
+	t.Helper()
+	filter := buildtest.Filter(t, "headers", large)
+	release := buildtest.Release("1.0.0", filter)
+	all, err := NewImages(release, Shapes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := r.Push(t.Context(), all, PushOptions{})
+	if err != nil {
+		return err
+	}
+	for i, p := range published {
+		if p.ManifestDigest != want[i].ManifestDigest {
+			t.Errorf("published %s, want %s", p, want[i])
+		}
+	}
+	nodes, err := r.AttachSBOMs(t.Context(), release)
+	if err != nil {
+		return err
+	}
+	found, err := r.VerifyVersion(t.Context(), "headers", release.Version)
+	if err != nil {
+		return err
+	}
+	for i, v := range found {
+		if v.Err() != nil || len(v.Referrers) != 1 || v.Referrers[0].ManifestDigest != nodes[i].ManifestDigest {
+			t.Errorf("%s: problems %v, referrers %v", v.Reference, v.Problems, v.Referrers)
+		}
+	}
+	return nil
+}
