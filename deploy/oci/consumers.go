@@ -89,10 +89,12 @@ func isManifest(mediaType string) bool {
 const (
 	mediaTypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 	mediaTypeDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+	mediaTypeDockerConfig   = "application/vnd.docker.container.image.v1+json"
 	mediaTypeDockerLayer    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 )
 
-// shape is the form of a manifest; empty if it is none of Slipway's.
+// shape is the form of a manifest; empty if it is none of Slipway's. An image that docker
+// built has the compat shape, as for Istio.
 func (m manifest) shape() Shape {
 	if m.index || len(m.Layers) == 0 {
 		return ""
@@ -101,12 +103,22 @@ func (m manifest) shape() Shape {
 	switch {
 	case m.Config.MediaType == mediaTypeCNCFConfig && len(m.Layers) == 1 && last == mediaTypeCNCFLayer:
 		return CNCF
-	case last == ocispec.MediaTypeImageLayerGzip:
+	case m.image():
 		return Compat
 	case len(m.Layers) == 2 && m.layer(mediaTypeModuleLayer) != nil:
 		return Artifact
 	}
 	return ""
+}
+
+// image reports whether a manifest is an image with the last layer that Istio reads. Docker's
+// images have media types of their own.
+func (m manifest) image() bool {
+	want := ocispec.MediaTypeImageLayerGzip
+	if m.MediaType == mediaTypeDockerManifest {
+		want = mediaTypeDockerLayer
+	}
+	return m.Layers[len(m.Layers)-1].MediaType == want
 }
 
 // layer is the first layer with a media type.
@@ -140,8 +152,7 @@ func istioRule(m manifest) (Answer, string) {
 	}
 	last := m.Layers[len(m.Layers)-1].MediaType
 	switch {
-	case m.MediaType == mediaTypeDockerManifest && last == mediaTypeDockerLayer,
-		m.MediaType != mediaTypeDockerManifest && last == ocispec.MediaTypeImageLayerGzip:
+	case m.image():
 		return Accepts, "as an image whose last layer holds plugin.wasm (compat)"
 	case m.MediaType == mediaTypeDockerManifest:
 		return Refuses, fmt.Sprintf("the last layer of a docker image has to be %s, this one is %s", mediaTypeDockerLayer, last)

@@ -167,6 +167,9 @@ func (v *Verification) checkAnnotations(ref Reference) {
 // checkConfig compares the config's media type with the one of the shape.
 func (v *Verification) checkConfig(m manifest) {
 	want := map[Shape]string{Artifact: mediaTypeModuleConfig, Compat: ocispec.MediaTypeImageConfig, CNCF: mediaTypeCNCFConfig}[v.Shape]
+	if m.MediaType == mediaTypeDockerManifest {
+		want = mediaTypeDockerConfig
+	}
 	if m.Config.MediaType != want {
 		v.problem("its config is %s; in the %s shape it is %s", m.Config.MediaType, v.Shape, want)
 	}
