@@ -47,8 +47,8 @@ func StateOf(err error) State {
 type Check struct {
 	// Subject is what was checked: a reference, a URL or a file.
 	Subject string `json:"subject"`
-	// What names the part of it: manifest, signature, provenance, sbom, module, sum or
-	// record.
+	// What names the part of it: manifest, signature, provenance, sbom, tested, module,
+	// sum or record.
 	What string `json:"what"`
 	// State is the result.
 	State State `json:"state"`
@@ -58,6 +58,19 @@ type Check struct {
 	Err error `json:"-"`
 	// Optional says that it may be missing, because nobody asked for it.
 	Optional bool `json:"optional,omitempty"`
+	// Results are the signed test results that are right, if that is what was checked.
+	Results []TestResult `json:"results,omitempty"`
+}
+
+// WhatTested is the What of a check of a manifest's test results.
+const WhatTested = "tested"
+
+// Noun is What in a sentence.
+func (c Check) Noun() string {
+	if c.What == WhatTested {
+		return "test result"
+	}
+	return c.What
 }
 
 // ErrFailed is in the chain of the errors that Failed returns.
@@ -80,7 +93,7 @@ func failures(checks []Check, failed func(Check) bool) error {
 		if !failed(c) {
 			continue
 		}
-		f := &failure{fmt.Sprintf("%s: %v: the %s is %s: %s", c.Subject, ErrFailed, c.What, c.State, retry.Printable(c.Detail)), []error{ErrFailed}}
+		f := &failure{fmt.Sprintf("%s: %v: the %s is %s: %s", c.Subject, ErrFailed, c.Noun(), c.State, retry.Printable(c.Detail)), []error{ErrFailed}}
 		if c.State == Unchecked {
 			f.chain = append(f.chain, ErrPolicy)
 		}

@@ -1,6 +1,7 @@
 // Package attest makes and checks signed statements about published filters: a
-// signature, a SLSA provenance and a bill of materials. Each is an in-toto statement
-// about the manifest digest, in a sigstore bundle that is attached to the manifest.
+// signature, a SLSA provenance, a bill of materials and a test result. Each is an
+// in-toto statement about the manifest digest, in a sigstore bundle that is attached to
+// the manifest.
 //
 // cosign, gh and admission controllers read the same bundles. Their format is that of
 // "cosign sign" and "cosign attest" since version 3, and like those they are OCI

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -27,6 +28,8 @@ func FuzzStatements(f *testing.F) {
 	}
 	f.Add([]byte("null"), []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[null],"predicateType":"`+PredicateProvenance+`","predicate":null}`), []byte(`{"metadata":{"component":{"name":"\u001b[31m","hashes":[{}]}}}`), "..")
 	f.Add([]byte("{}"), []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"`+manifestDigest[7:]+`"}},{"digest":{"sha256":"`+wasmSHA256+`"}}],"predicateType":"`+PredicateProvenance+`","predicate":{"buildDefinition":{"buildType":"`+BuildType+`","externalParameters":{"filter":"a\nok\u001b[31m"}}}}`), []byte("{} {}"), "..")
+	// Neither the bundle nor the statement tells a type.
+	f.Add([]byte("0"), []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"`+manifestDigest[7:]+`"}}]}`), []byte("{}"), "..")
 	f.Fuzz(func(t *testing.T, bundle, statement, sbom []byte, token string) {
 		e := facts.evidence
 		e.bundles = []json.RawMessage{json.RawMessage("null")}
@@ -42,6 +45,18 @@ func FuzzStatements(f *testing.F) {
 				t.Errorf("%s passes for %q", predicate.name, statement)
 			}
 			checks = append(checks, Check{State: state, Detail: detail})
+			if predicate.uri == PredicateTestResult {
+				testState, detail, results := e.tested()
+				if testState != state || (state == OK) != (len(results) == 1) {
+					t.Errorf("%s is %s and %s, with %d results", predicate.name, state, testState, len(results))
+				}
+				for _, r := range results {
+					if again := newTestResult(r.Tests, build.Release{}); !r.Tests.Passed() || len(again.PassedTests)+len(again.WarnedTests) != len(r.Tests) {
+						t.Errorf("%q is read as %+v", statement, r.Tests)
+					}
+				}
+				checks = append(checks, Check{State: testState, Detail: detail})
+			}
 			state, detail = e.withoutPolicy(predicate.uri)
 			if state == OK && (predicate.uri != PredicateSBOM || e.judgeSBOM(sbom) != nil) {
 				t.Errorf("%s passes without a policy for %q", predicate.name, sbom)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -25,6 +26,19 @@ type signedFacts struct {
 	statements []SignItem // in the order of predicates
 }
 
+// played is the report of two scenarios. One of them is left out in one Envoy.
+var played = scenario.Report{
+	Modules:       map[string]string{"headers": wasmSHA256, "other": wasmSHA256},
+	EnvoyVersions: []string{"1.9.0", "1.40.0"},
+	Results: []scenario.Result{
+		{Scenario: "set", Filter: "headers", EnvoyVersion: "1.9.0", Outcome: scenario.LeftOut, Reason: "it has no such call"},
+		{Scenario: "set", Filter: "headers", EnvoyVersion: "1.40.0", Outcome: scenario.Passed, Steps: 3, Duration: 7},
+		{Scenario: "add in Envoy", Filter: "headers", EnvoyVersion: "1.9.0", Outcome: scenario.Passed},
+		{Scenario: "add in Envoy", Filter: "headers", EnvoyVersion: "1.40.0", Outcome: scenario.Passed},
+		{Scenario: "log", Filter: "other", EnvoyVersion: "1.40.0", Outcome: scenario.Passed},
+	},
+}
+
 func newFacts(t testing.TB) signedFacts {
 	t.Helper()
 	record := build.Record{
@@ -38,8 +52,12 @@ func newFacts(t testing.TB) signedFacts {
 		Annotations:    map[string]string{oci.AnnotationWasmSHA256: wasmSHA256, ocispec.AnnotationRevision: revision},
 	}
 	items, err := statements(build.Built{Module: build.Module{Record: record}}, m, SignOptions{
-		Release: build.Release{Version: version.MustParse("1.4.0"), Revision: revision, Source: "https://github.com/acme/filters"},
+		Release: build.Release{
+			Version: version.MustParse("1.4.0"), Revision: revision, Source: "https://github.com/acme/filters",
+			Filters: []build.Built{{Module: build.Module{Record: record}}},
+		},
 		Builder: Builder{ID: LocalBuilder},
+		Played:  &played,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +69,7 @@ func TestJudge(t *testing.T) {
 	t.Parallel()
 	f := newFacts(t)
 	for i, item := range f.statements {
-		if err := f.evidence.judge(VerifyResult{Statement: item.Statement}); err != nil {
+		if err := f.evidence.judge(VerifyResult{Statement: item.Statement}, predicates[i].uri); err != nil {
 			t.Errorf("%s: %v", predicates[i].name, err)
 		}
 	}
@@ -62,6 +80,8 @@ func TestJudge(t *testing.T) {
 		want      string
 	}{
 		"no statement":           {0, `"_type":"https://in-toto.io/Statement/v1"`, `"_type":"https://in-toto.io/Statement/v0.1"`, "a statement of type"},
+		"no type":                {0, PredicateSignature, "", `its predicate is of type ""`},
+		"another type":           {0, PredicateSignature, PredicateSBOM, "its predicate is of type"},
 		"signature's subject":    {0, manifestDigest[7:], strings.Repeat("0", 64), "about another manifest"},
 		"provenance's subject":   {1, manifestDigest[7:], strings.Repeat("0", 64), "about another manifest"},
 		"provenance's module":    {1, wasmSHA256, strings.Repeat("0", 64), "not about the module"},
@@ -76,12 +96,22 @@ func TestJudge(t *testing.T) {
 		"bill's module":          {2, `"content":"` + wasmSHA256, `"content":"` + strings.Repeat("0", 64), "not of the module"},
 		"no bill":                {2, `"metadata":{`, `"metadata":[],"other":{`, "read the bill of materials"},
 		"a predicate of no kind": {1, `"buildDefinition":{`, `"buildDefinition":[],"other":{`, "read the provenance"},
+		"result's subject":       {3, manifestDigest[7:], strings.Repeat("0", 64), "about another manifest"},
+		"result's module":        {3, wasmSHA256, strings.Repeat("0", 64), "not about the module"},
+		"result's commit":        {3, revision, strings.Repeat("0", 40), "does not name the commit " + revision},
+		"no tests":               {3, `"passedTests":`, `"passedTests":{},"other":`, "read the test result"},
+		"a failure":              {3, `"WARNED"`, `"FAILED"`, `its result is "FAILED", and its tests make it WARNED`},
+		"a warning passes":       {3, `"WARNED"`, `"PASSED"`, `its result is "PASSED", and its tests make it WARNED`},
+		"a failure passes":       {3, `"failedTests":[]`, `"failedTests":["x in Envoy 1.40.0"]`, `its result is "WARNED", and its tests make it FAILED`},
+		"a test of no Envoy":     {3, `"set in Envoy 1.40.0"`, `"set"`, `its test "set" names no scenario`},
+		"a test of an empty one": {3, `"set in Envoy 1.40.0"`, `"set in Envoy "`, `its test "set in Envoy " names no scenario`},
+		"nothing passed":         {3, `"passedTests":`, `"other":`, "no scenario that passed"},
 	} {
 		statement := string(f.statements[c.predicate].Statement)
 		if !strings.Contains(statement, c.old) {
 			t.Fatalf("%s: %s is not in\n%s", name, c.old, statement)
 		}
-		err := f.evidence.judge(VerifyResult{Statement: []byte(strings.ReplaceAll(statement, c.old, c.new))})
+		err := f.evidence.judge(VerifyResult{Statement: []byte(strings.ReplaceAll(statement, c.old, c.new))}, predicates[c.predicate].uri)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
@@ -102,6 +132,8 @@ func TestJudgeWithoutAnnotations(t *testing.T) {
 		"commit, annotated": {ocispec.AnnotationRevision, 1, `"digest":{"gitCommit":"` + revision + `"}`, `"annotations":{"revision":""}`, "the manifest names no commit"},
 		"provenance's sum":  {oci.AnnotationWasmSHA256, 1, `"sha256":"` + wasmSHA256 + `"`, `"sha256":""`, "the manifest names no module"},
 		"bill's sum":        {oci.AnnotationWasmSHA256, 2, `"content":"` + wasmSHA256 + `"`, `"content":""`, "the manifest names no module"},
+		"result's sum":      {oci.AnnotationWasmSHA256, 3, `"sha256":"` + wasmSHA256 + `"`, `"sha256":""`, "the manifest names no module"},
+		"result's commit":   {ocispec.AnnotationRevision, 3, `"gitCommit":"` + revision + `"`, `"other":"x"`, "the manifest names no commit"},
 	} {
 		f := newFacts(t)
 		delete(f.evidence.manifest.Annotations, c.annotation)
@@ -109,7 +141,7 @@ func TestJudgeWithoutAnnotations(t *testing.T) {
 		if !strings.Contains(statement, c.old) {
 			t.Fatalf("%s: %s is not in\n%s", name, c.old, statement)
 		}
-		err := f.evidence.judge(VerifyResult{Statement: []byte(strings.ReplaceAll(statement, c.old, c.new))})
+		err := f.evidence.judge(VerifyResult{Statement: []byte(strings.ReplaceAll(statement, c.old, c.new))}, predicates[c.predicate].uri)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -35,6 +36,9 @@ type SignOptions struct {
 	Policy Policy
 	// KeyFile is the file for the public key of a rehearsal. Default: none is written.
 	KeyFile string
+	// Played is the report of the scenarios, which have to have been played with the
+	// published modules. Default: no test result is made.
+	Played *scenario.Report
 }
 
 // Attached is a statement about a manifest.
@@ -43,7 +47,7 @@ type Attached struct {
 	Filter string `json:"filter"`
 	// Reference is the manifest, by its digest.
 	Reference string `json:"reference"`
-	// What is the kind of statement: signature, provenance or sbom.
+	// What is the kind of statement: signature, provenance, sbom or test result.
 	What string `json:"what"`
 	// Unchanged says that it was there already.
 	Unchanged bool `json:"unchanged,omitempty"`
@@ -65,13 +69,20 @@ type Signed struct {
 	PublicKey string
 }
 
-// Sign signs the published manifests of a version, in every shape. It attaches four
-// things to each manifest: the bill of materials for scanners and, as sigstore bundles,
-// a signature, the provenance and the signed bill of materials. If a record is not that
-// of the published module, it refuses. A second run adds only what is missing.
+// Sign signs the published manifests of a version, in every shape. It attaches to each
+// manifest the bill of materials for scanners and, as sigstore bundles, a signature, the
+// provenance, the signed bill of materials and, of a filter with scenarios, the test
+// result. If a record is not that of the published module, or a scenario failed, it
+// refuses. A second run adds only what is missing.
 func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	given := len(opts.Subjects) > 0
-	if opts.Subjects, err = subjectsOf(ctx, opts.Registry, opts.Subjects, opts.Release.Names(), opts.Release.Version); err == nil {
+	if opts.Played != nil {
+		err = checkPlayed(*opts.Played, opts.Release)
+	}
+	if err == nil {
+		opts.Subjects, err = subjectsOf(ctx, opts.Registry, opts.Subjects, opts.Release.Names(), opts.Release.Version)
+	}
+	if err == nil {
 		err = Describe(ctx, opts.Subjects, opts.Release)
 	}
 	if err == nil && opts.Signer.Rehearsal {
@@ -101,14 +112,31 @@ func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
 	if opts.Policy.IsZero() {
 		return Policy{}, nil
 	}
-	checks, err := Verify(ctx, VerifyOptions{Registry: opts.Registry, Subjects: opts.Subjects, Filters: opts.Release.Names(), Version: opts.Release.Version, Policy: opts.Policy})
+	checks, err := Verify(ctx, VerifyOptions{
+		Registry: opts.Registry, Subjects: opts.Subjects, Filters: opts.Release.Names(), Version: opts.Release.Version, Policy: opts.Policy,
+		Tested: tested(opts),
+	})
 	if err == nil {
 		err = Undecided(checks)
 	}
 	if err != nil || Failed(checks) != nil {
 		return Policy{}, err
 	}
+	for _, s := range opts.Subjects {
+		for _, c := range checks {
+			if opts.Played != nil && c.Subject == s.Reference.String() && c.Confirm(TestsOf(*opts.Played, s.Filter)) != nil {
+				return Policy{}, nil
+			}
+		}
+	}
 	return opts.Policy, nil
+}
+
+// tested are the filters that get a test result.
+func tested(opts SignOptions) []string {
+	return slices.DeleteFunc(opts.Release.Names(), func(filter string) bool {
+		return opts.Played == nil || !TestsOf(*opts.Played, filter).Passed()
+	})
 }
 
 // Describe attaches a bill of materials to the manifests of each of a release's
@@ -125,6 +153,7 @@ func Describe(ctx context.Context, subjects []*oci.Subject, release build.Releas
 func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	request := SignRequest{Signer: opts.Signer.absolute(), Policy: opts.Policy.absolute()}
 	var subjects []*oci.Subject // one for each item
+	var made []int              // the predicate of each item
 	for _, filter := range opts.Release.Filters {
 		for _, s := range of(opts.Subjects, filter.Module.Name) {
 			items, err := statements(filter, s.Manifest, opts)
@@ -138,7 +167,7 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 			for i, item := range items {
 				item.Existing = bundles
 				request.Items = append(request.Items, item)
-				subjects = append(subjects, s)
+				subjects, made = append(subjects, s), append(made, i)
 				signed.Attached = append(signed.Attached, Attached{Filter: filter.Module.Name, Reference: s.ByDigest().String(), What: predicates[i].name})
 			}
 		}
@@ -154,7 +183,7 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 			signed.Attached[i].Unchanged = true
 			continue
 		}
-		attachments[subjects[i]] = append(attachments[subjects[i]], attachment(i%len(predicates), bundle))
+		attachments[subjects[i]] = append(attachments[subjects[i]], attachment(made[i], bundle))
 	}
 	for _, s := range slices.Compact(subjects) {
 		if _, err := s.Attach(ctx, attachments[s]...); err != nil {
@@ -189,7 +218,8 @@ func of(subjects []*oci.Subject, filter string) []*oci.Subject {
 // isNull reports whether there is no bundle. A RawMessage keeps JSON's null as text.
 func isNull(bundle json.RawMessage) bool { return len(bundle) == 0 || string(bundle) == "null" }
 
-// statements are the statements about a manifest, in the order of predicates.
+// statements are the statements about a manifest, in the order of predicates. The last
+// one is left out if no scenario was played.
 func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignItem, error) {
 	record := filter.Module.Record
 	if record.WasmSHA256 == "" || opts.Release.Revision == "" {
@@ -217,8 +247,12 @@ func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignIte
 	if err != nil {
 		return nil, err
 	}
-	items := make([]SignItem, len(predicates))
-	for i, predicate := range []any{struct{}{}, provenance, json.RawMessage(sbom.Content)} {
+	all := []any{struct{}{}, provenance, json.RawMessage(sbom.Content)}
+	if slices.Contains(tested(opts), record.Name) {
+		all = append(all, newTestResult(TestsOf(*opts.Played, record.Name), opts.Release))
+	}
+	items := make([]SignItem, len(all))
+	for i, predicate := range all {
 		about := subjects
 		if predicates[i].uri == PredicateSignature {
 			about = []Resource{{Digest: manifest}} // like cosign
@@ -242,7 +276,7 @@ const (
 func attachment(predicate int, bundle []byte) oci.Attachment {
 	return oci.Attachment{
 		ArtifactType: BundleMediaType,
-		Name:         predicates[predicate].name + ".sigstore.json",
+		Name:         strings.ReplaceAll(predicates[predicate].name, " ", "-") + ".sigstore.json",
 		Content:      bundle,
 		Annotations: map[string]string{
 			annotationContent:   "dsse-envelope",

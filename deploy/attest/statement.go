@@ -21,14 +21,19 @@ const (
 	//
 	// Reference: https://github.com/in-toto/attestation/blob/main/spec/predicates/cyclonedx.md
 	PredicateSBOM = "https://cyclonedx.org/bom"
+	// PredicateTestResult says which tests of the subject passed.
+	//
+	// Reference: https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md
+	PredicateTestResult = "https://in-toto.io/attestation/test-result/v0.1"
 )
 
 // predicates are the types of the statements about each manifest, in the order in which
-// they are made, with their names for people.
-var predicates = []struct{ name, uri string }{
-	{"signature", PredicateSignature},
-	{"provenance", PredicateProvenance},
-	{"sbom", PredicateSBOM},
+// they are made, with their names for people and the names of their checks.
+var predicates = []struct{ name, uri, check string }{
+	{"signature", PredicateSignature, "signature"},
+	{"provenance", PredicateProvenance, "provenance"},
+	{"sbom", PredicateSBOM, "sbom"},
+	{"test result", PredicateTestResult, WhatTested},
 }
 
 // statementType is the version of the statement's format.

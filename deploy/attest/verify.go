@@ -29,10 +29,13 @@ type VerifyOptions struct {
 	// Policy says whose signatures count. Default: nobody's. Then a missing signature
 	// is no failure, and a signed statement is Unchecked.
 	Policy Policy
+	// Tested are the filters that have to have a signed test result. Default: none. Then
+	// a missing one is no failure.
+	Tested []string
 }
 
-// Verify checks the signature, the provenance and the bill of materials of every
-// manifest of a version, from the registry alone. A statement counts if it satisfies
+// Verify checks the signature, the provenance, the bill of materials and the test result
+// of every manifest of a version, from the registry alone. A statement counts if it satisfies
 // the policy, is about this manifest, and agrees with the manifest and the version. The
 // state is Unknown if something could not be read, or not be compared with the policy.
 //
@@ -52,12 +55,17 @@ func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
 	var checks []Check
 	for _, e := range all {
 		for _, predicate := range predicates {
-			c := Check{Subject: e.manifest.Reference.String(), What: predicate.name, Optional: e.err == nil && opts.Policy.IsZero()}
+			c := Check{Subject: e.manifest.Reference.String(), What: predicate.check, Optional: e.err == nil && opts.Policy.IsZero()}
+			if predicate.uri == PredicateTestResult {
+				c.Optional = e.err == nil && !slices.Contains(opts.Tested, e.filter)
+			}
 			switch {
 			case e.err != nil:
 				c.State, c.Detail, c.Err = StateOf(e.err), e.err.Error(), e.err
 			case opts.Policy.IsZero():
 				c.State, c.Detail = e.withoutPolicy(predicate.uri)
+			case predicate.uri == PredicateTestResult:
+				c.State, c.Detail, c.Results = e.tested()
 			default:
 				c.State, c.Detail = e.state(predicate.uri)
 			}
@@ -160,7 +168,7 @@ func (e *evidence) state(predicateType string) (State, string) {
 		if claimed != predicateType && claimed != "" {
 			continue
 		}
-		err := e.judge(result)
+		err := e.judge(result, predicateType)
 		if err == nil {
 			return OK, result.Signer
 		}
@@ -172,30 +180,49 @@ func (e *evidence) state(predicateType string) (State, string) {
 	return Wrong, strings.Join(slices.Compact(problems), "; ")
 }
 
-// judge compares a statement with the manifest that it should be about.
-func (e *evidence) judge(result VerifyResult) error {
-	if result.Problem != "" {
-		return errors.New(result.Problem)
-	}
-	statement, err := parseStatement(result.Statement)
+// judge compares a statement with the type that it should have, and with the manifest
+// that it should be about.
+func (e *evidence) judge(result VerifyResult, predicateType string) error {
+	statement, err := e.statement(result, predicateType)
 	if err != nil {
 		return err
 	}
-	if !statement.names(e.manifest.ManifestDigest) {
-		return fmt.Errorf("it is about another manifest than %s", e.manifest.ManifestDigest)
-	}
-	switch statement.PredicateType {
+	switch predicateType {
 	case PredicateProvenance:
 		return e.judgeProvenance(statement)
 	case PredicateSBOM:
 		return e.judgeSignedSBOM(statement)
+	case PredicateTestResult:
+		_, err := e.tests(statement)
+		return err
 	}
 	return nil
 }
 
+// statement returns a signed statement, if it has a type and is about the manifest.
+func (e *evidence) statement(result VerifyResult, predicateType string) (Statement, error) {
+	if result.Problem != "" {
+		return Statement{}, errors.New(result.Problem)
+	}
+	statement, err := parseStatement(result.Statement)
+	if err != nil {
+		return Statement{}, err
+	}
+	if statement.PredicateType != predicateType {
+		return Statement{}, fmt.Errorf("its predicate is of type %q, not %s", statement.PredicateType, predicateType)
+	}
+	if !statement.names(e.manifest.ManifestDigest) {
+		return Statement{}, fmt.Errorf("it is about another manifest than %s", e.manifest.ManifestDigest)
+	}
+	return statement, nil
+}
+
 // errNoModule says that the manifest names no module, so no statement can be about it.
-// Without this check, a missing sum would equal one that is missing in the statement.
+// Without this check, a missing sum would equal one that is missing in the statement. The
+// same is true of errNoCommit.
 var errNoModule = fmt.Errorf("the manifest names no module: annotation %s is missing", oci.AnnotationWasmSHA256)
+
+var errNoCommit = fmt.Errorf("the manifest names no commit: annotation %s is missing", ocispec.AnnotationRevision)
 
 func (e *evidence) wasmSHA256() string { return e.manifest.Annotations[oci.AnnotationWasmSHA256] }
 
@@ -208,7 +235,7 @@ func (e *evidence) judgeProvenance(statement Statement) error {
 	revision := e.manifest.Annotations[ocispec.AnnotationRevision]
 	switch {
 	case revision == "":
-		return fmt.Errorf("the manifest names no commit: annotation %s is missing", ocispec.AnnotationRevision)
+		return errNoCommit
 	case e.wasmSHA256() == "":
 		return errNoModule
 	case !statement.names("sha256:" + e.wasmSHA256()):
@@ -220,13 +247,17 @@ func (e *evidence) judgeProvenance(statement Statement) error {
 	case p.RunDetails.Builder.ID == "":
 		return errors.New("it names no builder")
 	}
-	for _, dependency := range definition.ResolvedDependencies {
-		if dependency.Digest["gitCommit"] == revision ||
-			strings.HasSuffix(revision, dirty) && dependency.Annotations["revision"] == revision {
-			return nil
-		}
+	if !namesCommit(definition.ResolvedDependencies, revision) {
+		return fmt.Errorf("it does not name the commit %s, which the manifest names", revision)
 	}
-	return fmt.Errorf("it does not name the commit %s, which the manifest names", revision)
+	return nil
+}
+
+// namesCommit reports whether one of the resources is the commit: see commit.
+func namesCommit(resources []Resource, revision string) bool {
+	return slices.ContainsFunc(resources, func(r Resource) bool {
+		return r.Digest["gitCommit"] == revision || strings.HasSuffix(revision, dirty) && r.Annotations["revision"] == revision
+	})
 }
 
 // judgeSignedSBOM also compares the signed bill of materials with the unsigned one that

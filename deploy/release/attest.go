@@ -101,12 +101,12 @@ func (r *run) describeSigned(ctx context.Context, subjects []*oci.Subject, out i
 	for _, check := range checks {
 		switch check.State {
 		case attest.Unchecked:
-			fmt.Fprintf(out, "%s of %s was there already\n", check.What, check.Subject)
+			fmt.Fprintf(out, "%s of %s was there already\n", check.Noun(), check.Subject)
 		case attest.Missing:
 			missing = true
-			fmt.Fprintf(out, "no %s of %s: %s\n", check.What, check.Subject, check.Detail)
+			fmt.Fprintf(out, "no %s of %s: %s\n", check.Noun(), check.Subject, check.Detail)
 		default:
-			fmt.Fprintf(out, "%s of %s: %s\n", check.What, check.Subject, check.Detail)
+			fmt.Fprintf(out, "%s of %s: %s\n", check.Noun(), check.Subject, check.Detail)
 		}
 	}
 	if missing {

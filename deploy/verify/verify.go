@@ -32,6 +32,8 @@ type Options struct {
 	StorageOptional bool
 	// Policy says whose signatures count: see attest.VerifyOptions.
 	Policy attest.Policy
+	// Tested demands a signed test result for each filter. Default: it may be missing.
+	Tested bool
 }
 
 // Report is the result of Version.
@@ -64,11 +66,20 @@ func Version(ctx context.Context, opts Options) (*Report, error) {
 		if err := report.module(ctx, opts, filter); err != nil {
 			return nil, err
 		}
+		if opts.Tested && opts.Registry == nil {
+			report.Checks = append(report.Checks, attest.Check{
+				Subject: filter + " " + opts.Version.String(), What: attest.WhatTested, State: attest.Missing, Detail: "test results are in a registry, and none was given",
+			})
+		}
 	}
 	if len(signed) == 0 {
 		return report, nil
 	}
-	signatures, err := attest.Verify(ctx, attest.VerifyOptions{Registry: opts.Registry, Filters: signed, Version: opts.Version, Policy: opts.Policy})
+	verified := attest.VerifyOptions{Registry: opts.Registry, Filters: signed, Version: opts.Version, Policy: opts.Policy}
+	if opts.Tested {
+		verified.Tested = signed
+	}
+	signatures, err := attest.Verify(ctx, verified)
 	report.Checks = append(report.Checks, signatures...)
 	return report, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,14 @@ import (
 
 const text = "1.4.0"
 
+// TestMain gives the password of the key pair for tests, as users do.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("COSIGN_PASSWORD", "test"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 var released = version.MustParse(text)
 
 // place is a signed release of one filter, in folders that a test can tamper with.
@@ -44,6 +53,7 @@ type place struct {
 	stored   string // the storage's folder
 	storage  *storage.Storage
 	policy   attest.Policy
+	tested   bool // a signed test result is demanded
 }
 
 // publish publishes a filter and signs it.
@@ -80,13 +90,14 @@ func (p *place) signOptions(t *testing.T) attest.SignOptions {
 		Release:  buildtest.Release(text, p.filter),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Rehearsal: true},
+		Played:   buildtest.Played(p.filter),
 	}
 }
 
 func (p *place) verify(t *testing.T) []attest.Check {
 	t.Helper()
 	found, err := verify.Version(t.Context(), verify.Options{
-		Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage, Policy: p.policy,
+		Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage, Policy: p.policy, Tested: p.tested,
 	})
 	check(t, err)
 	return found.Checks
@@ -123,6 +134,29 @@ func (p *place) replace(t *testing.T, name string, change func(envelope map[stri
 	t.Helper()
 	var bundle map[string]any
 	check(t, json.Unmarshal(p.bundle(t, name), &bundle))
+	p.remove(t, name)
+	change(bundle["dsseEnvelope"].(map[string]any))
+	content, err := json.Marshal(bundle)
+	check(t, err)
+	p.attach(t, name, content)
+}
+
+// edit changes a text in a bundle's statement, and leaves the signature.
+func (p *place) edit(t *testing.T, name, old, other string) {
+	t.Helper()
+	p.replace(t, name, func(e map[string]any) {
+		payload, err := base64.StdEncoding.DecodeString(e["payload"].(string))
+		check(t, err)
+		if !bytes.Contains(payload, []byte(old)) {
+			t.Fatalf("no %s in %s", old, payload)
+		}
+		e["payload"] = bytes.ReplaceAll(payload, []byte(old), []byte(other))
+	})
+}
+
+// remove deletes a bundle.
+func (p *place) remove(t *testing.T, name string) {
+	t.Helper()
 	nodes, err := p.registry.Discover(t.Context(), p.manifest(t).ByDigest())
 	check(t, err)
 	i := slices.IndexFunc(nodes, func(n oci.Node) bool { return slices.Contains(n.Files, name) })
@@ -134,10 +168,6 @@ func (p *place) replace(t *testing.T, name string, change func(envelope map[stri
 	if response.StatusCode != http.StatusAccepted {
 		t.Fatalf("delete %s: %s", name, response.Status)
 	}
-	change(bundle["dsseEnvelope"].(map[string]any))
-	content, err := json.Marshal(bundle)
-	check(t, err)
-	p.attach(t, name, content)
 }
 
 // editBlob changes a blob in the registry's folder.
@@ -174,7 +204,13 @@ func describe(checks []attest.Check) string {
 	return strings.Join(all, ", ")
 }
 
-const allOK = "manifest ok, sum ok, signature ok, provenance ok, sbom ok"
+const allOK = "manifest ok, sum ok, signature ok, provenance ok, sbom ok, tested ok"
+
+// Releases of which the test result alone is wrong, or missing.
+const (
+	untested = "manifest ok, sum ok, signature ok, provenance ok, sbom ok, tested wrong"
+	missing  = "manifest ok, sum ok, signature ok, provenance ok, sbom ok, tested missing"
+)
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
@@ -191,7 +227,7 @@ func TestVersion(t *testing.T) {
 
 	p.policy = attest.Policy{}
 	checks = p.verify(t)
-	if got := describe(checks); got != "manifest ok, sum ok, signature unchecked, provenance unchecked, sbom unchecked" {
+	if got := describe(checks); got != "manifest ok, sum ok, signature unchecked, provenance unchecked, sbom unchecked, tested unchecked" {
 		t.Errorf("without a policy: %s", got)
 	}
 	if err := attest.Failed(checks); err == nil || !errors.Is(err, attest.ErrPolicy) {
@@ -208,13 +244,45 @@ func TestUnsigned(t *testing.T) {
 	p.policy = attest.Policy{}
 	p.registry = ocitest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
 	checks := p.verify(t)
-	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom ok" || attest.Failed(checks) != nil {
+	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom ok, tested missing" || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
 	}
 	p.policy = key
 	checks = p.verify(t)
-	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom missing" || attest.Failed(checks) == nil {
+	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom missing, tested missing" || attest.Failed(checks) == nil {
 		t.Errorf("with a policy: %s", got)
+	}
+}
+
+// TestTested: a test result that is missing fails only if it is demanded.
+func TestTested(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	checks := p.verify(t)
+	last := checks[len(checks)-1]
+	if want := "2 scenarios in Envoy 1.36.4, 1.40.0, signed with " + p.policy.Key; last.Detail != want || len(last.Results) != 1 {
+		t.Errorf("%+v\nwant %s", last, want)
+	}
+	check(t, last.Confirm(attest.TestsOf(*buildtest.Played(p.filter), "headers")))
+	p.tested = true
+	check(t, attest.Failed(p.verify(t)))
+
+	p.remove(t, "test-result.sigstore.json")
+	checks = p.verify(t)
+	if err := attest.Failed(checks); describe(checks) != missing || err == nil || !strings.Contains(err.Error(), "the test result is missing: none is attached") {
+		t.Errorf("%s: %v", describe(checks), err)
+	}
+	p.tested = false
+	checks = p.verify(t)
+	if describe(checks) != missing || attest.Failed(checks) != nil {
+		t.Errorf("not demanded: %s: %v", describe(checks), attest.Failed(checks))
+	}
+
+	// A storage has no test results.
+	p.registry, p.tested = nil, true
+	checks = p.verify(t)
+	if got := describe(checks); got != "sum ok, tested missing" || attest.Failed(checks) == nil {
+		t.Errorf("in a storage: %s", got)
 	}
 }
 
@@ -228,7 +296,7 @@ func TestTampering(t *testing.T) {
 	}{
 		"a layer": {
 			func(t *testing.T, p *place) { p.editBlob(t, p.filter.Module.WasmSHA256) },
-			"manifest wrong, sum ok, signature ok, provenance ok, sbom ok", "read blob sha256:",
+			"manifest wrong, sum ok, signature ok, provenance ok, sbom ok, tested ok", "read blob sha256:",
 		},
 		"the manifest": {
 			// Somebody with push access points the tag to another module.
@@ -236,12 +304,12 @@ func TestTampering(t *testing.T) {
 				other := start(t, t.TempDir())
 				p.registry = ocitest.Push(t, other, text, nil, buildtest.Filter(t, "headers", "other"))
 			},
-			"manifest ok, sum wrong, signature missing, provenance missing, sbom missing", "in the registry",
+			"manifest ok, sum wrong, signature missing, provenance missing, sbom missing, tested missing", "in the registry",
 		},
 		"the manifest, with the old signatures": {
 			func(t *testing.T, p *place) {
 				bundles := map[string][]byte{}
-				for _, name := range []string{"signature", "provenance", "sbom"} {
+				for _, name := range []string{"signature", "provenance", "sbom", "test-result"} {
 					bundles[name] = p.bundle(t, name+".sigstore.json")
 				}
 				p.registry = ocitest.Push(t, start(t, t.TempDir()), text, nil, buildtest.Filter(t, "headers", "other"))
@@ -249,25 +317,25 @@ func TestTampering(t *testing.T) {
 					p.attach(t, name+".sigstore.json", content)
 				}
 			},
-			"manifest ok, sum wrong, signature wrong, provenance wrong, sbom wrong", "digest",
+			"manifest ok, sum wrong, signature wrong, provenance wrong, sbom wrong, tested wrong", "digest",
 		},
 		"the sum file": {
 			func(t *testing.T, p *place) {
 				p.write(t, storage.SumKey("headers", text), strings.Repeat("0", 64)+"  headers.wasm\n")
 			},
-			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok", "headers.wasm",
+			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok, tested ok", "headers.wasm",
 		},
 		"the module behind the URL": {
 			func(t *testing.T, p *place) {
 				p.write(t, storage.ModuleKey("headers", text), "\x00asm\x01\x00\x00\x00")
 			},
-			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok", "it serves other bytes",
+			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok, tested ok", "it serves other bytes",
 		},
 		"no module behind the URL": {
 			func(t *testing.T, p *place) {
 				check(t, os.Remove(filepath.Join(p.stored, filepath.FromSlash(storage.ModuleKey("headers", text)))))
 			},
-			"manifest ok, sum missing, signature ok, provenance ok, sbom ok", "404",
+			"manifest ok, sum missing, signature ok, provenance ok, sbom ok, tested ok", "404",
 		},
 		"the signature": {
 			func(t *testing.T, p *place) {
@@ -275,26 +343,85 @@ func TestTampering(t *testing.T) {
 					e["signatures"] = []any{map[string]any{"sig": "MEUCIQD0" + strings.Repeat("A", 88)}}
 				})
 			},
-			"manifest ok, sum ok, signature wrong, provenance ok, sbom ok", "signature",
+			"manifest ok, sum ok, signature wrong, provenance ok, sbom ok, tested ok", "signature",
 		},
 		"the provenance's subject": {
 			func(t *testing.T, p *place) {
-				p.replace(t, "provenance.sigstore.json", func(e map[string]any) {
-					var payload []byte
-					content, err := json.Marshal(e["payload"])
-					check(t, err)
-					check(t, json.Unmarshal(content, &payload))
-					e["payload"] = bytes.Replace(payload, []byte(p.filter.Module.WasmSHA256), []byte(strings.Repeat("0", 64)), 1)
-				})
+				p.edit(t, "provenance.sigstore.json", p.filter.Module.WasmSHA256, strings.Repeat("0", 64))
 			},
-			"manifest ok, sum ok, signature ok, provenance wrong, sbom ok", "the provenance is wrong",
+			"manifest ok, sum ok, signature ok, provenance wrong, sbom ok, tested ok", "the provenance is wrong",
 		},
 		"the SBOM for scanners": {
 			func(t *testing.T, p *place) {
 				_, err := p.registry.Attach(t.Context(), p.manifest(t).ByDigest(), oci.Attachment{ArtifactType: oci.TypeSBOM, Name: "forged.cdx.json", Content: []byte(`{"components":[]}`)})
 				check(t, err)
 			},
-			"manifest ok, sum ok, signature ok, provenance ok, sbom wrong", "forged.cdx.json",
+			"manifest ok, sum ok, signature ok, provenance ok, sbom wrong, tested ok", "forged.cdx.json",
+		},
+		"the test result's module": {
+			func(t *testing.T, p *place) {
+				p.edit(t, "test-result.sigstore.json", p.filter.Module.WasmSHA256, strings.Repeat("0", 64))
+			},
+			untested, "the test result is wrong",
+		},
+		"the test result's manifest": {
+			func(t *testing.T, p *place) {
+				_, digest, _ := strings.Cut(p.manifest(t).ManifestDigest, ":")
+				p.edit(t, "test-result.sigstore.json", digest, strings.Repeat("0", 64))
+			},
+			untested, "the test result is wrong",
+		},
+		"a scenario less": {
+			func(t *testing.T, p *place) {
+				p.edit(t, "test-result.sigstore.json", `"removes a header in Envoy 1.40.0",`, "")
+			},
+			untested, "the test result is wrong",
+		},
+		"a result without a signature": {
+			func(t *testing.T, p *place) {
+				p.replace(t, "test-result.sigstore.json", func(e map[string]any) { e["signatures"] = []any{} })
+			},
+			untested, "the test result is wrong",
+		},
+		"a result by another signer": {
+			func(t *testing.T, p *place) {
+				other := *p
+				other.address = start(t, t.TempDir())
+				other.registry = ocitest.Push(t, other.address, text, nil, p.filter)
+				_, err := attest.Sign(t.Context(), other.signOptions(t))
+				check(t, err)
+				p.remove(t, "test-result.sigstore.json")
+				p.attach(t, "test-result.sigstore.json", other.bundle(t, "test-result.sigstore.json"))
+			},
+			untested, "the test result is wrong",
+		},
+		"an old result": {
+			// The same key signed it, for the version before.
+			func(t *testing.T, p *place) {
+				p.policy.Key = "../targets/testdata/cosign.pub"
+				old := *p
+				old.filter = buildtest.Filter(t, "headers", "old")
+				for version, place := range map[string]*place{"1.3.0": &old, text: p} {
+					place.registry = ocitest.Push(t, p.address, version, nil, place.filter)
+					opts := place.signOptions(t)
+					opts.Release = buildtest.Release(version, place.filter)
+					opts.Signer = attest.Signer{Key: "../targets/testdata/cosign.key"}
+					if place == p {
+						opts.Played = nil
+						p.remove(t, "test-result.sigstore.json")
+					}
+					_, err := attest.Sign(t.Context(), opts)
+					check(t, err)
+				}
+				attached, err := p.registry.Attached(t.Context(), oci.Reference{Repository: p.address + "/acme/headers", Tag: "1.3.0"}, attest.BundleMediaType)
+				check(t, err)
+				for _, a := range attached {
+					if a.Name == "test-result.sigstore.json" {
+						p.attach(t, a.Name, a.Content)
+					}
+				}
+			},
+			untested, "the test result is wrong",
 		},
 		"another signer": {
 			func(t *testing.T, p *place) {
@@ -302,7 +429,7 @@ func TestTampering(t *testing.T) {
 				_, err := attest.Sign(t.Context(), p.signOptions(t))
 				check(t, err)
 			},
-			"manifest ok, sum ok, signature wrong, provenance wrong, sbom wrong", "signature",
+			"manifest ok, sum ok, signature wrong, provenance wrong, sbom wrong, tested wrong", "signature",
 		},
 		"what is not a bundle": {
 			// Somebody with push access can add junk, but the signatures stay valid.
@@ -363,7 +490,7 @@ func (p *place) openAt(t *testing.T, registry, public string, stall time.Duratio
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	const (
-		signatures = ", signature ok, provenance ok, sbom ok"
+		signatures = ", signature ok, provenance ok, sbom ok, tested ok"
 		nothing    = "manifest unknown, sum unknown"
 	)
 	rules := func(rule faultproxytest.Rule) []faultproxytest.Rule { return []faultproxytest.Rule{rule} }
@@ -400,9 +527,9 @@ func TestUnknown(t *testing.T) {
 		"no bundle may be read": {func(t *testing.T, p *place) {
 			sum := sha256.Sum256(p.bundle(t, "provenance.sigstore.json"))
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/sha256:" + hex.EncodeToString(sum[:]), Fault: faultproxytest.Status(403)}), nil)
-		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown", "403 Forbidden"},
+		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown", "403 Forbidden"},
 		"no key": {func(_ *testing.T, p *place) { p.policy.Key += ".gone" },
-			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown", "there is no file of that name"},
+			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown", "there is no file of that name"},
 		"no module": {func(t *testing.T, p *place) {
 			p.throughFaults(t, nil, rules(faultproxytest.Rule{Match: "[.]wasm$", Fault: faultproxytest.Status(403)}))
 		}, "manifest ok, sum unknown" + signatures, "proxies send no credentials"},
@@ -461,7 +588,7 @@ func TestUnknownAtDeadline(t *testing.T) {
 	}}})
 	found, err := verify.Version(over, verify.Options{Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage, Policy: p.policy})
 	check(t, err)
-	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown" || attest.Failed(found.Checks) == nil {
+	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown, tested unknown" || attest.Failed(found.Checks) == nil {
 		t.Errorf("%s: %v", got, attest.Failed(found.Checks))
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -26,6 +27,20 @@ func Release(text string, filters ...build.Built) build.Release {
 		Created:     time.Date(2026, 3, 29, 1, 30, 0, 0, time.UTC),
 		EnvoyTested: "1.36.4",
 	}
+}
+
+// Played is the report of two scenarios of each filter, in two Envoys.
+func Played(filters ...build.Built) *scenario.Report {
+	report := scenario.Report{Modules: map[string]string{}, EnvoyVersions: []string{"1.36.4", "1.40.0"}}
+	for _, f := range filters {
+		report.Modules[f.Module.Name] = f.Module.WasmSHA256
+		for _, name := range []string{"sets a header", "removes a header"} {
+			for _, version := range report.EnvoyVersions {
+				report.Results = append(report.Results, scenario.Result{Scenario: name, Filter: f.Module.Name, EnvoyVersion: version, Outcome: scenario.Passed, Steps: 1, Duration: time.Second})
+			}
+		}
+	}
+	return &report
 }
 
 // Filter writes a module that Envoy loads, and returns it like one that was built.

@@ -1,6 +1,7 @@
 package signing
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 
@@ -31,7 +32,7 @@ func (s *signer) judgeOfExisting(ctx context.Context, policy attest.Policy) (exi
 }
 
 // has reports whether a valid bundle makes a statement of the same type about the
-// same manifest.
+// same manifest. A test result has to be the same: other tests are news.
 func (e existing) has(item attest.SignItem) bool {
 	var wanted attest.Statement
 	if e.judge == nil || json.Unmarshal(item.Statement, &wanted) != nil {
@@ -39,7 +40,10 @@ func (e existing) has(item attest.SignItem) bool {
 	}
 	for _, candidate := range item.Existing {
 		found, err := e.judge.judge(attest.VerifyItem{ManifestDigest: item.ManifestDigest, Bundle: candidate})
-		if err == nil && found.PredicateType == wanted.PredicateType {
+		if err != nil || found.PredicateType != wanted.PredicateType {
+			continue
+		}
+		if wanted.PredicateType != attest.PredicateTestResult || bytes.Equal(found.Statement, item.Statement) {
 			return true
 		}
 	}

@@ -150,6 +150,21 @@ func TestKeylessTwice(t *testing.T) {
 	}
 }
 
+// TestTestResultTwice: a second run signs a test result only if the tests are others.
+func TestTestResultTwice(t *testing.T) {
+	v := virtual.Start(t)
+	same := attest.SignItem{ManifestDigest: digest, Statement: statement(t, digest, attest.PredicateTestResult)}
+	first := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Items: []attest.SignItem{same}}})
+	same.Existing = first.Bundles
+	other := same
+	other.Statement = bytes.Replace(same.Statement, []byte(`"predicate":{}`), []byte(`"predicate":{"result":"PASSED"}`), 1)
+	policy := attest.Policy{Identity: virtual.Identity, Issuer: virtual.Issuer, TrustedRoot: v.TrustedRoot}
+	again := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Policy: policy, Items: []attest.SignItem{same, other}}})
+	if again.Error != "" || string(again.Bundles[0]) != "null" || string(again.Bundles[1]) == "null" {
+		t.Errorf("%s %.100s %.100s", again.Error, again.Bundles[0], again.Bundles[1])
+	}
+}
+
 // TestKeylessRefusals: each error says what to do.
 func TestKeylessRefusals(t *testing.T) {
 	v := virtual.Start(t)
