@@ -316,11 +316,18 @@ func (r *Registry) readBack(manifest digest.Digest) (wasmFacts, bool) {
 
 func discard() (io.Writer, error) { return io.Discard, nil }
 
+// maxUnasked is the largest blob that is sent without asking first whether the repository
+// has it, because it is no larger than the question. An image's empty config is such a
+// blob.
+const maxUnasked = 256
+
 // sendBlob sends a blob unless the repository has it.
 func (r *Registry) sendBlob(ctx context.Context, repo *remote.Repository, blob Blob) error {
 	return r.do(ctx, func() error {
-		if exists, err := repo.Blobs().Exists(ctx, blob.Descriptor); exists || err != nil {
-			return err
+		if blob.Size > maxUnasked || !r.oneStep.Load() {
+			if exists, err := repo.Blobs().Exists(ctx, blob.Descriptor); exists || err != nil {
+				return err
+			}
 		}
 		return r.upload(ctx, repo, blob)
 	})
@@ -378,6 +385,7 @@ func (r *Registry) uploadAtOnce(ctx context.Context, repo *remote.Repository, bl
 		r.twoSteps.Store(true)
 		return false, nil
 	}
+	r.oneStep.Store(true)
 	return true, nil
 }
 

@@ -71,6 +71,7 @@ type Registry struct {
 	report    *progress.Reporter
 
 	cache    *oci.Storage // nil without a cache
+	oneStep  atomic.Bool  // the registry took a blob in one request
 	twoSteps atomic.Bool  // the registry does not take a blob in one request
 
 	mu    sync.Mutex
