@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -17,7 +18,7 @@ import (
 const RehearsalKey = "rehearsal.pub"
 
 // attest attaches to the published manifests what proves their origin: bills of
-// materials and, if there is a signer, signatures and provenances.
+// materials and, if there is a signer, signatures, provenances and test results.
 func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
 	note = "attached to what was published"
 	subjects, err := r.subjects()
@@ -36,7 +37,7 @@ func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed
 	}
 	signed, err := attest.Sign(ctx, attest.SignOptions{
 		Registry: r.stores.registry, Subjects: subjects, Release: r.release, Builder: builder,
-		Signer: *r.Signer, Policy: r.policy(), KeyFile: r.keyFile(),
+		Signer: *r.Signer, Policy: r.policy(), KeyFile: r.keyFile(), Played: r.state.Played,
 	})
 	if err != nil {
 		return "", false, err
@@ -121,9 +122,24 @@ func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	checks, err := attest.Verify(ctx, attest.VerifyOptions{Registry: r.stores.registry, Subjects: subjects, Filters: r.release.Names(), Version: r.Version, Policy: r.policy()})
+	opts := attest.VerifyOptions{Registry: r.stores.registry, Subjects: subjects, Filters: r.release.Names(), Version: r.Version, Policy: r.policy()}
+	if !opts.Policy.IsZero() {
+		opts.Tested = slices.DeleteFunc(r.release.Names(), func(filter string) bool { return !attest.TestsOf(*r.state.Played, filter).Passed() })
+	}
+	checks, err := attest.Verify(ctx, opts)
 	if err != nil {
 		return err
 	}
-	return errors.Join(attest.WriteChecks(out, checks), attest.Failed(checks))
+	problems := []error{attest.WriteChecks(out, checks), attest.Failed(checks)}
+	for _, s := range subjects {
+		for _, c := range checks {
+			if c.Subject != s.Reference.String() {
+				continue
+			}
+			if err := c.Confirm(attest.TestsOf(*r.state.Played, s.Filter)); err != nil {
+				problems = append(problems, fmt.Errorf("%s: %w", c.Subject, err))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/attest"
 )
 
 // newRecord is the record of what is published by now, without Times.
@@ -33,7 +35,7 @@ func (r *run) newRecord() Record {
 		Tools:         tools(),
 	}
 	for i, m := range r.release.Modules() {
-		f := FilterRecord{Name: m.Name, WasmSHA256: m.WasmSHA256, WasmSize: m.Size}
+		f := FilterRecord{Name: m.Name, WasmSHA256: m.WasmSHA256, WasmSize: m.Size, Scenarios: attest.TestsOf(*r.state.Played, m.Name)}
 		if len(r.objects) > 0 {
 			f.URL = r.recorded(r.objects[i].URL)
 		}

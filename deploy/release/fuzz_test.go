@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // FuzzWorkFolder: whatever release.json and state.json contain, they are refused, or
@@ -16,7 +16,7 @@ func FuzzWorkFolder(f *testing.F) {
 	if err := os.MkdirAll(r.work(""), 0o755); err != nil {
 		f.Fatal(err)
 	}
-	r.state = &state{Asked: r.asked(), Modules: map[string]string{"headers": "00"}, Tested: true, Played: &gotest.Played{}}
+	r.state = &state{Asked: r.asked(), Modules: map[string]string{"headers": "00"}, Tested: true, Played: &scenario.Report{}}
 	if err := r.saveState(); err != nil {
 		f.Fatal(err)
 	}

@@ -2,7 +2,11 @@ package release
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // Notes describes the release for people, in GitHub's Markdown.
@@ -20,6 +24,7 @@ func (r Record) Notes() string {
 	for _, f := range r.Filters {
 		fmt.Fprintf(&b, "| %s | %d | %s |\n", f.Name, f.WasmSize, f.change())
 	}
+	r.writeScenarios(&b)
 	if r.inRegistry() {
 		b.WriteString("\n## From a registry\n\nThe digest is that of the manifest: what an `oci://` URL is pinned to.\n\n```text\n")
 		for _, f := range r.Filters {
@@ -36,6 +41,33 @@ func (r Record) Notes() string {
 		}
 	}
 	return b.String()
+}
+
+// inCell keeps a text in its cell of a table.
+var inCell = strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ")
+
+// writeScenarios writes a table of the scenarios, with a column for each Envoy.
+func (r Record) writeScenarios(b *strings.Builder) {
+	if !slices.ContainsFunc(r.Filters, func(f FilterRecord) bool { return len(f.Scenarios) > 0 }) {
+		return
+	}
+	fmt.Fprintf(b, "\n## Scenarios\n\n| filter | scenario | Envoy %s |\n|---|---|%s\n", strings.Join(r.EnvoyVersions, " | Envoy "), strings.Repeat("---|", len(r.EnvoyVersions)))
+	for _, f := range r.Filters {
+		outcomes := map[string]map[string]scenario.Outcome{} // by scenario and version
+		for _, t := range f.Scenarios {
+			if outcomes[t.Scenario] == nil {
+				outcomes[t.Scenario] = map[string]scenario.Outcome{}
+			}
+			outcomes[t.Scenario][t.EnvoyVersion] = t.Outcome
+		}
+		for _, name := range slices.Sorted(maps.Keys(outcomes)) {
+			fmt.Fprintf(b, "| %s | %s |", f.Name, inCell.Replace(name))
+			for _, version := range r.EnvoyVersions {
+				fmt.Fprintf(b, " %s |", outcomes[name][version])
+			}
+			b.WriteString("\n")
+		}
+	}
 }
 
 func (r Record) inRegistry() bool { return len(r.Filters) > 0 && len(r.Filters[0].Manifests) > 0 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
@@ -66,7 +69,7 @@ type Options struct {
 type Maker interface {
 	Build(context.Context, build.Options) ([]build.Module, error)
 	Test(context.Context, gotest.Options) error
-	E2E(context.Context, gotest.Options) (gotest.Played, error)
+	E2E(context.Context, gotest.Options) (scenario.Report, error)
 }
 
 // Real is the Maker that uses packages build and gotest.
@@ -82,9 +85,18 @@ func (Real) Build(ctx context.Context, opts build.Options) ([]build.Module, erro
 // Test is gotest.Test.
 func (Real) Test(ctx context.Context, opts gotest.Options) error { return gotest.Test(ctx, opts) }
 
-// E2E is gotest.E2E.
-func (Real) E2E(ctx context.Context, opts gotest.Options) (gotest.Played, error) {
-	return gotest.E2E(ctx, opts)
+// E2E is gotest.E2E. It does not name its checks, so all of them are one scenario.
+func (Real) E2E(ctx context.Context, opts gotest.Options) (scenario.Report, error) {
+	played, err := gotest.E2E(ctx, opts)
+	report := scenario.Report{Modules: played.Modules, EnvoyVersions: played.EnvoyVersions}
+	for _, filter := range slices.Sorted(maps.Keys(played.Modules)) {
+		for _, version := range played.EnvoyVersions {
+			report.Results = append(report.Results, scenario.Result{
+				Scenario: "e2e", Filter: filter, EnvoyVersion: version, Outcome: scenario.Passed, Steps: played.Checks,
+			})
+		}
+	}
+	return report, err
 }
 
 var (

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -76,6 +77,9 @@ type FilterRecord struct {
 	// Manifests are the manifests in the registry, one for each shape; none if it
 	// is in no registry.
 	Manifests []ManifestRecord `json:"manifests,omitempty"`
+	// Scenarios are the scenarios of the filter that the module passed or that were left
+	// out, in each version of Envoy. What is signed says the same.
+	Scenarios attest.Tests `json:"scenarios,omitempty"`
 	// Previous is the version before this one; nil for the first.
 	Previous *Previous `json:"previous,omitempty"`
 }

@@ -12,9 +12,11 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // schema is the record's schema, as a validator that also checks formats.
@@ -63,25 +65,28 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for name, change := range map[string][2]string{
-		"other form":         {`"recordVersion": 1`, `"recordVersion": 2`},
-		"version with v":     {`"version": "1.4.0"`, `"version": "v1.4.0"`},
-		"tag without v":      {`"tag": "v1.4.0"`, `"tag": "1.4.0"`},
-		"dirty commit":       {`"commit": "`, `"commit": "dirty-`},
-		"no time":            {`"committed": "2026-03-29T01:30:00Z"`, `"committed": "2026-03-29"`},
-		"local time":         {`"committed": "2026-03-29T01:30:00Z"`, `"committed": "2026-03-29T01:30:00+01:00"`},
-		"unknown field":      {`"rehearsal": true`, `"rehearsal": true, "practice": true`},
-		"digest as sum":      {`"wasmSha256": "`, `"wasmSha256": "sha256:`},
-		"sum as digest":      {`"manifestDigest": "sha256:`, `"manifestDigest": "`},
-		"unknown shape":      {`"shape": "compat"`, `"shape": "solo"`},
-		"relative URL":       {`"url": "http://127.0.0.1:5001`, `"url": "`},
-		"no Envoy":           {`"envoyVersions": [`, `"envoyVersions": [], "x": [`},
-		"negative size":      {`"wasmSize": `, `"wasmSize": -`},
-		"commit misspelt":    {`"commit"`, `"comit"`},
-		"filter's bad name":  {`"name": "headers"`, `"name": "../headers"`},
-		"compiler unknown":   {`"name": "tinygo"`, `"name": "rust"`},
-		"seconds as a text":  {`"seconds": `, `"seconds": "1", "s": `},
-		"schema of another":  {`/v1.json"`, `/v2.json"`},
-		"empty tool version": {`"name": "go",`, `"name": "",`},
+		"other form":          {`"recordVersion": 1`, `"recordVersion": 2`},
+		"version with v":      {`"version": "1.4.0"`, `"version": "v1.4.0"`},
+		"tag without v":       {`"tag": "v1.4.0"`, `"tag": "1.4.0"`},
+		"dirty commit":        {`"commit": "`, `"commit": "dirty-`},
+		"no time":             {`"committed": "2026-03-29T01:30:00Z"`, `"committed": "2026-03-29"`},
+		"local time":          {`"committed": "2026-03-29T01:30:00Z"`, `"committed": "2026-03-29T01:30:00+01:00"`},
+		"unknown field":       {`"rehearsal": true`, `"rehearsal": true, "practice": true`},
+		"digest as sum":       {`"wasmSha256": "`, `"wasmSha256": "sha256:`},
+		"sum as digest":       {`"manifestDigest": "sha256:`, `"manifestDigest": "`},
+		"unknown shape":       {`"shape": "compat"`, `"shape": "solo"`},
+		"relative URL":        {`"url": "http://127.0.0.1:5001`, `"url": "`},
+		"no Envoy":            {`"envoyVersions": [`, `"envoyVersions": [], "x": [`},
+		"negative size":       {`"wasmSize": `, `"wasmSize": -`},
+		"commit misspelt":     {`"commit"`, `"comit"`},
+		"filter's bad name":   {`"name": "headers"`, `"name": "../headers"`},
+		"compiler unknown":    {`"name": "tinygo"`, `"name": "rust"`},
+		"seconds as a text":   {`"seconds": `, `"seconds": "1", "s": `},
+		"schema of another":   {`/v1.json"`, `/v2.json"`},
+		"failed scenario":     {`"outcome": "passed"`, `"outcome": "failed"`},
+		"scenario of a kind":  {`"scenario": "answers`, `"kind": "answers`},
+		"Envoy's bad version": {`"envoyVersion": "1.`, `"envoyVersion": "v1.`},
+		"empty tool version":  {`"name": "go",`, `"name": "",`},
 	} {
 		if !strings.Contains(record, change[0]) {
 			t.Fatalf("%s: no %s in the record", name, change[0])
@@ -132,10 +137,13 @@ func TestNotes(t *testing.T) {
 			{Name: "requestlog", WasmSHA256: strings.Repeat("d", 64), WasmSize: 1000, URL: "https://f.example/r.wasm"},
 		},
 	}
+	record.Filters[0].Scenarios = attest.Tests{{Scenario: "a | b", EnvoyVersion: "1.36.4", Outcome: scenario.Passed}, {Scenario: "a | b", EnvoyVersion: "1.40.0", Outcome: scenario.LeftOut}}
+	record.Filters[1].Scenarios = attest.Tests{{Scenario: "c", EnvoyVersion: "1.40.0", Outcome: scenario.Passed}}
 	record.Filters[0].Manifests = []release.ManifestRecord{{Shape: oci.Artifact, Repository: "ghcr.io/acme/authtoken", Tag: "1.4.0", ManifestDigest: "sha256:" + strings.Repeat("e", 64)}}
 	notes := record.Notes()
 	for _, want := range []string{
 		"with go1.26.8, twice", "Tested in Envoy 1.36.4, 1.40.0.",
+		"\n| filter | scenario | Envoy 1.36.4 | Envoy 1.40.0 |\n|---|---|---|---|\n| authtoken | a \\| b | passed | left out |\n| headers | c |  | passed |\n\n",
 		"| authtoken | 900 | -100 (-10.0 %) since 1.3.0 |", "| headers | 1000 | same as 1.2.0 |", "| requestlog | 1000 | new |",
 		"oci://ghcr.io/acme/authtoken:1.4.0@sha256:" + strings.Repeat("e", 64),
 		"| headers | <https://f.example/h.wasm> | `" + strings.Repeat("c", 64) + "` |",

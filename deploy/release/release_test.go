@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // places are a registry and a storage that outlive a release.
@@ -158,6 +161,8 @@ func TestRefuses(t *testing.T) {
 		"no tag of one":     {job: places.job(project{}, "headers/v1.4.0"), want: "there is no git tag headers/v1.4.0"},
 		"test fails":        {job: job{Version: "1.4.0", Broken: "test"}, want: "step test: a test failed; all of its output is in dist/release/test.log", visible: "    a line of a test"},
 		"e2e fails":         {job: job{Version: "1.4.0", Broken: "e2e"}, want: "step e2e: a scenario failed"},
+		"a scenario fails":  {job: job{Version: "1.4.0", Broken: "scenario"}, want: `step e2e: scenario "answers | 200" of headers in Envoy 1.36.4: the outcome is "failed"`},
+		"nothing is played": {job: job{Version: "1.4.0", Broken: "nothing"}, want: "nothing was checked in any Envoy"},
 		"test edits":        {job: job{Version: "1.4.0", Broken: "checkout"}, want: "step test: the checkout was changed while the release ran"},
 		"test builds":       {job: job{Version: "1.4.0", Broken: "dist"}, want: "the modules in dist became others while the release ran"},
 		"e2e runs others":   {job: job{Version: "1.4.0", Forget: true}, want: "it ran other modules than those that are released"},
@@ -230,6 +235,24 @@ func TestResume(t *testing.T) {
 	out := j.must(t)
 	if !strings.Contains(out, "test     confirmed") || !strings.Contains(out, "e2e      done") {
 		t.Error(out)
+	}
+	const note = "with exactly these bytes: 2 scenarios in Envoy 1.36.4, 1.40.0"
+	if !strings.Contains(out, note) {
+		t.Errorf("no %q in:\n%s", note, out)
+	}
+	record := p.record(t)
+	want := attest.Tests{{Scenario: "answers | 200", EnvoyVersion: "1.36.4", Outcome: scenario.Passed}, {Scenario: "answers | 200", EnvoyVersion: "1.40.0", Outcome: scenario.Passed}}
+	if got := record.Filters[1].Scenarios; !slices.Equal(got, want) {
+		t.Errorf("the record has %v", got)
+	}
+	if out := j.must(t); !strings.Contains(out, "e2e      confirmed") || !strings.Contains(out, "record   confirmed") || !strings.Contains(out, note) {
+		t.Errorf("again:\n%s", out)
+	}
+	// A state that says of no scenario that it passed is not enough.
+	state := p.read(t, "dist/release/state.json")
+	p.write(t, map[string]string{"dist/release/state.json": strings.ReplaceAll(state, `"passed"`, `"failed"`)})
+	if out := j.must(t); !strings.Contains(out, "test     confirmed") || !strings.Contains(out, "e2e      done") || !p.record(t).Same(*record) {
+		t.Errorf("with another state:\n%s", out)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // stateFile is the name of the state's file in the work folder.
@@ -34,7 +34,7 @@ type state struct {
 	// Tested says that the tests passed.
 	Tested bool `json:"tested"`
 	// Played is the report of e2e; nil if it has not passed.
-	Played *gotest.Played `json:"played,omitempty"`
+	Played *scenario.Report `json:"played,omitempty"`
 }
 
 // asked holds the options that decide modules and tests.

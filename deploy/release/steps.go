@@ -57,7 +57,7 @@ var steps = []step{
 	// Publish under the exact version.
 	{name: StepPush, run: (*run).push, would: (*run).wouldPush, transfers: true},
 	{name: StepUpload, run: (*run).upload, would: (*run).wouldUpload, transfers: true},
-	// Attach bills of materials, provenances and signatures.
+	// Attach bills of materials, provenances, test results and signatures.
 	{name: StepAttest, run: (*run).attest, would: says("attach what proves where they come from"), transfers: true},
 	// Write manifests from what is read back, and compare all of it with the record.
 	{name: StepRender, run: (*run).render, would: (*run).wouldRender, transfers: true},

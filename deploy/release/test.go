@@ -9,9 +9,11 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // test runs the tests, unless they passed with this commit and these modules.
@@ -57,8 +59,8 @@ func (r *run) buildRest(ctx context.Context, out io.Writer) error {
 
 // e2e plays the modules in real Envoys, unless that passed before with these modules.
 func (r *run) e2e(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
-	if r.state.Played == nil {
-		var played gotest.Played
+	if !r.played() {
+		var played scenario.Report
 		if err := r.logged(StepE2E, func(log io.Writer) (err error) {
 			opts := r.tests(log)
 			opts.Filters = r.release.Names()
@@ -78,19 +80,40 @@ func (r *run) e2e(ctx context.Context, _ io.Writer) (note string, confirmed bool
 	} else {
 		confirmed = true
 	}
-	return fmt.Sprintf("%d checks passed in Envoy %s, with exactly these bytes", r.state.Played.Checks, strings.Join(r.state.Played.EnvoyVersions, ", ")), confirmed, err
+	return "with exactly these bytes: " + allTests(*r.state.Played).String(), confirmed, err
+}
+
+// allTests are the tests of all filters. A scenario's name is unique only in its filter.
+func allTests(report scenario.Report) attest.Tests {
+	var all attest.Tests
+	for filter := range report.Modules {
+		for _, t := range attest.TestsOf(report, filter) {
+			t.Scenario = filter + "/" + t.Scenario
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 func (r *run) wouldE2E() []string {
-	return r.unless(r.state.Played != nil, "play the scenarios in real Envoys with exactly these bytes")
+	return r.unless(r.played(), "play the scenarios in real Envoys with exactly these bytes")
 }
 
-// checkPlayed compares the modules that e2e reports with those that are released.
-func (r *run) checkPlayed(played gotest.Played) error {
-	switch {
-	case !reflect.DeepEqual(played.Modules, r.state.Modules):
-		return fmt.Errorf("it ran other modules than those that are released: their wasm sha256 are %v, not %v", played.Modules, r.state.Modules)
-	case played.Checks == 0 || len(played.EnvoyVersions) == 0:
+// played reports whether an earlier run played these modules.
+func (r *run) played() bool { return r.state.Played != nil && r.checkPlayed(*r.state.Played) == nil }
+
+// checkPlayed compares the modules that e2e reports with those that are released, and
+// looks whether everything passed.
+func (r *run) checkPlayed(report scenario.Report) error {
+	if !reflect.DeepEqual(report.Modules, r.state.Modules) {
+		return fmt.Errorf("it ran other modules than those that are released: their wasm sha256 are %v, not %v", report.Modules, r.state.Modules)
+	}
+	for _, result := range report.Results {
+		if result.Outcome != scenario.Passed && result.Outcome != scenario.LeftOut {
+			return fmt.Errorf("scenario %q of %s in Envoy %s: the outcome is %q", result.Scenario, result.Filter, result.EnvoyVersion, result.Outcome)
+		}
+	}
+	if len(report.EnvoyVersions) == 0 || !allTests(report).Passed() {
 		return errors.New("nothing was checked in any Envoy")
 	}
 	return nil

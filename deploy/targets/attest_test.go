@@ -16,6 +16,7 @@ import (
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
@@ -129,11 +130,12 @@ func (m quickMaker) Build(ctx context.Context, opts build.Options) ([]build.Modu
 
 func (m quickMaker) Test(context.Context, gotest.Options) error { return nil }
 
-func (m quickMaker) E2E(_ context.Context, opts gotest.Options) (gotest.Played, error) {
+func (m quickMaker) E2E(_ context.Context, opts gotest.Options) (scenario.Report, error) {
 	modules, err := build.Load(opts.Dist, opts.Filters)
-	played := gotest.Played{Modules: map[string]string{}, EnvoyVersions: []string{"1.40.0"}, Checks: 1}
+	played := scenario.Report{Modules: map[string]string{}, EnvoyVersions: []string{"1.40.0"}}
 	for _, m := range modules {
 		played.Modules[m.Name] = m.WasmSHA256
+		played.Results = append(played.Results, scenario.Result{Scenario: "answers", Filter: m.Name, EnvoyVersion: "1.40.0", Outcome: scenario.Passed})
 	}
 	return played, err
 }
