@@ -11,6 +11,9 @@ var (
 	ErrPolicy = errors.New("signatures count by a key, or by an identity and who vouches for it")
 	// ErrSigstore says that some addresses of a private sigstore are missing.
 	ErrSigstore = errors.New("the private sigstore cannot be used")
+	// ErrPlayedOther says that scenarios were played with other modules than those that
+	// are published.
+	ErrPlayedOther = errors.New("play them with the module that is published")
 	// ErrTrustedRoot says that the public trusted root could not be fetched, and
 	// TrustedRoot names no other.
 	ErrTrustedRoot = errors.New("fetch the trusted root of the public sigstore")

@@ -167,7 +167,7 @@ func newTestResult(tests Tests, release build.Release) testResult {
 func checkPlayed(report scenario.Report, release build.Release) error {
 	for _, m := range release.Modules() {
 		if sum := report.Modules[m.Name]; sum != m.WasmSHA256 {
-			return fmt.Errorf("the scenarios of %s were played with a module that has wasm sha256 %q, and published is %s; play them with the module that is published", m.Name, sum, m.WasmSHA256)
+			return fmt.Errorf("the scenarios of %s were played with a module that has wasm sha256 %q, and published is %s: %w", m.Name, sum, m.WasmSHA256, ErrPlayedOther)
 		}
 		for _, test := range TestsOf(report, m.Name) {
 			switch test.Outcome {

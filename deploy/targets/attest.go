@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
-// Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance.
+// Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance and with what e2e played.
 //
 // Example:
 //
@@ -29,7 +31,8 @@ func Attest(ctx context.Context, version string, json *bool) error {
 var rehearsalKey = filepath.Join(dist, rel.RehearsalKey)
 
 // attestVersion attaches bills of materials to a published version, and signs it: see
-// attest.Sign. It has to be the version that is in dist/.
+// attest.Sign. It has to be the version that is in dist/. The test result is that of the
+// last e2e.
 func attestVersion(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -45,12 +48,18 @@ func attestVersion(ctx context.Context, c variables.Values, text string, out Out
 	if err != nil {
 		return fmt.Errorf("attest %s: %w", text, err)
 	}
+	played, err := scenario.ReadReport(filepath.Join(dist, scenario.ReportFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(out.Err, "no test result is signed: there is no %s, which \"go tool mage e2e\" writes\n", filepath.Join(dist, scenario.ReportFile))
+	} else if err != nil {
+		return fmt.Errorf("attest %s: %w", text, err)
+	}
 	r, done, err := openRegistry(ctx, c, "", out)
 	if err != nil {
 		return err
 	}
 	signed, err := attest.Sign(ctx, attest.SignOptions{
-		Registry: r, Release: *release, Builder: builder, Signer: signer, Policy: policy(c), KeyFile: rehearsalKey,
+		Registry: r, Release: *release, Builder: builder, Signer: signer, Policy: policy(c), KeyFile: rehearsalKey, Played: played,
 	})
 	if err = errors.Join(err, done()); err != nil {
 		return err

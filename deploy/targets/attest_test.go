@@ -3,8 +3,10 @@ package targets
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
@@ -49,7 +52,7 @@ func TestAttestWithoutASigner(t *testing.T) {
 
 	unsigned := step()
 	headers := c.Registry + "/headers:1.4.0"
-	for _, want := range []string{"no signature of " + headers, "no provenance of " + headers, "sbom of " + headers + ": it is not signed", "nobody says who signs"} {
+	for _, want := range []string{"no signature of " + headers, "no provenance of " + headers, "no test result of " + headers, "sbom of " + headers + ": it is not signed", "nobody says who signs"} {
 		if !strings.Contains(unsigned, want) {
 			t.Errorf("unsigned, it does not say %q:\n%s", want, unsigned)
 		}
@@ -80,13 +83,122 @@ func TestAttestWithoutASigner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = attest.Sign(t.Context(), attest.SignOptions{Registry: r, Release: *release, Builder: attest.Builder{ID: attest.LocalBuilder}, Signer: attest.Signer{Rehearsal: true}})
+	_, err = attest.Sign(t.Context(), attest.SignOptions{Registry: r, Release: *release, Builder: attest.Builder{ID: attest.LocalBuilder}, Signer: attest.Signer{Rehearsal: true}, Played: buildtest.Played(release.Filters...)})
 	if err = errors.Join(err, done()); err != nil {
 		t.Fatal(err)
 	}
 	signed := step()
-	if strings.Count(signed, " was there already\n") != 6 || strings.Contains(signed, "no signature") {
+	if strings.Count(signed, " was there already\n") != 8 || strings.Contains(signed, "no signature") || strings.Contains(signed, "nothing is signed here") {
 		t.Errorf("signed, it says\n%s", signed)
+	}
+}
+
+// TestTested: a release is signed with what was played. Another report, or another
+// record, is named.
+func TestTested(t *testing.T) {
+	keys, err := filepath.Abs("testdata") // a key pair for tests only
+	if err != nil {
+		t.Fatal(err)
+	}
+	builder := secretProject(t)
+	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = registry.Close() })
+	t.Setenv("COSIGN_PASSWORD", "test")
+	c := variables.Values{
+		Registry: registry.Addr() + "/acme", VerifyTested: true,
+		SignKey: filepath.Join(keys, "cosign.key"), VerifyKey: filepath.Join(keys, "cosign.pub"),
+	}
+	ctx := t.Context()
+	var log bytes.Buffer
+	options, err := releaseOptions(c, "1.4.0", releaseChoices{}, Output{Out: &log, Err: &log})
+	if err == nil {
+		options.Maker = quickMaker{build: builder}
+		_, err = rel.Release(ctx, options)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	const tests = "1 scenario in Envoy 1.40.0, signed with "
+	verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
+	if !strings.Contains(verified, "tested      "+c.Registry+"/headers:1.4.0  "+tests+c.VerifyKey) || !strings.Contains(verified, "ok     record") {
+		t.Errorf("verify prints\n%s", verified)
+	}
+	if tree := run(t, func(o Output) error { return listReferrers(ctx, c, "headers:1.4.0", o) }); !strings.Contains(tree, "test-result.sigstore.json") {
+		t.Errorf("referrers prints\n%s", tree)
+	}
+
+	path := filepath.Join(dist, rel.RecordFile)
+	record, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for old, change := range map[string][2]string{
+		`"scenario": "answers"`:    {`"scenario": "does everything"`, `scenario "answers" in Envoy 1.40.0 is missing, and the signed test result says that it is "passed"`},
+		`"envoyVersion": "1.40.0"`: {`"envoyVersion": "1.36.4"`, `scenario "answers" in Envoy 1.36.4 is "passed", and no signed test result says so`},
+		`"outcome": "passed"`:      {`"outcome": "left out"`, `scenario "answers" in Envoy 1.40.0 is`},
+		`"scenarios": [`:           {`"scenarios": [{"scenario": "more", "envoyVersion": "1.40.0", "outcome": "passed"},`, `scenario "more" in Envoy 1.40.0 is "passed", and no signed`},
+	} {
+		changed := strings.Replace(string(record), old, change[0], 1)
+		if changed == string(record) {
+			t.Fatalf("no %s in %s", old, record)
+		}
+		write(t, path, changed)
+		err := verifyPublished(ctx, c, "1.4.0", Output{Out: io.Discard, Err: io.Discard})
+		if err == nil || !strings.Contains(err.Error(), "the record is wrong: of "+c.Registry+"/headers:1.4.0, "+change[1]) {
+			t.Errorf("%s: %v, want %q", change[0], err, change[1])
+		}
+	}
+	write(t, path, string(record))
+
+	modules, err := build.Load(dist, []string{"headers"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	played := func(sum, envoy string, outcome scenario.Outcome) {
+		t.Helper()
+		data, err := json.Marshal(scenario.Report{
+			Modules: map[string]string{"headers": sum}, EnvoyVersions: []string{envoy},
+			Results: []scenario.Result{{Scenario: "answers", Filter: "headers", EnvoyVersion: envoy, Outcome: outcome}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dist, scenario.ReportFile), string(data))
+	}
+	attested := func() (string, error) {
+		var out bytes.Buffer
+		err := attestVersion(ctx, c, "1.4.0", Output{Out: &out, Err: &out})
+		return out.String(), err
+	}
+	if out, err := attested(); err != nil || !strings.Contains(out, "no test result is signed: there is no dist/e2e.json") || strings.Contains(out, "\ntest result of ") {
+		t.Errorf("without a report: %v\n%s", err, out)
+	}
+	sum := modules[0].WasmSHA256
+	for want, report := range map[string]func(){
+		"play them with the module that is published": func() { played(strings.Repeat("0", 64), "1.40.0", scenario.Passed) },
+		`the outcome is "failed"`:                     func() { played(sum, "1.40.0", scenario.Failed) },
+		"read what was played from dist/e2e.json":     func() { write(t, filepath.Join(dist, scenario.ReportFile), "{") },
+	} {
+		report()
+		if out, err := attested(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q\n%s", err, want, out)
+		}
+	}
+	// The same tests are signed already, and others are not.
+	for envoy, there := range map[string]bool{"1.40.0": true, "1.36.4": false} {
+		played(sum, envoy, scenario.Passed)
+		out, err := attested()
+		_, line, _ := strings.Cut(out, "test result of ")
+		if err != nil || !strings.HasPrefix(line, c.Registry+"/headers@sha256:") || strings.Contains(line, "was there already") != there {
+			t.Errorf("%s: %v\n%s", envoy, err, out)
+		}
+	}
+	verified = run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
+	if !strings.Contains(verified, "1 scenario in Envoy 1.36.4, 1.40.0, signed with ") || !strings.Contains(verified, "ok     record") {
+		t.Errorf("after another e2e, verify prints\n%s", verified)
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Verify reads a reference, or a version with its sums, signatures, provenances and SBOMs, back without credentials and says what is ok, missing or wrong.
+// Verify reads a reference, or a version with its sums, signatures, provenances, SBOMs and test results, back without credentials and says what is ok, missing or wrong.
 //
 // The exit code is 0 only if all is well. -json prints the result as JSON.
 //
@@ -38,8 +38,8 @@ func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
 
 // verifyPublished verifies a reference, or a version of all filters, or the version of
 // a git tag. A version is verified with everything that belongs to it: the manifests,
-// the modules and sums in the storage, the signatures, provenances and bills of
-// materials, and the record of the release in dist/. It is read without credentials,
+// the modules and sums in the storage, the signatures, provenances, bills of materials
+// and test results, and the record of the release in dist/. It is read without credentials,
 // except for REGISTRY_USERNAME and REGISTRY_PASSWORD.
 func verifyPublished(ctx context.Context, c variables.Values, what string, out Output) error {
 	v, names, err := version.Read(what, c.Filters)
@@ -91,7 +91,7 @@ func findVersion(ctx context.Context, c variables.Values, v version.Version, out
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
 	opts := verify.Options{
-		Filters: catalog.NamesOf(filters), Version: v, Policy: policy(c),
+		Filters: catalog.NamesOf(filters), Version: v, Policy: policy(c), Tested: c.VerifyTested,
 		Registry: from.registry, Storage: from.storage,
 		// Pushing does not require an upload.
 		StorageOptional: c.StorageURL == "" && c.StoragePublicURL == "",
@@ -141,6 +141,12 @@ func recordProblems(record *rel.Record, filters []string, found *verify.Report) 
 	for _, v := range found.Manifests {
 		manifests[v.Annotations[oci.AnnotationFilter]+" "+string(v.Shape)] = v
 	}
+	tested := map[string]attest.Check{}
+	for _, c := range found.Checks {
+		if c.What == attest.WhatTested {
+			tested[c.Subject] = c
+		}
+	}
 	objects := map[string]storage.Object{}
 	for _, o := range found.Objects {
 		objects[o.Filter] = o
@@ -170,6 +176,9 @@ func recordProblems(record *rel.Record, filters []string, found *verify.Report) 
 			differs(subject, "commit", record.Commit, v.Annotations[ocispec.AnnotationRevision])
 			if !record.Rehearsal {
 				differs(subject, "repository", m.Repository+":"+m.Tag, v.Reference)
+			}
+			if err := tested[subject].Confirm(f.Scenarios); err != nil {
+				problems = append(problems, fmt.Sprintf("of %s, %v", subject, err))
 			}
 		}
 	}

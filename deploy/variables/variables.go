@@ -52,6 +52,7 @@ type Values struct {
 	VerifyIdentity   string `env:"VERIFY_IDENTITY" group:"verification" doc:"identity whose keyless signatures verify accepts, to the letter, such as https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0" default:"none"`
 	VerifyIssuer     string `env:"VERIFY_ISSUER" group:"verification" doc:"who vouches for VERIFY_IDENTITY, such as https://token.actions.githubusercontent.com" default:"none"`
 	VerifyRepository string `env:"VERIFY_REPOSITORY" group:"verification" doc:"repository whose workflow has to have signed, where others call the same reusable workflow, such as https://github.com/acme/filters" default:"any"`
+	VerifyTested     bool   `env:"VERIFY_TESTED" group:"tests" doc:"whether verify demands, for each filter, a signed test result: which scenarios passed, in which Envoys" default:"false: one that is there has to be right, and none has to be there"`
 
 	HTTPBinImage string `env:"HTTPBIN_IMAGE" group:"images" doc:"image of the httpbin that render adds to try filters on, with a tag, a digest or both" default:"mccutchen/go-httpbin:v2.26.0"`
 

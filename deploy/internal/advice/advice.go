@@ -44,6 +44,7 @@ var table = []Row{
 	{attest.ErrNoSigner, "set SIGN_KEY to a key"},
 	{attest.ErrPolicy, "set VERIFY_KEY, or VERIFY_IDENTITY and VERIFY_ISSUER"},
 	{attest.ErrSigstore, "look at FULCIO_URL, REKOR_URL, TIMESTAMP_URL and TRUSTED_ROOT"},
+	{attest.ErrPlayedOther, `"go tool mage e2e" plays what is in dist`},
 	{attest.ErrTrustedRoot, "or set TRUSTED_ROOT to the file of a private one"},
 	{manifest.ErrURL, "set STORAGE_PUBLIC_URL to the http or https address under which everybody can read the storage"},
 	{storage.ErrCredentials, "set STORAGE_USERNAME and STORAGE_PASSWORD, or STORAGE_TOKEN, to what the server accepts"},

@@ -1,0 +1,23 @@
+package scenario
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+// ReportFile is the file in dist/ that e2e writes, a Report.
+const ReportFile = "e2e.json"
+
+// ReadReport reads a report. If there is no such file, the error is fs.ErrNotExist.
+func ReadReport(path string) (*Report, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read what was played: %w", err)
+	}
+	report := new(Report)
+	if err := json.Unmarshal(data, report); err != nil {
+		return nil, fmt.Errorf("read what was played from %s: %w", path, err)
+	}
+	return report, nil
+}
