@@ -94,11 +94,14 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	_ = report.Close()
 	defer func() { _ = os.Remove(report.Name()) }()
 
-	gotestsum := []string{
-		"tool", "-modfile=" + filepath.Join(gorun.Root(), "go.mod"), "gotestsum",
+	gotestsum, err := gorun.Tool(ctx, ".", "gotestsum")
+	if err != nil {
+		return err
+	}
+	flags := []string{
 		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on", testTimeout,
 	}
-	cmd := command(ctx, opts, module, slices.Concat(gotestsum, arguments)...)
+	cmd := command(ctx, opts, module, gotestsum, slices.Concat(flags, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
 	if err := cmd.Run(); err != nil {
 		return err
@@ -170,8 +173,7 @@ func e2eOrLoad(ctx context.Context, opts Options) error {
 		return whole(ctx, opts, "e2e", scenarios, "test", "-count=1", "-timeout=20m")
 	}
 	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
-	opts.Root = gorun.Root()
-	return whole(ctx, opts, "load", ".", "run", "./deploy/load")
+	return program(ctx, opts, "load")
 }
 
 // LocalOptions say what Run and Dev run, and on which addresses.
@@ -190,18 +192,18 @@ type LocalOptions struct {
 // Run runs one filter in real Envoy, in front of a small backend, until it is interrupted,
 // which is not an error: command deploy/run.
 func Run(ctx context.Context, opts Options, local LocalOptions) error {
-	return runLocal(ctx, opts, local, "run", "./deploy/run")
+	return runLocal(ctx, opts, local, "run")
 }
 
 // Dev runs one filter in real Envoy while its author works on it, until it is interrupted,
 // which is not an error: command deploy/dev.
 func Dev(ctx context.Context, opts Options, local LocalOptions) error {
-	return runLocal(ctx, opts, local, "dev", "./deploy/dev")
+	return runLocal(ctx, opts, local, "dev")
 }
 
 // runLocal runs one of Slipway's commands on the filters of any repository.
-func runLocal(ctx context.Context, opts Options, local LocalOptions, step, command string) error {
-	args := []string{"run", command, "-root=" + absolute(opts.Root)}
+func runLocal(ctx context.Context, opts Options, local LocalOptions, name string) error {
+	args := []string{"-root=" + absolute(opts.Root)}
 	for _, flag := range []struct{ name, value string }{{"listener", local.Listener}, {"backend", local.Backend}, {"admin", local.Admin}} {
 		if flag.value != "" {
 			args = append(args, "-"+flag.name+"="+flag.value)
@@ -210,8 +212,7 @@ func runLocal(ctx context.Context, opts Options, local LocalOptions, step, comma
 	if local.Filter != "" {
 		args = append(args, local.Filter)
 	}
-	opts.Root = gorun.Root()
-	if err := whole(ctx, opts, step, ".", args...); ctx.Err() == nil {
+	if err := program(ctx, opts, name, args...); ctx.Err() == nil {
 		return err
 	}
 	return nil
@@ -219,13 +220,22 @@ func runLocal(ctx context.Context, opts Options, local LocalOptions, step, comma
 
 // Doctor shows what is installed and what is missing: command deploy/doctor.
 func Doctor(ctx context.Context, opts Options) error {
-	opts.Root = gorun.Root()
-	return whole(ctx, opts, "doctor", ".", "run", "./deploy/doctor")
+	return program(ctx, opts, "doctor")
+}
+
+// program runs one of Slipway's commands: the folder name below deploy.
+func program(ctx context.Context, opts Options, name string, args ...string) error {
+	folder, err := gorun.Folder(ctx, ".")
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	opts.Root = folder
+	return whole(ctx, opts, name, ".", slices.Concat([]string{"run", gorun.Slipway + "/deploy/" + name}, args)...)
 }
 
 // whole runs the go command for tests or a command that starts a whole system.
 func whole(ctx context.Context, opts Options, step, folder string, args ...string) error {
-	return wait(command(ctx, opts, folder, args...), step)
+	return wait(command(ctx, opts, folder, "go", args...), step)
 }
 
 // wait runs a command. On an interrupt it gives the command time to stop its proxies, which a
@@ -289,7 +299,7 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 
 // packagesOf lists a module's packages without the package of the scenarios.
 func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
-	cmd := command(ctx, opts, module, "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
+	cmd := command(ctx, opts, module, "go", "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
 	list, err := cmd.Output()
 	if err != nil {
@@ -325,9 +335,9 @@ func raceFlags(ctx context.Context, opts Options) []string {
 	return []string{"-race"}
 }
 
-// command returns the go command in a module's folder. It sees only that module.
-func command(ctx context.Context, opts Options, module string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "go", args...)
+// command returns a command in a module's folder. The go command sees only that module.
+func command(ctx context.Context, opts Options, module, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = filepath.Join(opts.Root, module)
 	cmd.Env = append(opts.environment(), "GOWORK=off")
 	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
@@ -107,18 +106,12 @@ func (s *Storage) cloudCommand(ctx context.Context) (string, error) {
 	if s.options.CloudCommand != "" {
 		return s.options.CloudCommand, nil
 	}
-	dir := filepath.Join(gorun.Root(), "deploy", "storage", "cloud")
 	s.report.Printf(cloudBuild, s.location.scheme)
-	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "cloud")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	var problem bytes.Buffer
-	cmd.Stderr = &problem
-	path, err := cmd.Output()
+	command, err := gorun.Tool(ctx, "deploy/storage/cloud", "cloud")
 	if err != nil {
-		return "", fmt.Errorf("build the command in %s: %w: %s", dir, err, strings.TrimSpace(problem.String()))
+		return "", fmt.Errorf("build the command for %s://: %w", s.location.scheme, err)
 	}
-	return strings.TrimSpace(string(path)), nil
+	return command, nil
 }
 
 // ServeCloud is the main function of the command in cloud. It reads a CloudRequest from in,

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,49 +46,50 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	run(t, dir, "go", "tool", "mage", "inspect", "greeting:1.0.0")
+	run(t, dir, "go", "tool", "mage", "verify", "1.0.0")
+
+	// What the programs link is fetched with them. It is no part of this repository.
+	packages := run(t, dir, "go", "list", "-deps", "-tags=mage", ".")
+	for _, heavy := range []string{"k8s.io/", "istio.io/", "gocloud.dev", "github.com/aws/", "github.com/Azure/", "cloud.google.com/", "github.com/sigstore/"} {
+		if strings.Contains("\n"+packages, "\n"+heavy) {
+			t.Errorf("the magefile needs %s:\n%s", heavy, packages)
+		}
+	}
+	if !strings.Contains(packages, slipway+"/deploy/targets\n") {
+		t.Errorf("the magefile's packages are\n%s", packages)
+	}
 }
 
-// repository writes a repository with one filter that requires Slipway as a module.
+// repository writes a repository with one filter that requires Slipway as a module, from
+// the module proxy.
 func repository(t *testing.T) string {
 	t.Helper()
-	slipway, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "magefile.go"), magefile(t, slipway))
-	// The copy is in the repository, because otherwise the commit would not say what
-	// the filter is made of. It is in testdata, because the go command looks for no
-	// tests there.
-	run(t, ".", "cp", "-R", filepath.Join(slipway, "filter"), filepath.Join(dir, "testdata"))
+	write(t, filepath.Join(dir, "magefile.go"), magefile(t))
 	write(t, filepath.Join(dir, ".gitignore"), "/dist/\n")
-	requireFolder(t, filepath.Join(dir, "filter"), "filter", "../testdata", "go 1.22.0\n")
-	requireFolder(t, dir, ".", slipway, "go 1.26\n\ntool github.com/magefile/mage\n")
+	requireModule(t, filepath.Join(dir, "filter"), "filter", "go 1.22.0\n")
+	requireModule(t, dir, ".", "go 1.26\n\ntool github.com/magefile/mage\n")
 	run(t, dir, "git", "init", "--quiet")
 	run(t, dir, "git", "add", ".")
 	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "First")
 	return dir
 }
 
-// requireFolder writes a go.mod that requires the module in a folder of Slipway's by
-// its path. It is read from source, because no published version of it has this code.
-func requireFolder(t *testing.T, dir, folder, source, rest string) {
+// requireModule writes a go.mod that requires one of Slipway's modules.
+func requireModule(t *testing.T, dir, folder, rest string) {
 	t.Helper()
-	required := path.Join("github.com/slipway-wasm/slipway", folder)
-	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module %s\n\n%s\nrequire %s v0.0.0\n\nreplace %s => %q\n",
-		path.Join("example.com/acme/filters", folder), rest, required, required, source))
-	// With these sums, go has to ask no server for them.
-	run(t, dir, "cp", filepath.Join(source, "go.sum"), dir)
+	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module %s\n\n%s\nrequire %s %s\n",
+		path.Join("example.com/acme/filters", folder), rest, path.Join(slipway, folder), released.version))
 	run(t, dir, "go", "mod", "tidy")
 }
 
 // magefile returns the magefile that README.md gives to other repositories.
-func magefile(t *testing.T, slipway string) string {
+func magefile(t *testing.T) string {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join(slipway, "README.md"))
+	page, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +145,7 @@ func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
 	// The configuration of this machine does not reach this repository.
-	cmd.Env = append(os.Environ(), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=",
+	cmd.Env = append(slices.Concat(os.Environ(), released.environment), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=",
 		"SLIPWAY_DIST="+filepath.Join(dir, "dist"))
 	return cmd
 }

@@ -35,7 +35,6 @@ var exceptions = map[string]string{
 	"internal/gorun/gorun.go":           "the environment of the go command",
 	"manifest/render/objects/render.go": "a comment for who reads the manifest",
 	"release/list.go":                   "NO_COLOR",
-	"storage/handover.go":               "the environment of the go command",
 }
 
 // TestLibraries: a package below deploy/ that others import reads no environment. Its

@@ -1,5 +1,8 @@
-// Package gorun runs Slipway's programs by "go run". They are in modules of their own because
-// they link so much.
+// Package gorun builds and runs Slipway's programs with the go command, when they are first
+// used. They are programs of their own because they link so much.
+//
+// It works in Slipway's own repository, and in any other that requires Slipway as a module:
+// see [Folder].
 package gorun
 
 import (
@@ -10,23 +13,14 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 )
 
-// slipway is the module path that begins the paths of the programs' modules.
-const slipway = "github.com/slipway-wasm/slipway"
+// Slipway is the module path of Slipway. The paths of its other modules begin with it.
+const Slipway = "github.com/slipway-wasm/slipway"
 
-// Root returns the folder of Slipway's source that this program was compiled from. The working
-// directory may be another repository's. The folder may not exist any more.
-func Root() string {
-	_, self, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(self), "..", "..", "..")
-}
-
-// Run runs the program in a package of a module below Slipway's, such as "." in
+// Run runs the program in a package of one of Slipway's modules, such as "." in
 // "deploy/manifest/render". It writes the request as JSON to the program's standard input, and
 // reads the response as JSON from its standard output. When interrupted, the program gets a
 // few seconds to stop.
@@ -35,8 +29,11 @@ func Run(ctx context.Context, module, pkg string, request, response any) error {
 	if err != nil {
 		return err
 	}
-	cmd := command(ctx, module, pkg)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	folder, err := Folder(ctx, module)
+	if err != nil {
+		return err
+	}
+	cmd := goCommand(ctx, folder, "run", path.Join(Slipway, module, pkg))
 	cmd.WaitDelay = 5 * time.Second
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
@@ -53,16 +50,37 @@ func Run(ctx context.Context, module, pkg string, request, response any) error {
 	return nil
 }
 
-// command returns the command that runs such a program. If Slipway's source is a module's
-// archive, it lacks the modules below it. Then the program is the tool that the go.mod in the
-// working directory names.
-func command(ctx context.Context, module, pkg string) *exec.Cmd {
-	dir := filepath.Join(Root(), filepath.FromSlash(module))
-	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
-		return exec.CommandContext(ctx, "go", "run", path.Join(slipway, module, pkg))
+// Tool returns the path of a tool that the go.mod of one of Slipway's modules names, such as
+// "cloud" in "deploy/storage/cloud". The go command builds it, unless the build cache has it.
+func Tool(ctx context.Context, module, tool string) (string, error) {
+	folder, err := Folder(ctx, module)
+	if err != nil {
+		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "run", pkg)
-	cmd.Dir = dir
+	return Output(ctx, folder, "tool", "-n", tool)
+}
+
+// Output runs the go command in the folder of a module, and returns what it prints to standard
+// output, trimmed. The error has what it prints to standard error.
+func Output(ctx context.Context, folder string, args ...string) (string, error) {
+	cmd := goCommand(ctx, folder, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		return "", fmt.Errorf("go %s in %s: %w: %s", strings.Join(args, " "), folder, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return strings.TrimSpace(string(output)), nil
+}
+
+// goCommand returns the go command in the folder of a module. It sees only that module.
+func goCommand(ctx context.Context, folder string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd
 }

@@ -1,0 +1,224 @@
+package importer
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/gotest"
+)
+
+// slipway is the path of Slipway's module. Those of its other modules begin with it.
+const slipway = "github.com/slipway-wasm/slipway"
+
+// released is the version under which the module proxy has the working tree, and the
+// environment with which the go command asks that proxy first. The version changes with
+// the files, because the go command's cache keeps a version for ever.
+var released struct {
+	version     string
+	environment []string
+}
+
+func TestMain(m *testing.M) {
+	code, err := withProxy(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// withProxy publishes the working tree's modules as files of a module proxy, runs the
+// tests, and removes what the go command has cached of them:
+// https://go.dev/ref/mod#goproxy-protocol
+func withProxy(run func() int) (code int, err error) {
+	dir, err := os.MkdirTemp("", "slipway-proxy-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return 0, err
+	}
+	files, sum, err := workingTree(root)
+	if err != nil {
+		return 0, err
+	}
+	released.version = fmt.Sprintf("v0.0.0-test.h%x", sum[:8])
+	modules, err := gotest.Modules(root)
+	if err != nil {
+		return 0, err
+	}
+	for _, module := range modules {
+		if !strings.HasPrefix(module, "test") {
+			if err := publish(dir, root, module, modules, files); err != nil {
+				return 0, fmt.Errorf("publish module %s: %w", module, err)
+			}
+		}
+	}
+	ordinary, err := exec.CommandContext(context.Background(), "go", "env", "GOPROXY").Output()
+	if err != nil {
+		return 0, err
+	}
+	released.environment = []string{
+		"GOPROXY=file://" + filepath.ToSlash(dir) + "," + strings.TrimSpace(string(ordinary)),
+		"GONOSUMDB=" + slipway, // nobody else has these versions
+	}
+	defer func() { err = errors.Join(err, forget(released.version)) }()
+	return run(), nil
+}
+
+// workingTree lists the files that git has or would add, and returns the sum of their
+// names and content.
+func workingTree(root string) (files []string, sum []byte, err error) {
+	cmd := exec.CommandContext(context.Background(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = root
+	list, err := cmd.Output()
+	if err != nil {
+		return nil, nil, fmt.Errorf("git ls-files: %w", err)
+	}
+	files = strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00")
+	slices.Sort(files)
+	files = slices.DeleteFunc(slices.Compact(files), func(name string) bool {
+		info, err := os.Lstat(filepath.Join(root, name))
+		return err != nil || !info.Mode().IsRegular() // removed, but not in the index
+	})
+	hash := sha256.New()
+	for _, name := range files {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return nil, nil, err
+		}
+		fmt.Fprintf(hash, "%s %x\n", name, sha256.Sum256(content))
+	}
+	return files, hash.Sum(nil), nil
+}
+
+// publish writes one module into the proxy's folder. As the go command does, it leaves
+// out what is in the modules below it.
+func publish(proxy, root, module string, modules, files []string) error {
+	name := path.Join(slipway, filepath.ToSlash(module))
+	versions := filepath.Join(proxy, filepath.FromSlash(name), "@v")
+	if err := os.MkdirAll(versions, 0o755); err != nil {
+		return err
+	}
+	base := filepath.Join(versions, released.version)
+	info := fmt.Sprintf(`{"Version": %q, "Time": "2026-01-01T00:00:00Z"}`, released.version)
+	if err := os.WriteFile(base+".info", []byte(info), 0o644); err != nil {
+		return err
+	}
+	mod, err := os.ReadFile(filepath.Join(root, module, "go.mod"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(base+".mod", mod, 0o644); err != nil {
+		return err
+	}
+	archive, err := os.Create(base + ".zip")
+	if err != nil {
+		return err
+	}
+	w := zip.NewWriter(archive)
+	for _, file := range files {
+		if moduleOf(file, modules) == module {
+			if err := add(w, filepath.Join(root, file), path.Join(name+"@"+released.version, inModule(file, module))); err != nil {
+				return errors.Join(err, archive.Close())
+			}
+		}
+	}
+	return errors.Join(w.Close(), archive.Close())
+}
+
+// moduleOf is the module that a file belongs to: the deepest one.
+func moduleOf(file string, modules []string) string {
+	found := "."
+	for _, module := range modules {
+		if strings.HasPrefix(file, module+"/") && len(module) > len(found) {
+			found = module
+		}
+	}
+	return found
+}
+
+func inModule(file, module string) string {
+	if module == "." {
+		return file
+	}
+	return strings.TrimPrefix(file, module+"/")
+}
+
+func add(w *zip.Writer, file, name string) error {
+	source, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	entry, err := w.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(entry, source)
+	return err
+}
+
+// forget removes a version from the go command's module cache, and what Slipway wrote for
+// it, so that the caches do not grow with each run.
+func forget(version string) error {
+	cache, err := exec.CommandContext(context.Background(), "go", "env", "GOMODCACHE").Output()
+	if err != nil {
+		return err
+	}
+	mine, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	modules := strings.TrimSpace(string(cache))
+	var errs []error
+	for _, pattern := range []string{
+		filepath.Join(modules, slipway+"@"+version),
+		filepath.Join(modules, slipway, "*@"+version),
+		filepath.Join(modules, slipway, "*", "*@"+version),
+		filepath.Join(modules, slipway, "*", "*", "*@"+version),
+		filepath.Join(mine, "slipway", "modules", version+"-*"),
+	} {
+		found, err := filepath.Glob(pattern)
+		errs = append(errs, err)
+		for _, dir := range found {
+			errs = append(errs, removeReadOnly(dir))
+		}
+	}
+	downloads := filepath.Join(modules, "cache", "download", slipway)
+	errs = append(errs, filepath.WalkDir(downloads, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && strings.HasPrefix(entry.Name(), version+".") {
+			err = os.Remove(name)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}))
+	return errors.Join(errs...)
+}
+
+// removeReadOnly removes a folder of the module cache, whose folders are read-only.
+func removeReadOnly(dir string) error {
+	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = os.Chmod(name, 0o755)
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(dir))
+}
