@@ -25,6 +25,7 @@ func Vars(target *string) error {
 var reads = map[string][]string{
 	"attach":         {"registry", "TRANSFER_TIMEOUT"},
 	"attest":         {"FILTERS", "registry", "signing", "verification", "TRANSFER_TIMEOUT"},
+	"bench":          {"FILTERS", "compiler", "envoy", "bench"},
 	"build":          {"FILTERS", "compiler"},
 	"dev":            {"compiler", "envoy"},
 	"doctor":         {"compiler", "envoy"},
@@ -32,7 +33,11 @@ var reads = map[string][]string{
 	"github:draft":   {},
 	"github:publish": {},
 	"inspect":        {"registry", "TRANSFER_TIMEOUT"},
+	"kind:down":      {},
+	"kind:smoke":     {"FILTERS", "compiler", "registry", "storage", "HTTPBIN_IMAGE", "REGISTRY_IMAGE", "TRANSFER_TIMEOUT"},
+	"kind:up":        {"kind", "HTTPBIN_IMAGE"},
 	"list":           {"FILTERS", "registry", "TRANSFER_TIMEOUT"},
+	"mesh":           {"compiler", "ENVOY_PATH"},
 	"new":            {},
 	"pull":           {"registry", "TRANSFER_TIMEOUT"},
 	"push":           {"FILTERS", "registry", "SHAPES", "TRANSFER_TIMEOUT"},
@@ -42,6 +47,7 @@ var reads = map[string][]string{
 	"render":         {"FILTERS", "registry", "storage", "HTTPBIN_IMAGE", "TRANSFER_TIMEOUT"},
 	"run":            {"compiler", "envoy"},
 	"sbom":           {"FILTERS", "registry", "TRANSFER_TIMEOUT"},
+	"soak":           {"compiler", "envoy"},
 	"storage":        {},
 	"test":           {"FILTERS", "compiler", "ENVOY_PATH"},
 	"tinygo":         {},
@@ -50,16 +56,8 @@ var reads = map[string][]string{
 	"verify":         {"FILTERS", "registry", "storage", "verification", "VERIFY_TESTED", "TRANSFER_TIMEOUT"},
 }
 
-// known are the variables of package variables and of Declare.
-var known = variables.Describe[variables.Values]()
-
-// Declare tells Vars about a magefile's own targets. variables are those that package
-// variables does not have. targets says what each target reads, by the names of variables
-// or of their groups. Call it before main, in an init function.
-func Declare(variables []variables.Variable, targets map[string][]string) {
-	known = append(known, variables...)
-	maps.Copy(reads, targets)
-}
+// known are the variables of package variables.
+var known = slices.Concat(variables.Describe[variables.Values](), variables.Describe[variables.Kind](), variables.Describe[variables.Bench]())
 
 // variablesOf lists the variables that a target reads, or with an empty name all of
 // them.

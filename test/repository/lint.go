@@ -130,3 +130,12 @@ func installZizmor(ctx context.Context) (string, error) {
 	}
 	return binary, nil
 }
+
+// goCommand is the go command in a module's folder. It sees that module alone.
+func goCommand(ctx context.Context, dir string, out, errOut io.Writer, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Stdout, cmd.Stderr = out, errOut
+	return cmd
+}

@@ -101,7 +101,7 @@ func TestDrifted(t *testing.T) {
 	mods := map[string]goMod{}
 	for folder, text := range map[string]string{
 		".":         `{"Require": [{"Path": "a.com/direct", "Version": "v1.0.0"}, {"Path": "a.com/same", "Version": "v1.0.0"}, {"Path": "a.com/deep", "Version": "v1.0.0", "Indirect": true}]}`,
-		"test/kind": `{"Require": [{"Path": "a.com/direct", "Version": "v1.1.0", "Indirect": true}, {"Path": "a.com/same", "Version": "v1.0.0"}, {"Path": "a.com/deep", "Version": "v1.1.0", "Indirect": true}]}`,
+		"deploy/rollout/kind": `{"Require": [{"Path": "a.com/direct", "Version": "v1.1.0", "Indirect": true}, {"Path": "a.com/same", "Version": "v1.0.0"}, {"Path": "a.com/deep", "Version": "v1.1.0", "Indirect": true}]}`,
 	} {
 		var mod goMod
 		if err := json.Unmarshal([]byte(text), &mod); err != nil {
@@ -110,7 +110,7 @@ func TestDrifted(t *testing.T) {
 		mods[folder] = mod
 	}
 	problems := drifted(mods)
-	if len(problems) != 1 || !strings.HasPrefix(problems[0], "a.com/direct has several versions: . v1.0.0, test/kind v1.1.0; ") {
+	if len(problems) != 1 || !strings.HasPrefix(problems[0], "a.com/direct has several versions: . v1.0.0, deploy/rollout/kind v1.1.0; ") {
 		t.Errorf("found %q", problems)
 	}
 }

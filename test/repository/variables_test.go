@@ -68,16 +68,16 @@ type program struct{ dir, function string }
 
 // programs lists the code outside deploy/targets that targets run.
 var programs = map[string][]program{
-	"bench":      {{"test/bench", "runBench"}},
+	"bench":      {{"deploy/bench", "runBench"}},
 	"dev":        {{"deploy/dev", ""}, {"deploy/internal/foreground", ""}},
 	"doctor":     {{"deploy/doctor", ""}},
 	"e2e":        {{"deploy/load", ""}, {"test/e2e", ""}},
-	"kind:smoke": {{"test/kind", "smokeOptions"}, {"deploy/targets", "Published"}},
-	"kind:up":    {{"test/kind", "upOptions"}},
-	"mesh":       {{"test/consumers/mesh", ""}},
+	"kind:smoke": {{"deploy/rollout/kind", "smokeOptions"}, {"deploy/targets", "Published"}},
+	"kind:up":    {{"deploy/rollout/kind", "upOptions"}},
+	"mesh":       {{"deploy/rollout/mesh", ""}},
 	"release":    {{"deploy/load", ""}},
 	"run":        {{"deploy/run", ""}, {"deploy/internal/foreground", ""}},
-	"soak":       {{"test/bench", "runSoak"}},
+	"soak":       {{"deploy/bench", "runSoak"}},
 	"test":       {{"test/stores", ""}},
 }
 

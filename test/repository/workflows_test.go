@@ -150,12 +150,14 @@ var askTargets = sync.OnceValues(func() (map[string]target, error) {
 		for _, flag := range usageFlag.FindAllStringSubmatch(help, -1) {
 			takes.flags = append(takes.flags, flag[1])
 		}
-		variables, err := output(binary, "vars", "-target="+name)
-		if err != nil {
-			return nil, err
-		}
-		for _, variable := range listedVariable.FindAllStringSubmatch(variables, -1) {
-			takes.variables = append(takes.variables, variable[1])
+		if name != "lint" { // which is not among the targets of every repository
+			variables, err := output(binary, "vars", "-target="+name)
+			if err != nil {
+				return nil, err
+			}
+			for _, variable := range listedVariable.FindAllStringSubmatch(variables, -1) {
+				takes.variables = append(takes.variables, variable[1])
+			}
 		}
 		targets[strings.ToLower(name)] = takes
 	}

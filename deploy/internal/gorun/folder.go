@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -168,11 +169,14 @@ func (s fetched) goMod(text []byte, below, version string) ([]byte, error) {
 		}
 		return mod.AddReplace(path.Join(Slipway, below), required, path.Join(s.Path, below), used)
 	}
-	if err := require(".", s.required.Version, s.Version.Version); err != nil {
-		return nil, err
-	}
 	if below != "." {
 		if err := require(below, version, version); err != nil {
+			return nil, err
+		}
+	}
+	// The module of the filters requires nothing else of Slipway, and an older Go.
+	if below == "." || slices.ContainsFunc(mod.Require, func(r *modfile.Require) bool { return r.Mod.Path == Slipway }) {
+		if err := require(".", s.required.Version, s.Version.Version); err != nil {
 			return nil, err
 		}
 	}

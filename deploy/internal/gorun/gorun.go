@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -58,6 +59,33 @@ func Tool(ctx context.Context, module, tool string) (string, error) {
 		return "", err
 	}
 	return Output(ctx, folder, "tool", "-n", tool)
+}
+
+// Source returns the folder with the source of one of Slipway's modules. It may be read-only.
+func Source(ctx context.Context, module string) (string, error) {
+	folder, err := Folder(ctx, module)
+	if err != nil {
+		return "", err
+	}
+	return Output(ctx, folder, "list", "-m", "-f", "{{.Dir}}", path.Join(Slipway, module))
+}
+
+// cleanUp is how long an interrupted tool may take to remove what it started.
+const cleanUp = 5 * time.Minute
+
+// RunTool builds a tool as [Tool] does, and runs it in the working directory. When the context
+// ends, the tool is interrupted, and gets minutes to clean up. (The go command would not hand
+// the interrupt on, so "go run" is not for this.)
+func RunTool(ctx context.Context, module, tool string, out, errOut io.Writer, args ...string) error {
+	program, err := Tool(ctx, module, tool)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdout, cmd.Stderr = out, errOut
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = cleanUp
+	return cmd.Run()
 }
 
 // Output runs the go command in the folder of a module, and returns what it prints to standard
