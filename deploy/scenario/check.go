@@ -666,15 +666,15 @@ func checkJSON(at []any, all map[string]JSONValue) error {
 
 func (n Number) check(at []any) error {
 	histogram := n.Samples != nil || n.P50 != nil || n.P90 != nil || n.P99 != nil
-	value := n.Is != nil || n.AtLeast != nil || n.AtMost != nil
+	value := n.Is != nil || n.Same != "" || n.AtLeast != nil || n.AtMost != nil
 	grown := n.By != nil || n.ByAtLeast != nil || n.ByAtMost != nil
 	switch {
 	case !histogram && !value && !grown:
 		return wrong(at, "says nothing; write the value, or by: 1 for how much it grows")
 	case histogram && (value || grown):
 		return wrong(at, "samples and quantiles are a histogram's, which has no other value; keep one kind")
-	case n.Is != nil && (n.AtLeast != nil || n.AtMost != nil):
-		return wrong(at, "is says it all; remove atLeast and atMost")
+	case n.Is != nil && n.Same != "" || (n.Is != nil || n.Same != "") && (n.AtLeast != nil || n.AtMost != nil):
+		return wrong(at, "is or same says it all; remove what stands beside it")
 	case n.By != nil && (n.ByAtLeast != nil || n.ByAtMost != nil):
 		return wrong(at, "by says it all; remove byAtLeast and byAtMost")
 	case crossed(n.AtLeast, n.AtMost), crossed(n.ByAtLeast, n.ByAtMost):
@@ -759,13 +759,13 @@ func (s *Scenario) checkVariables(catalog.Filter) error {
 		}
 	}
 	service := func(name string) bool {
-		service, _, ok := ServiceVariable(name)
+		service, _, _, ok := ServiceVariable(name)
 		_, known := s.Services[service]
 		return ok && known
 	}
 	cluster := func(name string) bool {
-		_, header, _ := ServiceVariable(name)
-		return service(name) && header == ""
+		_, what, _, _ := ServiceVariable(name)
+		return service(name) && what == ClusterOf
 	}
 	if err := texts(reflect.ValueOf(s.Proxy), []any{"proxy"}, check(cluster)); err != nil {
 		return err

@@ -182,6 +182,8 @@ func (v *JSONValue) UnmarshalJSON(data []byte) error {
 type Number struct {
 	// Is is the value: a counter's since the proxy started, or a gauge's now.
 	Is *int64 `json:"is"`
+	// Same is a text with the value, which has variables, such as ${services.auth.calls}.
+	Same string `json:"same"`
 	// By is how much a counter has grown.
 	By *int64 `json:"by"`
 	// AtLeast and AtMost are the limits of a value.

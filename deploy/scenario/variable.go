@@ -30,20 +30,25 @@ func Expand(text string, value func(name string) (string, error)) (string, error
 	return expanded, failed
 }
 
-// ServiceVariable splits the name of a variable about a service: services.NAME.cluster is the
-// name of its cluster, and services.NAME.headers.HEADER the value of a header in the last
-// answer that had it.
-func ServiceVariable(name string) (service, header string, ok bool) {
+// The variables about a service that are no header.
+const (
+	// ClusterOf is the name of its cluster in the proxy.
+	ClusterOf = "cluster"
+	// CallsOf is how many calls it has seen.
+	CallsOf = "calls"
+)
+
+// ServiceVariable splits the name of a variable about a service: services.NAME.cluster,
+// services.NAME.calls or services.NAME.headers.HEADER, the value of a header in the last answer
+// that had it. what is ClusterOf, CallsOf or empty.
+func ServiceVariable(name string) (service, what, header string, ok bool) {
 	rest, ok := strings.CutPrefix(name, "services.")
-	if !ok {
-		return "", "", false
+	service, what, _ = strings.Cut(rest, ".")
+	if what == ClusterOf || what == CallsOf {
+		return service, what, "", ok
 	}
-	service, what, _ := strings.Cut(rest, ".")
-	if what == "cluster" {
-		return service, "", true
-	}
-	header, ok = strings.CutPrefix(what, "headers.")
-	return service, strings.ToLower(header), ok && header != ""
+	header, is := strings.CutPrefix(what, "headers.")
+	return service, "", strings.ToLower(header), ok && is && header != ""
 }
 
 // texts calls visit with each text in a value, and the path to it: names of fields in the file and

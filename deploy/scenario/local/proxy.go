@@ -114,12 +114,12 @@ func (p *proxy) close() error {
 	return errors.Join(errs...)
 }
 
-// cluster is the name of a service's cluster in the proxy, or for the empty name the upstream's.
-func (s *stage) cluster(service string) string {
+// Cluster is the name of a service's cluster in the proxy, or for the empty name the upstream's.
+func (s *stage) Cluster(service string) string {
 	if service == "" {
 		return s.listener
 	}
-	if cluster := s.Cluster(service); cluster != "" {
+	if cluster := s.Scenario.Cluster(service); cluster != "" {
 		return cluster
 	}
 	return s.listener + "." + service
@@ -130,7 +130,7 @@ func (s *stage) serve(build *envoyconf.BuildOptions) (err error) {
 	dir := filepath.Dir(s.File)
 	add := func(name string, started *server.Server) {
 		s.servers[name] = started
-		build.Clusters = append(build.Clusters, envoyconf.Cluster{Name: s.cluster(name), Address: envoyconf.Address{Port: started.Port()}})
+		build.Clusters = append(build.Clusters, envoyconf.Cluster{Name: s.Cluster(name), Address: envoyconf.Address{Port: started.Port()}})
 	}
 	var upstream *server.Server
 	if s.Upstream != nil {
@@ -223,11 +223,11 @@ func (s *stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
 
 // variable is the value of a variable in a configuration.
 func (s *stage) variable(name string) (string, error) {
-	service, header, ok := scenario.ServiceVariable(name)
-	if !ok || header != "" || s.servers[service] == nil || service == "" {
+	service, what, _, ok := scenario.ServiceVariable(name)
+	if !ok || what != scenario.ClusterOf || s.servers[service] == nil || service == "" {
 		return "", fmt.Errorf("nothing gives ${%s} a value", name)
 	}
-	return s.cluster(service), nil
+	return s.Cluster(service), nil
 }
 
 // pluginName tells the scenario's filter from the same filter of another scenario.

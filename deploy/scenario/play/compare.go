@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -47,16 +48,18 @@ func (p *player) variable(name string) (string, error) {
 	if value, ok := p.groups[name]; ok {
 		return value, nil
 	}
-	service, header, ok := scenario.ServiceVariable(name)
+	service, what, header, ok := scenario.ServiceVariable(name)
 	servers, can := p.place.(Servers)
-	switch {
-	case !ok || !can:
+	if !ok || !can {
 		return "", fmt.Errorf("${%s} has no value yet", name)
-	case header == "":
-		return p.scenario.Cluster(service), nil
 	}
-	calls := servers.Server(service).Calls()
-	for _, call := range slices.Backward(calls) {
+	switch what {
+	case scenario.ClusterOf:
+		return servers.Cluster(service), nil
+	case scenario.CallsOf:
+		return strconv.Itoa(len(servers.Server(service).Calls())), nil
+	}
+	for _, call := range slices.Backward(servers.Server(service).Calls()) {
 		if values := call.Answer.Values(header); len(values) > 0 {
 			return values[0], nil
 		}

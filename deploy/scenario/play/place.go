@@ -29,6 +29,8 @@ type Servers interface {
 	Place
 	// Server returns the server of a service or, for the empty name, the upstream.
 	Server(service string) *server.Server
+	// Cluster returns the name of a service's cluster in the proxy.
+	Cluster(service string) string
 }
 
 // Configurable is a Place in which filters get another configuration while the proxy runs: it

@@ -263,7 +263,7 @@ func (p *player) look(ctx context.Context, a *attempt) (again bool, all []mismat
 			return false, all, err
 		}
 		for _, name := range slices.Sorted(maps.Keys(e.Statistics)) {
-			all = append(all, compareNumber("statistic "+name, e.Statistics[name], now, a.before, name)...)
+			all = append(all, p.number("statistic "+name, e.Statistics[name], now, a.before, name)...)
 		}
 	}
 	if len(e.Prometheus) > 0 && p.can(scenario.PartPrometheus) {
@@ -272,7 +272,7 @@ func (p *player) look(ctx context.Context, a *attempt) (again bool, all []mismat
 			return false, all, err
 		}
 		for _, name := range slices.Sorted(maps.Keys(e.Prometheus)) {
-			all = append(all, compareNumber("Prometheus's "+name, e.Prometheus[name], now, a.beforePrometheus, name)...)
+			all = append(all, p.number("Prometheus's "+name, e.Prometheus[name], now, a.beforePrometheus, name)...)
 		}
 	}
 	lines, err := p.place.Log(ctx)

@@ -2,6 +2,7 @@ package play
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -85,8 +86,8 @@ func readPrometheus(ctx context.Context, place Place) (statistics, error) {
 	return s, err
 }
 
-// compareNumber compares one statistic. A counter that is not there has counted nothing.
-func compareNumber(what string, want scenario.Number, now, before statistics, name string) []mismatch {
+// number compares one statistic. A counter that is not there has counted nothing.
+func (p *player) number(what string, want scenario.Number, now, before statistics, name string) []mismatch {
 	name = strings.TrimSuffix(name, "{}")
 	value, there := now.numbers[name]
 	by := value - before.numbers[name]
@@ -104,6 +105,14 @@ func compareNumber(what string, want scenario.Number, now, before statistics, na
 			return []mismatch{{what: what, want: fmt.Sprintf("at most %d%s", *most, unit), seen: seen}}
 		}
 		return nil
+	}
+	if want.Same != "" {
+		text, err := p.expand(want.Same)
+		same, parseErr := strconv.ParseInt(text, 10, 64)
+		if err = errors.Join(err, parseErr); err != nil {
+			return []mismatch{miss(what, err.Error(), fmt.Sprint(value))}
+		}
+		want.Is = &same
 	}
 	if want.Is != nil || want.AtLeast != nil || want.AtMost != nil {
 		if m := limits(value, want.Is, want.AtLeast, want.AtMost, ""); m != nil {
