@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
@@ -44,50 +45,66 @@ func (l *requestLog) take() []string {
 
 // TestReleaseRequests pins the number of requests that a release of one filter sends to
 // the registry. The release is signed, has all attachments, and is read back from the
-// outside.
+// outside. The distribution registry takes no blob in one request and has no API for
+// referrers: each of seven blobs takes two, and each of five attachments rewrites the index.
 func TestReleaseRequests(t *testing.T) {
 	keys, err := filepath.Abs("testdata") // a key pair for tests only
 	if err != nil {
 		t.Fatal(err)
 	}
 	builder := secretProject(t)
-	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
-	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: folder})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = registry.Close(), store.Close() })
-	var log requestLog
-	counting := httptest.NewServer(log.before(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: registry.Addr()})))
-	t.Cleanup(counting.Close)
 	t.Setenv("COSIGN_PASSWORD", "test")
-	c := variables.Values{
-		Registry:         strings.TrimPrefix(counting.URL, "http://") + "/acme",
-		StorageURL:       "file://" + folder,
-		StoragePublicURL: strings.TrimSuffix(store.URL(""), "/"),
-		SignKey:          filepath.Join(keys, "cosign.key"),
-		VerifyKey:        filepath.Join(keys, "cosign.pub"),
+	small, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, test := range []struct {
-		name string
-		most int
-	}{{"at first", 30}, {"nothing changed", 10}} {
-		var out bytes.Buffer
-		options, err := releaseOptions(c, "1.4.0", releaseChoices{Suite: gotest.Options{RefuseSkips: true}}, Output{Out: &out, Err: &out})
-		if err == nil {
-			options.Maker = quickMaker{build: builder}
-			_, err = rel.Release(t.Context(), options)
-		}
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", test.name, err, out.String())
-		}
-		requests := log.take()
-		if len(requests) > test.most {
-			t.Errorf("%s: %d requests, and at most %d are allowed:\n%s", test.name, len(requests), test.most, strings.Join(requests, "\n"))
-		}
+	t.Cleanup(func() { _ = small.Close() })
+	for _, registry := range []struct {
+		name, address          string
+		atFirst, whenUnchanged int
+	}{
+		{"embedded", small.Addr(), 30, 10},
+		{"distribution", distributiontest.Start(t, distributiontest.Options{}), 53, 11},
+	} {
+		t.Run(registry.name, func(t *testing.T) {
+			folder := t.TempDir()
+			store, err := httpstore.Serve(httpstore.ServeOptions{Dir: folder})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = store.Close() })
+			var log requestLog
+			// The address that a client asked for is the one that a registry sends it on to.
+			counting := httptest.NewServer(log.before(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(&url.URL{Scheme: "http", Host: registry.address})
+				r.Out.Host = r.In.Host
+			}}))
+			t.Cleanup(counting.Close)
+			c := variables.Values{
+				Registry:         strings.TrimPrefix(counting.URL, "http://") + "/acme",
+				StorageURL:       "file://" + folder,
+				StoragePublicURL: strings.TrimSuffix(store.URL(""), "/"),
+				SignKey:          filepath.Join(keys, "cosign.key"),
+				VerifyKey:        filepath.Join(keys, "cosign.pub"),
+			}
+			for _, test := range []struct {
+				name string
+				most int
+			}{{"at first", registry.atFirst}, {"nothing changed", registry.whenUnchanged}} {
+				var out bytes.Buffer
+				options, err := releaseOptions(c, "1.4.0", releaseChoices{Suite: gotest.Options{RefuseSkips: true}}, Output{Out: &out, Err: &out})
+				if err == nil {
+					options.Maker = quickMaker{build: builder}
+					_, err = rel.Release(t.Context(), options)
+				}
+				if err != nil {
+					t.Fatalf("%s: %v\n%s", test.name, err, out.String())
+				}
+				requests := log.take()
+				if len(requests) > test.most {
+					t.Errorf("%s: %d requests, and at most %d are allowed:\n%s", test.name, len(requests), test.most, strings.Join(requests, "\n"))
+				}
+			}
+		})
 	}
 }
