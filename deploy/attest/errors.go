@@ -8,7 +8,7 @@ var (
 	// identity of a job.
 	ErrNoSigner = errors.New(`nobody says who signs: it takes a key, or a job of GitHub Actions with the permission "id-token: write"`)
 	// ErrPolicy says that Policy does not name whose signatures count.
-	ErrPolicy = errors.New("signatures count by a key, or by an identity and who vouches for it")
+	ErrPolicy = errors.New("a signature is trusted by a key, or by an identity with its issuer")
 	// ErrSigstore says that some addresses of a private sigstore are missing.
 	ErrSigstore = errors.New("the private sigstore cannot be used")
 	// ErrPlayedOther says that scenarios were played with other modules than those that

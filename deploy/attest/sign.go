@@ -229,7 +229,7 @@ func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignIte
 		return nil, fmt.Errorf("its wasm sha256 is %s, and the built module's is %s; build the version that is published", sum, record.WasmSHA256)
 	}
 	if revision := m.Annotations[ocispec.AnnotationRevision]; revision != opts.Release.Revision {
-		return nil, fmt.Errorf("it was published from commit %s, and checked out is %s; check out the commit that is published", revision, opts.Release.Revision)
+		return nil, fmt.Errorf("it was published from commit %s, and the checkout is at %s; check out the commit that is published", revision, opts.Release.Revision)
 	}
 	algorithm, value, _ := strings.Cut(m.ManifestDigest, ":")
 	manifest := map[string]string{algorithm: value}

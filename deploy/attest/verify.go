@@ -103,7 +103,7 @@ func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
 	}
 	results := response.Results
 	if len(results) != len(request.Items) {
-		return fmt.Errorf("%d bundles were to be judged, and %d were", len(request.Items), len(results))
+		return fmt.Errorf("%d bundles were to be judged, and %d verdicts came back", len(request.Items), len(results))
 	}
 	for i := range results {
 		if results[i].Signer == "" {
@@ -212,7 +212,7 @@ func (e *evidence) statement(result VerifyResult, predicateType string) (Stateme
 		return Statement{}, fmt.Errorf("its predicate is of type %q, not %s", statement.PredicateType, predicateType)
 	}
 	if !statement.names(e.manifest.ManifestDigest) {
-		return Statement{}, fmt.Errorf("it is about another manifest than %s", e.manifest.ManifestDigest)
+		return Statement{}, fmt.Errorf("it is about a manifest other than %s", e.manifest.ManifestDigest)
 	}
 	return statement, nil
 }

@@ -57,7 +57,7 @@ func (c tinyGoCompiler) Describe(ctx context.Context) (Toolchain, error) {
 	}
 	match := tinyGoVersion.FindStringSubmatch(string(text))
 	if match == nil {
-		return Toolchain{}, fmt.Errorf("run %s: cannot read a version out of %q", c.path, strings.TrimSpace(string(text)))
+		return Toolchain{}, fmt.Errorf("run %s: found no version in %q", c.path, strings.TrimSpace(string(text)))
 	}
 	if err := c.check(match[1]); err != nil {
 		return Toolchain{}, err
@@ -83,7 +83,7 @@ var (
 func (c tinyGoCompiler) check(version string) error {
 	found, err := semver.StrictNewVersion(version)
 	if err != nil {
-		return fmt.Errorf("%s is TinyGo %s, which is no version: %w", c.path, version, err)
+		return fmt.Errorf("%s is TinyGo %s, which is not a version: %w", c.path, version, err)
 	}
 	if oldest := semver.MustParse(MinTinyGo); found.LessThan(oldest) {
 		return fmt.Errorf("%s is TinyGo %s, which %w: it takes TinyGo %s or later", c.path, version, ErrOldTinyGo, MinTinyGo)

@@ -101,7 +101,7 @@ func TestTinyGoVersion(t *testing.T) {
 		"too old, and asked for":     {"0.33.0", false, "0.33.0", "it takes TinyGo 0.36.0 or later", true},
 		"on the way to the oldest":   {"0.36.0-dev", false, "", "it takes TinyGo 0.36.0 or later", true},
 		"on the way to the next":     {"0.42.0-dev-0123abc", false, "", "compiler: tinygo 0.42.0-dev-0123abc with go1.22.12" + notPinned, false},
-		"no version":                 {"devel", false, "", "is TinyGo devel, which is no version", true},
+		"no version":                 {"devel", false, "", "is TinyGo devel, which is not a version", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			noTinyGo(t)

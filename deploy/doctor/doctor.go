@@ -128,7 +128,7 @@ func nginx(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if _, err := os.Stat(davExt); err != nil {
-		return "", fmt.Errorf("nginx %s is there, its module dav-ext is not: %w", found, err)
+		return "", fmt.Errorf("nginx %s is installed, but its module dav-ext is not: %w", found, err)
 	}
 	return found, nil
 }
@@ -164,7 +164,7 @@ func examine(ctx context.Context, list []check, out io.Writer, colored bool) err
 		fmt.Fprintf(out, "           get: %s\n", check.get)
 	}
 	if len(lacks) > 0 {
-		return fmt.Errorf("missing, and nothing works without: %s", strings.Join(lacks, ", "))
+		return fmt.Errorf("these are missing, and nothing works without them: %s", strings.Join(lacks, ", "))
 	}
 	return nil
 }

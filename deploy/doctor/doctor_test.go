@@ -37,7 +37,7 @@ missing  docker              not on PATH
 	}
 	list[0].look = missing("too old")
 	out.Reset()
-	if err := examine(t.Context(), list, &out, true); err == nil || !strings.HasSuffix(err.Error(), "without: Go") {
+	if err := examine(t.Context(), list, &out, true); err == nil || !strings.HasSuffix(err.Error(), "without them: Go") {
 		t.Errorf("error %v", err)
 	}
 	if !strings.Contains(out.String(), "\x1b[31mmissing\x1b[0m  Go") {
@@ -62,7 +62,7 @@ func TestChecks(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	var out bytes.Buffer
 	err := examine(t.Context(), checks(variables.Values{EnvoyVersions: []string{"1.36.4", "1.40.0"}}), &out, false)
-	if err == nil || !strings.HasSuffix(err.Error(), "without: Go, git") {
+	if err == nil || !strings.HasSuffix(err.Error(), "without them: Go, git") {
 		t.Errorf("error %v", err)
 	}
 	for _, want := range []string{

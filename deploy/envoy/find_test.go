@@ -60,7 +60,7 @@ func TestFindGiven(t *testing.T) {
 		"missing":           {"/nonexistent/envoy", "", "file does not exist"},
 		"folder":            {t.TempDir(), "", "is not an executable file"},
 		"not executable":    {plain, "", "is not an executable file"},
-		"not an Envoy":      {script(t, t.TempDir(), "echo hello"), "", `does not print an Envoy version but "hello"`},
+		"not an Envoy":      {script(t, t.TempDir(), "echo hello"), "", `prints "hello", which is not an Envoy version`},
 		"does not run":      {script(t, t.TempDir(), "echo broken >&2; exit 3"), "", "does not run: exit status 3: broken"},
 		"without V8":        {script(t, t.TempDir(), `case $1 in --version) echo "x  version: abc123/1.38.3/Modified/RELEASE/BoringSSL";; *) echo "Failed to create Wasm VM using envoy.wasm.runtime.v8 runtime. Envoy was compiled without support for it"; exit 1;; esac`), "", "is an Envoy 1.38.3 compiled without the V8 runtime"},
 		"development build": {script(t, t.TempDir(), `echo "x  version: abc123/1.41.0-dev/Modified/RELEASE/BoringSSL"`), "", ""},

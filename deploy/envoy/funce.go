@@ -90,7 +90,7 @@ func (f *finder) funcEReachable(ctx context.Context) error {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.VersionsURL, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("list of versions: %s is no URL", redact.Address(f.VersionsURL))
+		return fmt.Errorf("list of versions: %s is not a URL", redact.Address(f.VersionsURL))
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {

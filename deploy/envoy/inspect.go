@@ -39,7 +39,7 @@ func inspect(ctx context.Context, path, version string) (Binary, error) {
 	}
 	match := reportedVersion.FindStringSubmatch(out)
 	if match == nil {
-		return Binary{}, fmt.Errorf("does not print an Envoy version but %q", lastLine(out))
+		return Binary{}, fmt.Errorf("prints %q, which is not an Envoy version", lastLine(out))
 	}
 	bin := Binary{Path: path, Version: match[1]}
 	if version != "" && bin.Version != version {

@@ -141,7 +141,7 @@ func (h *host) permit(full, name string) {
 // keep counts the bytes that the host keeps for the module.
 func (h *host) keep(bytes int) {
 	if h.kept += bytes; h.kept > maxKept {
-		panic(fmt.Errorf("it hands the host more than %d MiB to keep, which is not tried any further", maxKept>>20))
+		panic(fmt.Errorf("it hands the host more than %d MiB to keep; the trial ends there", maxKept>>20))
 	}
 }
 

@@ -162,20 +162,20 @@ func TestShortCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := inspect.Describe(t.Context(), wasm); err == nil || !strings.Contains(err.Error(), "it is too short: it says 4294967295 entries, and has 0 bytes for them") {
+		if _, err := inspect.Describe(t.Context(), wasm); err == nil || !strings.Contains(err.Error(), "it is too short: it announces 4294967295 entries, and has 0 bytes for them") {
 			t.Errorf("%s: error is %v", file, err)
 		}
 	}
 	least := wasmtest.Encode(wasmtest.Filter())
 	for name, test := range map[string]struct{ section, want string }{
 		"name of an import":   {"\x02\x07\x01\xff\xff\xff\xff\x0f\x00", "its sections cannot be read"},
-		"parameters":          {"\x01\x07\x01\x60\xff\xff\xff\xff\x0f", "it says 4294967295 entries"},
-		"elements":            {"\x09\x07\x01\x01\x00\xff\xff\xff\x0f", "it says"},
-		"bytes of data":       {"\x0b\x07\x01\x01\xff\xff\xff\xff\x0f", "4294967295 bytes are to follow"},
+		"parameters":          {"\x01\x07\x01\x60\xff\xff\xff\xff\x0f", "it announces 4294967295 entries"},
+		"elements":            {"\x09\x07\x01\x01\x00\xff\xff\xff\x0f", "it announces"},
+		"bytes of data":       {"\x0b\x07\x01\x01\xff\xff\xff\xff\x0f", "it announces 4294967295 bytes"},
 		"locals":              {"\x0a\x0a\x01\x08\x01\xff\xff\xff\xff\x0f\x7f\x0b", "a function with 4294967295 locals"},
 		"entries of a table":  {"\x04\x08\x01\x70\x00\x80\x80\x80\x40\x00", "entries in tables"},
-		"types in a group":    {"\x01\x07\x01\x4e\xff\xff\xff\xff\x0f", "it says 4294967295 entries"},
-		"bytes of a function": {"\x0a\x06\x01\xff\xff\xff\xff\x0f", "4294967295 bytes are to follow"},
+		"types in a group":    {"\x01\x07\x01\x4e\xff\xff\xff\xff\x0f", "it announces 4294967295 entries"},
+		"bytes of a function": {"\x0a\x06\x01\xff\xff\xff\xff\x0f", "it announces 4294967295 bytes"},
 	} {
 		_, err := inspect.Describe(t.Context(), []byte(string(least[:8])+test.section))
 		if err == nil || !strings.Contains(err.Error(), test.want) {

@@ -269,7 +269,7 @@ func (r *reader) each(most uint64, read func()) {
 	n := r.number()
 	switch {
 	case n > uint64(len(r.rest)): // each has a byte at least
-		r.fail(fmt.Errorf("it is too short: it says %d entries, and has %d bytes for them", n, len(r.rest)))
+		r.fail(fmt.Errorf("it is too short: it announces %d entries, and has %d bytes for them", n, len(r.rest)))
 	case n > most:
 		r.fail(fmt.Errorf("%d entries, and Envoy's V8 takes no more than %d", n, most))
 	}
@@ -280,7 +280,7 @@ func (r *reader) each(most uint64, read func()) {
 
 func (r *reader) skip(n uint64) []byte {
 	if n > uint64(len(r.rest)) {
-		r.fail(fmt.Errorf("it is too short: %d bytes are to follow, and %d do", n, len(r.rest)))
+		r.fail(fmt.Errorf("it is too short: it announces %d bytes, and %d follow", n, len(r.rest)))
 		return nil
 	}
 	skipped := r.rest[:n]

@@ -83,7 +83,7 @@ func (r Source) checkOCI() error {
 	}
 	ref, err := registry.ParseReference(r.Repository)
 	if err != nil || ref.Reference != "" {
-		return fmt.Errorf("repository %q is not a registry's host and a path, without scheme, tag and digest", r.Repository)
+		return fmt.Errorf("repository %q is not a registry's host and a path; write it without scheme, tag and digest", r.Repository)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func (r Source) checkHTTP() error {
 		return nil
 	}
 	if r.WasmSHA256 == "" {
-		return errors.New("a URL without a wasm sha256, with which nobody could check what it serves")
+		return errors.New("a URL without a wasm sha256: nobody could check what it serves")
 	}
 	u, err := url.Parse(r.URL)
 	switch {

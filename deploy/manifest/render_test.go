@@ -225,7 +225,7 @@ func TestRenderRefuses(t *testing.T) {
 		"URL injects":         {first(func(r *manifest.Source) { r.URL = "https://h/x\nkind: Secret" }), "the URL cannot be read"},
 		"URL not ASCII":       {first(func(r *manifest.Source) { r.URL = "https://h/\xff.wasm" }), `URL "https://h/\xff.wasm" has characters that no URL has`},
 		"password":            {first(func(r *manifest.Source) { r.URL = "https://user:hunter2@h/x.wasm" }), "the URL carries a user or password"},
-		"image":               {func(o *manifest.RenderOptions) { o.HTTPBinImage = "a b" }, `render: filter everywhere: httpbin: image "a b" is no image reference`},
+		"image":               {func(o *manifest.RenderOptions) { o.HTTPBinImage = "a b" }, `render: filter everywhere: httpbin: image "a b" is not an image reference`},
 		"image not pinned":    {func(o *manifest.RenderOptions) { o.HTTPBinImage = "mccutchen/go-httpbin" }, "is not pinned; add a tag other than latest, or a digest"},
 		"image latest":        {func(o *manifest.RenderOptions) { o.HTTPBinImage = "mccutchen/go-httpbin:latest" }, "is not pinned"},
 		"compare with none":   {func(o *manifest.RenderOptions) { o.Compare = "none" }, `render: compare with none: no such folder; give one with manifests, or "cluster"`},

@@ -179,7 +179,7 @@ func (s *Subject) image(a Attachment) (*Image, error) {
 	}
 	for _, mediaType := range []string{a.ArtifactType, a.MediaType} {
 		if !mediaTypeRule.MatchString(mediaType) {
-			return nil, fmt.Errorf("%q is no media type; write one such as %s", mediaType, TypeSBOM)
+			return nil, fmt.Errorf("%q is not a media type; write one such as %s", mediaType, TypeSBOM)
 		}
 	}
 	if len(a.Content) > maxManifest {

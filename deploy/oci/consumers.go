@@ -68,7 +68,7 @@ func parseManifest(mediaType string, content []byte) (manifest, error) {
 		return manifest{}, finding.Mismatch(fmt.Errorf("read the manifest: %w", err))
 	}
 	if !isManifest(mediaType) {
-		return manifest{}, finding.Mismatch(fmt.Errorf("%q is no manifest's media type", mediaType))
+		return manifest{}, finding.Mismatch(fmt.Errorf("%q is not a manifest's media type", mediaType))
 	}
 	m.index = mediaType == ocispec.MediaTypeImageIndex || mediaType == mediaTypeDockerList
 	m.MediaType = mediaType

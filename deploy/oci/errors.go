@@ -22,7 +22,7 @@ var (
 	// other ones.
 	ErrNoCredentials = errors.New("credentials are missing")
 	// ErrWrongCredentials says that RegistryOptions.Username and Password are wrong.
-	ErrWrongCredentials = errors.New("the user name and the password go together, and have to be the registry's")
+	ErrWrongCredentials = errors.New("give the user name and the password of this registry, both")
 	// ErrNoLogin says that the registry offers no way to log in that is known here.
 	ErrNoLogin = errors.New("the registry offers no known way to log in")
 	// ErrNoTLS says that the registry does not speak TLS. RegistryOptions.PlainHTTP

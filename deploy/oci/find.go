@@ -61,7 +61,7 @@ func (r *Registry) findIn(ctx context.Context, repo *remote.Repository, referenc
 		}
 		defer func() { _ = body.Close() }()
 		if f.desc = desc; !isManifest(desc.MediaType) {
-			return finding.Mismatch(fmt.Errorf("the registry answers with %q, which is no manifest's media type", desc.MediaType))
+			return finding.Mismatch(fmt.Errorf("the registry answers with %q, which is not a manifest's media type", desc.MediaType))
 		}
 		if desc.Size > maxManifest {
 			return finding.Mismatch(fmt.Errorf("%s has %d bytes, and no manifest has more than %d", desc.Digest, desc.Size, maxManifest))

@@ -142,8 +142,8 @@ func TestOpenRefuses(t *testing.T) {
 		"tag":               {RegistryOptions{Address: "ghcr.io/acme:latest"}, "write a host"},
 		"capitals":          {RegistryOptions{Address: "ghcr.io/Acme"}, "in lowercase"},
 		"a folder":          {RegistryOptions{Address: "oci-layout:DIR"}, "write a host"},
-		"user only":         {RegistryOptions{Address: "ghcr.io/acme", Username: "me"}, "go together"},
-		"password only":     {RegistryOptions{Address: "ghcr.io/acme", Password: "s3cret"}, "go together"},
+		"user only":         {RegistryOptions{Address: "ghcr.io/acme", Username: "me"}, "give the user name and the password"},
+		"password only":     {RegistryOptions{Address: "ghcr.io/acme", Password: "s3cret"}, "give the user name and the password"},
 		"password in it":    {RegistryOptions{Address: "me:s3cret@ghcr.io/acme"}, "write a host"},
 		"control character": {RegistryOptions{Address: "ghcr.io/ac\nme"}, "write a host"},
 	} {

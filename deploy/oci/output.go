@@ -110,7 +110,7 @@ func copyInto(ctx context.Context, path string, from io.Reader) error {
 	var to *os.File
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("open %s, which nobody reads from: %w", path, context.Cause(ctx))
+		return fmt.Errorf("open %s: no process reads from it: %w", path, context.Cause(ctx))
 	case err := <-failed:
 		return err
 	case to = <-opened:

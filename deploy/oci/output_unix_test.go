@@ -126,7 +126,7 @@ func TestPullWaitsForReaders(t *testing.T) {
 	ref := Reference{Repository: r.name("headers"), Tag: "1.0.0"}
 	cause := errors.New("it took too long")
 	for want, open := range map[string]func(path string){
-		"which nobody reads from: it took too long": func(string) {},
+		"no process reads from it: it took too long": func(string) {},
 		"write ": func(path string) {
 			reader, err := os.OpenFile(path, os.O_RDWR, 0)
 			if err != nil {

@@ -137,7 +137,7 @@ func TestAttachRefuses(t *testing.T) {
 		attachment Attachment
 		want       string
 	}{
-		"no media type": {ref, Attachment{ArtifactType: "sbom"}, "no media type"},
+		"no media type": {ref, Attachment{ArtifactType: "sbom"}, "not a media type"},
 		"too large":     {ref, Attachment{ArtifactType: TypeSBOM, Content: make([]byte, maxManifest+1)}, "may have 4194304"},
 		"no subject":    {Reference{Repository: r.name("headers"), Tag: "9.9.9"}, Attachment{ArtifactType: TypeSBOM}, "not found"},
 	} {

@@ -206,7 +206,7 @@ func (r *Registry) resolve(ctx context.Context, repo *remote.Repository, referen
 		return err
 	})
 	if err == nil && !isManifest(desc.MediaType) {
-		err = finding.Mismatch(fmt.Errorf("the registry answers with %q, which is no manifest's media type", desc.MediaType))
+		err = finding.Mismatch(fmt.Errorf("the registry answers with %q, which is not a manifest's media type", desc.MediaType))
 	}
 	return desc, compared(err)
 }

@@ -94,7 +94,7 @@ func (r *Registry) VerifyVersion(ctx context.Context, filter string, v version.V
 			return nil, err
 		}
 		if named := found.Annotations[AnnotationFilter]; named != "" && named != filter {
-			found.problem("annotation %s is %q, and it is published as %s", AnnotationFilter, named, filter)
+			found.problem("annotation %s is %q, but it is published as %s", AnnotationFilter, named, filter)
 		}
 		all = append(all, found)
 	}
@@ -125,7 +125,7 @@ func (r *Registry) verify(ctx context.Context, ref Reference, known func(digest.
 			return nil, nil, err
 		}
 	} else {
-		v.problem("it has the form of none of the shapes, so its module was not read")
+		v.problem("it has none of the known shapes, so its module was not read")
 	}
 	return v, found, nil
 }
@@ -149,7 +149,7 @@ func (v *Verification) checkAnnotations(ref Reference) {
 	}
 	if created := v.Annotations[ocispec.AnnotationCreated]; created != "" {
 		if _, err := time.Parse(time.RFC3339, created); err != nil {
-			v.problem("annotation %s is %q, which is no time as RFC 3339 writes it", ocispec.AnnotationCreated, created)
+			v.problem("annotation %s is %q, which is not a time in the form of RFC 3339", ocispec.AnnotationCreated, created)
 		}
 	}
 	kind, ok := parseTag(ref.Tag)
@@ -157,10 +157,10 @@ func (v *Verification) checkAnnotations(ref Reference) {
 		return
 	}
 	if version := v.Annotations[ocispec.AnnotationVersion]; !kind.version.IsZero() && version != kind.version.String() {
-		v.problem("annotation %s is %q, and its tag is %s", ocispec.AnnotationVersion, version, ref.Tag)
+		v.problem("annotation %s is %q, but its tag is %s", ocispec.AnnotationVersion, version, ref.Tag)
 	}
 	if v.Shape != "" && kind.shape != v.Shape {
-		v.problem("tag %s is for the %s shape, and it has the %s shape", ref.Tag, kind.shape, v.Shape)
+		v.problem("tag %s is for the %s shape, but the manifest has the %s shape", ref.Tag, kind.shape, v.Shape)
 	}
 }
 

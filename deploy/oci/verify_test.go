@@ -73,9 +73,9 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 		"no annotations": {Artifact, "1.0.0", func(m *ocispec.Manifest, _ *[]Blob) { m.Annotations = nil },
 			"annotation org.opencontainers.image.version is missing"},
 		"other version": {Artifact, "1.0.1", func(*ocispec.Manifest, *[]Blob) {},
-			`annotation org.opencontainers.image.version is "1.0.0", and its tag is 1.0.1`},
+			`annotation org.opencontainers.image.version is "1.0.0", but its tag is 1.0.1`},
 		"no time": {Artifact, "1.0.0", func(m *ocispec.Manifest, _ *[]Blob) { m.Annotations[ocispec.AnnotationCreated] = "yesterday" },
-			`"yesterday", which is no time`},
+			`"yesterday", which is not a time`},
 		"other shape's tag": {Artifact, "compat-1.0.0", func(*ocispec.Manifest, *[]Blob) {},
 			"is for the compat shape"},
 		"form of no shape": {Compat, "compat-1.0.0", func(m *ocispec.Manifest, _ *[]Blob) {
@@ -150,7 +150,7 @@ func TestVerifyAnotherFilter(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%v, %v", all, err)
 	}
-	if want := `"authtoken", and it is published as headers`; all[0].Err() == nil || !strings.Contains(all[0].Err().Error(), want) {
+	if want := `"authtoken", but it is published as headers`; all[0].Err() == nil || !strings.Contains(all[0].Err().Error(), want) {
 		t.Errorf("problems %q, want %q", all[0].Problems, want)
 	}
 	// Two missing sums are not equal: a manifest without a sum gets no bill of materials.

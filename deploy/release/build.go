@@ -64,7 +64,7 @@ func (r *run) toolchain() build.Toolchain { return r.release.Filters[0].Module.C
 func (r *run) checkCompiler(modules []build.Module) error {
 	for _, m := range modules {
 		if !m.Compiler.Pinned() && m.Compiler.Version != r.TinyGoVersion {
-			return fmt.Errorf("%s was built with TinyGo %s, which is %w %s, and nobody asked for it by its version", m.Name, m.Compiler.Version, ErrNotPinned, tinygo.Version)
+			return fmt.Errorf("%s was built with TinyGo %s, which is %w %s, and its version was not asked for", m.Name, m.Compiler.Version, ErrNotPinned, tinygo.Version)
 		}
 	}
 	return nil

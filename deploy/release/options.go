@@ -103,5 +103,5 @@ var (
 	// ErrRunning says that another release runs in the same folder.
 	ErrRunning = errors.New("another release runs in this folder; wait until it has ended")
 	// ErrTransferTimeout says that a step took longer than Options.TransferTimeout.
-	ErrTransferTimeout = errors.New("it took longer than transfers may take")
+	ErrTransferTimeout = errors.New("it took longer than a transfer may take")
 )

@@ -147,7 +147,7 @@ func parseRecord(data []byte) (*Record, error) {
 		RecordVersion int `json:"recordVersion"`
 	}
 	if json.Unmarshal(data, &form) == nil && form.RecordVersion != RecordVersion {
-		return nil, fmt.Errorf("it has form %d, and this Slipway knows %d", form.RecordVersion, RecordVersion)
+		return nil, fmt.Errorf("its record version is %d, and this Slipway knows %d", form.RecordVersion, RecordVersion)
 	}
 	record := new(Record)
 	decoder := json.NewDecoder(bytes.NewReader(data))

@@ -102,7 +102,7 @@ func TestReadRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "release.json")
 	for content, want := range map[string]string{
 		`{"recordVersion": 1, "version": "1.4.0"}`: "",
-		`{"recordVersion": 2}`:                     "it has form 2, and this Slipway knows 1",
+		`{"recordVersion": 2}`:                     "its record version is 2, and this Slipway knows 1",
 		`{"recordVersion": 1, "extra": true}`:      "unknown field",
 		`{"recordVersion": 1} {}`:                  "something follows it",
 		`{"recordVersion": 1`:                      "unexpected EOF",

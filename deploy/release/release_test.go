@@ -164,11 +164,11 @@ func TestRefuses(t *testing.T) {
 		"a scenario fails":  {job: job{Version: "1.4.0", Broken: "scenario"}, want: `step e2e: scenario "answers | 200" of headers in Envoy 1.36.4: the outcome is "failed"`},
 		"nothing is played": {job: job{Version: "1.4.0", Broken: "nothing"}, want: "nothing was checked in any Envoy"},
 		"test edits":        {job: job{Version: "1.4.0", Broken: "checkout"}, want: "step test: the checkout was changed while the release ran"},
-		"test builds":       {job: job{Version: "1.4.0", Broken: "dist"}, want: "the modules in dist became others while the release ran"},
+		"test builds":       {job: job{Version: "1.4.0", Broken: "dist"}, want: "the modules in dist changed while the release ran"},
 		"e2e runs others":   {job: job{Version: "1.4.0", Forget: true}, want: "it ran other modules than those that are released"},
 		"not reproducible":  {job: job{Version: "1.4.0", Broken: "build"}, want: "differ", visible: "the compiler makes other bytes of the same sources"},
 		"another TinyGo":    {job: job{Version: "1.4.0", TinyGo: "0.40.1"}, want: "authtoken was built with TinyGo 0.40.1, which is not the pinned " + tinygo.Version},
-		"not the one named": {job: job{Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.0"}, want: "and nobody asked for it by its version"},
+		"not the one named": {job: job{Version: "1.4.0", TinyGo: "0.40.1", Consent: "0.40.0"}, want: "and its version was not asked for"},
 		"ignored source": {job: job{Version: "1.4.0"}, change: func(p project) {
 			p.write(t, map[string]string{"filter/headers/extra_ignored.go": "package main\n"})
 		}, want: "step build: the modules were built from files that are not in commit", visible: "differ from it: filter/headers/extra_ignored.go; commit or remove"},

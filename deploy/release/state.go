@@ -79,7 +79,7 @@ func (r *run) saveState() error {
 		err = renameio.WriteFile(r.work(stateFile), append(data, '\n'), 0o644)
 	}
 	if err != nil {
-		return fmt.Errorf("write down how far the release is: %w", err)
+		return fmt.Errorf("record how far the release is: %w", err)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (r *run) unchanged(ctx context.Context) error {
 		return err
 	}
 	if sums := sumsOf(modules); !reflect.DeepEqual(sums, r.state.Modules) {
-		return fmt.Errorf("the modules in %s became others while the release ran; let nothing else build there, and run it again", r.Dist)
+		return fmt.Errorf("the modules in %s changed while the release ran; let nothing else build there, and run it again", r.Dist)
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func ServeCloud(ctx context.Context, in io.Reader, out, people io.Writer, open f
 	defer cancel(nil)
 	go func() {
 		_, _ = io.Copy(io.Discard, in) // an error ends it as well
-		cancel(errors.New("the process that asked for the upload is gone"))
+		cancel(errors.New("the process that asked for the upload has ended"))
 	}()
 	if !request.Deadline.IsZero() {
 		var stop context.CancelFunc

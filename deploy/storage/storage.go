@@ -69,7 +69,7 @@ var (
 	// belong in the other options.
 	ErrCredentialsInAddress = errors.New("an address holds no credentials, because it appears in logs")
 	// ErrNoPublicURL says that Options.PublicURL is missing.
-	ErrNoPublicURL = errors.New("nobody said where readers fetch from")
+	ErrNoPublicURL = errors.New("no public address was given, from which readers fetch")
 	// ErrElsewhere says that Options.PublicURL does not lead to the storage.
 	ErrElsewhere = errors.New("the public address does not serve what is in the storage")
 	// ErrPrivate says that Options.PublicURL does not answer everybody.
@@ -104,7 +104,7 @@ func Open(opts Options) (*Storage, error) {
 	}
 	if opts.PublicURL == "" {
 		if s.location.scheme != schemeHTTP && s.location.scheme != schemeHTTPS {
-			return nil, fmt.Errorf("storage %s: %w, for example from %s", s.location, ErrNoPublicURL, s.location.publicExample())
+			return nil, fmt.Errorf("storage %s: %w; for example %s", s.location, ErrNoPublicURL, s.location.publicExample())
 		}
 		opts.PublicURL = opts.URL
 	}

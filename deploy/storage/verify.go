@@ -47,7 +47,7 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 		for _, line := range lines {
 			filter, _, _ := strings.Cut(line.name, "/")
 			if checkNames(opts.Version, []string{filter}) != nil || line.name != ModuleKey(filter, opts.Version.String()) {
-				return fail(finding.Mismatch(fmt.Errorf("%s: it names %q, which is no module of this version", s.PublicURL(SumsKey(opts.Version.String())), shorten(line.name))))
+				return fail(finding.Mismatch(fmt.Errorf("%s: it names %q, which is not a module of this version", s.PublicURL(SumsKey(opts.Version.String())), shorten(line.name))))
 			}
 			filters = append(filters, filter)
 		}

@@ -230,7 +230,7 @@ func TestTargetsRefuse(t *testing.T) {
 		}, "without scheme"},
 		{"half of the credentials", func(o Output) error {
 			return listVersions(ctx, with(func(c *variables.Values) { c.Registry, c.RegistryUsername = "127.0.0.1:1", "" }), o)
-		}, "go together, and have to be the registry's; check REGISTRY_USERNAME"},
+		}, "give the user name and the password of this registry, both; check REGISTRY_USERNAME"},
 		{"deadline", func(o Output) error {
 			return listVersions(ctx, with(func(c *variables.Values) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
 		}, "TRANSFER_TIMEOUT"},

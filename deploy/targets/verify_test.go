@@ -90,7 +90,7 @@ func TestVerifyRecord(t *testing.T) {
 		config variables.Values
 		want   string
 	}{
-		"a later form":  {func(r *rel.Record) { r.RecordVersion = 99 }, c, "form 99"},
+		"a later form":  {func(r *rel.Record) { r.RecordVersion = 99 }, c, "record version is 99"},
 		"a refusal":     {func(*rel.Record) {}, variables.Values{StoragePublicURL: refusing.URL}, "not everything that it names could be looked at"},
 		"a folder here": {func(*rel.Record) {}, c, "is a directory"},
 	} {

@@ -120,7 +120,7 @@ func Read(text string, filters []string) (v Version, names []string, err error) 
 	case v.filter == "":
 		return v, filters, nil
 	case len(filters) > 0 && !slices.Equal(filters, []string{v.filter}):
-		return Version{}, nil, fmt.Errorf("tag %s is that of %s, and %w: %s", text, v.filter, ErrOtherFilters, strings.Join(filters, ", "))
+		return Version{}, nil, fmt.Errorf("tag %s belongs to %s, and %w: %s", text, v.filter, ErrOtherFilters, strings.Join(filters, ", "))
 	}
 	return v, []string{v.filter}, nil
 }

@@ -103,4 +103,4 @@ func ReadFile(name string) ([]byte, error) {
 }
 
 // errNoFile does not wrap the system's error, which repeats the name.
-var errNoFile = errors.New("there is no file of that name, which is not shown, because it may be a key or a token itself; write such a thing to a file (mode 0600) and give the file's name")
+var errNoFile = errors.New("there is no file of that name. The name is not shown, because it may itself be a key or a token; write such a secret to a file (mode 0600) and give the file's name")

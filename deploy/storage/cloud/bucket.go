@@ -76,7 +76,7 @@ func (b *bucket) Create(ctx context.Context, key string, content storage.Content
 // Replace overwrites an object with a known tag.
 func (b *bucket) Replace(ctx context.Context, key string, old storage.State, content storage.Content) error {
 	if old.Tag == "" {
-		return errors.New("the store gives objects no ETag, so that they cannot be replaced on condition")
+		return errors.New("the store gives objects no ETag, so they cannot be replaced conditionally")
 	}
 	return b.write(ctx, key, content, &blob.WriterOptions{
 		BeforeWrite: func(as func(any) bool) error {
@@ -99,7 +99,7 @@ func (b *bucket) Replace(ctx context.Context, key string, old storage.State, con
 				}
 				*toGoogle = (*toGoogle).If(gcs.Conditions{GenerationMatch: generation})
 			default:
-				return errors.New("this store cannot replace an object on condition")
+				return errors.New("this store cannot replace an object conditionally")
 			}
 			return nil
 		},

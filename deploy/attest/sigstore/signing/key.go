@@ -69,7 +69,7 @@ func loadPrivateKey(file string, password []byte) (signature.SignerVerifier, err
 	}
 	private, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
-		return nil, errors.New("what is encrypted in it is no PKCS #8 key")
+		return nil, errors.New("its decrypted content is not a PKCS #8 key")
 	}
 	return signature.LoadDefaultSignerVerifier(private, loadOptions...)
 }

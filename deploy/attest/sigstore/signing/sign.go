@@ -92,7 +92,7 @@ func newSigner(ctx context.Context, opts attest.Signer) (*signer, error) {
 		return s, s.usePublic(opts)
 	}
 	if opts.RekorURL == "" {
-		return nil, fmt.Errorf("%w: a Fulcio is given and no log; a certificate lasts minutes, and only a log or a timestamp proves later that it was valid", attest.ErrSigstore)
+		return nil, fmt.Errorf("%w: a Fulcio is given without a log; a certificate lasts minutes, and only a log or a timestamp proves later that it was valid", attest.ErrSigstore)
 	}
 	s.useFulcio(opts.FulcioURL)
 	return s, s.addLogs(opts)
@@ -104,7 +104,7 @@ func checkAddresses(opts attest.Signer) error {
 	for _, service := range []struct{ name, address string }{{"Fulcio", opts.FulcioURL}, {"the log", opts.RekorURL}, {"the timestamp authority", opts.TimestampURL}} {
 		u, err := url.Parse(service.address)
 		if service.address != "" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "") {
-			return fmt.Errorf("%w: the address of %s is no http or https URL; write https://HOST", attest.ErrSigstore, service.name)
+			return fmt.Errorf("%w: the address of %s is not an http or https URL; write https://HOST", attest.ErrSigstore, service.name)
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func checkAddresses(opts attest.Signer) error {
 // usePublic signs with the services that the public sigstore names at present.
 func (s *signer) usePublic(opts attest.Signer) error {
 	if opts.RekorURL != "" || opts.TimestampURL != "" || opts.TrustedRoot != "" {
-		return fmt.Errorf("%w: a log, a timestamp authority or a trusted root is given and no Fulcio; it has all of its own", attest.ErrSigstore)
+		return fmt.Errorf("%w: a log, a timestamp authority or a trusted root is given without a Fulcio; the public sigstore has its own of each", attest.ErrSigstore)
 	}
 	config, err := root.FetchSigningConfig()
 	if err != nil {

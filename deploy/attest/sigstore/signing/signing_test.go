@@ -102,7 +102,7 @@ func TestKeyless(t *testing.T) {
 		"other sigstore":     {with(func(p *attest.Policy) { p.TrustedRoot = other.TrustedRoot }), digest, "verif"},
 		"no certificate log": {with(func(p *attest.Policy) { p.TrustedRoot = v.TrustedRootWithCT }), digest, "SCT"},
 		"other manifest":     {good, "sha256:" + strings.Repeat("0", 64), "digest"},
-		"no issuer":          {with(func(p *attest.Policy) { p.Issuer = "" }), digest, "an identity counts for nothing alone"},
+		"no issuer":          {with(func(p *attest.Policy) { p.Issuer = "" }), digest, "an identity and its issuer go together"},
 		"key and identity":   {with(func(p *attest.Policy) { p.Key = "cosign.pub" }), digest, "a key and an identity are given"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -176,8 +176,8 @@ func TestKeylessRefusals(t *testing.T) {
 			`permission "id-token: write"`},
 		"refused by Actions": {func(t *testing.T, _ *attest.Signer) { t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "other-s3cret") },
 			"ask GitHub Actions for an identity token: it answers 403"},
-		"no log":            {func(_ *testing.T, s *attest.Signer) { s.RekorURL = "" }, "a Fulcio is given and no log"},
-		"log of another":    {func(_ *testing.T, s *attest.Signer) { s.FulcioURL = "" }, "and no Fulcio"},
+		"no log":            {func(_ *testing.T, s *attest.Signer) { s.RekorURL = "" }, "a Fulcio is given without a log"},
+		"log of another":    {func(_ *testing.T, s *attest.Signer) { s.FulcioURL = "" }, "without a Fulcio"},
 		"refused by Fulcio": {func(_ *testing.T, s *attest.Signer) { s.FulcioURL += "/elsewhere" }, "get a certificate from Fulcio"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -270,9 +270,9 @@ func TestSecretInTheWrongPlace(t *testing.T) {
 		"password for Fulcio":   {sign(func(s *attest.Signer) { s.FulcioURL = "http://user:" + secret + "@127.0.0.1:1?a=" + secret }), "127.0.0.1:1"},
 		"password for the log":  {sign(func(s *attest.Signer) { s.RekorURL = "http://user:" + secret + "@127.0.0.1:1" }), "127.0.0.1:1"},
 		"password for the time": {sign(func(s *attest.Signer) { s.TimestampURL = "http://user:" + secret + "@127.0.0.1:1" }), "127.0.0.1:1"},
-		"key as Fulcio":         {sign(func(s *attest.Signer) { s.FulcioURL = secret }), "the address of Fulcio is no http or https URL"},
-		"key as the log":        {sign(func(s *attest.Signer) { s.RekorURL = "a:" + secret }), "the address of the log is no http or https URL"},
-		"key as the time":       {sign(func(s *attest.Signer) { s.TimestampURL = pem }), "the address of the timestamp authority is no http or https URL"},
+		"key as Fulcio":         {sign(func(s *attest.Signer) { s.FulcioURL = secret }), "the address of Fulcio is not an http or https URL"},
+		"key as the log":        {sign(func(s *attest.Signer) { s.RekorURL = "a:" + secret }), "the address of the log is not an http or https URL"},
+		"key as the time":       {sign(func(s *attest.Signer) { s.TimestampURL = pem }), "the address of the timestamp authority is not an http or https URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ask(t, c.request)

@@ -37,7 +37,7 @@ func newJudge(ctx context.Context, policy attest.Policy) (*judge, error) {
 		}
 		return newKeyJudge(verifier)
 	case policy.Identity == "" || policy.Issuer == "":
-		return nil, fmt.Errorf("an identity counts for nothing alone: %w", attest.ErrPolicy)
+		return nil, fmt.Errorf("an identity and its issuer go together: %w", attest.ErrPolicy)
 	}
 	return newIdentityJudge(policy)
 }

@@ -49,7 +49,7 @@ func (j *judge) judge(item attest.VerifyItem) (result attest.VerifyResult, err e
 	}
 	var claim attest.Statement
 	if err := json.Unmarshal(payload, &claim); err != nil {
-		return result, errors.New("it holds no statement as JSON")
+		return result, errors.New("its payload is not a statement in JSON")
 	}
 	result.PredicateType = claim.PredicateType
 

@@ -95,7 +95,7 @@ func httpbinPod(image string) corev1.PodSpec {
 func checkImage(image string) error {
 	ref, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
-		return fmt.Errorf("image %q is no image reference; write one such as mccutchen/go-httpbin:v2.26.0 or …@sha256:…", image)
+		return fmt.Errorf("image %q is not an image reference; write one such as mccutchen/go-httpbin:v2.26.0 or …@sha256:…", image)
 	}
 	_, digested := ref.(reference.Digested)
 	tagged, hasTag := ref.(reference.Tagged)
