@@ -2,6 +2,7 @@ package targets
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -153,20 +154,31 @@ func TestTested(t *testing.T) {
 	}
 	write(t, path, string(record))
 
+	// A release that cannot sign does not pass off its own tests as those that are signed.
+	unable := c
+	unable.SignKey = ""
+	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", "")
+	options, err = releaseOptions(unable, "1.4.0", releaseChoices{}, Output{Out: &log, Err: &log})
+	if err == nil {
+		options.Maker = quickMaker{build: builder, envoy: "1.36.4"}
+		if err = os.RemoveAll(filepath.Join(dist, "release")); err == nil {
+			_, err = rel.Release(ctx, options)
+		}
+	}
+	if want := `headers:1.4.0: scenario "answers" in Envoy 1.36.4 is "passed", and no signed test result says so`; err == nil || !strings.Contains(err.Error(), "step verify: ") || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+
 	modules, err := build.Load(dist, []string{"headers"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	played := func(sum, envoy string, outcome scenario.Outcome) {
 		t.Helper()
-		data, err := json.Marshal(scenario.Report{
+		writePlayed(t, scenario.Report{
 			Modules: map[string]string{"headers": sum}, EnvoyVersions: []string{envoy},
 			Results: []scenario.Result{{Scenario: "answers", Filter: "headers", EnvoyVersion: envoy, Outcome: outcome}},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dist, scenario.ReportFile), string(data))
 	}
 	attested := func() (string, error) {
 		var out bytes.Buffer
@@ -202,6 +214,42 @@ func TestTested(t *testing.T) {
 	}
 }
 
+// TestRehearsedAgain: the key of a rehearsal is gone, so other tests are signed together
+// with everything else, by a new key.
+func TestRehearsedAgain(t *testing.T) {
+	project(t)
+	ctx, c := t.Context(), variables.Values{VerifyTested: true, Filters: []string{"headers"}}
+	run(t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
+	modules, err := build.Load(dist, c.Filters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := buildtest.Played(build.Built{Module: modules[0]})
+	for i, there := range []int{0, 4, 0} {
+		if i == 2 {
+			report.Results = report.Results[:1]
+		}
+		writePlayed(t, *report)
+		if out := run(t, func(o Output) error { return attestVersion(ctx, c, "1.4.0", o) }); strings.Count(out, " was there already") != there {
+			t.Errorf("run %d:\n%s", i, out)
+		}
+		verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
+		if want := report.Results[0].EnvoyVersion + ", signed with "; i == 2 && !strings.Contains(verified, "1 scenario in Envoy "+want) {
+			t.Errorf("verify prints\n%s", verified)
+		}
+	}
+}
+
+// writePlayed writes what e2e would write.
+func writePlayed(t *testing.T, report scenario.Report) {
+	t.Helper()
+	data, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dist, scenario.ReportFile), string(data))
+}
+
 // builtBefore returns a Maker for what is in dist. It passes all tests at once.
 func builtBefore(t *testing.T) rel.Maker {
 	t.Helper()
@@ -234,6 +282,7 @@ func builtBefore(t *testing.T) rel.Maker {
 // them.
 type quickMaker struct {
 	build func(context.Context, build.Options) ([]build.Module, error)
+	envoy string // the version that e2e reports; default: 1.40.0
 }
 
 func (m quickMaker) Build(ctx context.Context, opts build.Options) ([]build.Module, error) {
@@ -244,10 +293,11 @@ func (m quickMaker) Test(context.Context, gotest.Options) error { return nil }
 
 func (m quickMaker) E2E(_ context.Context, opts gotest.Options) (scenario.Report, error) {
 	modules, err := build.Load(opts.Dist, opts.Filters)
-	played := scenario.Report{Modules: map[string]string{}, EnvoyVersions: []string{"1.40.0"}}
+	envoy := cmp.Or(m.envoy, "1.40.0")
+	played := scenario.Report{Modules: map[string]string{}, EnvoyVersions: []string{envoy}}
 	for _, m := range modules {
 		played.Modules[m.Name] = m.WasmSHA256
-		played.Results = append(played.Results, scenario.Result{Scenario: "answers", Filter: m.Name, EnvoyVersion: "1.40.0", Outcome: scenario.Passed})
+		played.Results = append(played.Results, scenario.Result{Scenario: "answers", Filter: m.Name, EnvoyVersion: envoy, Outcome: scenario.Passed})
 	}
 	return played, err
 }
