@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	provenance "github.com/in-toto/attestation/go/predicates/provenance/v1"
+	result "github.com/in-toto/attestation/go/predicates/test_result/v0"
 	intoto "github.com/in-toto/attestation/go/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -117,6 +118,7 @@ func options(r *oci.Registry, key string, filter build.Built) attest.SignOptions
 		Release:  buildtest.Release("1.4.0", filter),
 		Builder:  attest.Builder{ID: attest.LocalBuilder},
 		Signer:   attest.Signer{Key: key},
+		Played:   buildtest.Played(filter),
 	}
 }
 
@@ -142,7 +144,7 @@ func TestCosignAccepts(t *testing.T) {
 			if out, err := cosign(t, "verify", "--insecure-ignore-tlog", "--key="+other, ref); err == nil {
 				t.Errorf("cosign accepts %s with another key:\n%s", ref, out)
 			}
-			for kind, predicate := range map[string]string{"slsaprovenance1": attest.PredicateProvenance, "cyclonedx": attest.PredicateSBOM} {
+			for kind, predicate := range map[string]string{"slsaprovenance1": attest.PredicateProvenance, "cyclonedx": attest.PredicateSBOM, "https://in-toto.io/attestation/test-result/v0.1": attest.PredicateTestResult} {
 				out, err := cosign(t, "verify-attestation", "--insecure-ignore-tlog", "--key="+public, "--type="+kind, ref)
 				if err != nil {
 					t.Errorf("cosign verify-attestation --type=%s %s: %v", kind, ref, err)
@@ -186,12 +188,21 @@ func validate(t *testing.T, payload []byte) {
 	if err := statement.Validate(); err != nil {
 		t.Error(err)
 	}
-	if statement.GetPredicateType() != attest.PredicateProvenance {
-		return
-	}
 	data, err := protojson.Marshal(statement.GetPredicate())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if statement.GetPredicateType() == attest.PredicateTestResult {
+		var predicate result.TestResult
+		if err := protojson.Unmarshal(data, &predicate); err != nil {
+			t.Fatalf("%v in\n%s", err, data)
+		}
+		if predicate.GetResult() != "PASSED" || len(predicate.GetPassedTests()) != 4 || predicate.GetConfiguration()[0].GetDigest()["gitCommit"] != buildtest.Release("1.4.0").Revision {
+			t.Errorf("the test result is %s", data)
+		}
+	}
+	if statement.GetPredicateType() != attest.PredicateProvenance {
+		return
 	}
 	// Strictly: a field that SLSA does not know is an error.
 	var predicate provenance.Provenance
@@ -324,6 +335,75 @@ func states(checks []attest.Check) map[string]attest.State {
 		all[c.What] = c.State
 	}
 	return all
+}
+
+// TestFailedResult: a failure that somebody signed is named, and so is a success that was
+// made of it without a signature.
+func TestFailedResult(t *testing.T) {
+	t.Parallel()
+	private, public := newKeys(t)
+	filter := buildtest.Filter(t, "headers", "hello")
+	bundleOf := func(r *oci.Registry) map[string]any {
+		t.Helper()
+		attached, err := r.Attached(t.Context(), oci.Reference{Repository: r.Address() + "/headers", Tag: "1.4.0"}, attest.BundleMediaType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(attached, func(a oci.Attachment) bool { return a.Name == "test-result.sigstore.json" })
+		if i < 0 {
+			t.Fatalf("no test result among %d bundles", len(attached))
+		}
+		return read(t, attached[i].Content)
+	}
+	payload, err := base64.StdEncoding.DecodeString(bundleOf(publish(t, startEmbedded(t), private, filter))["dsseEnvelope"].(map[string]any)["payload"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "sets a header in Envoy 1.40.0"
+	failed := strings.NewReplacer(`"PASSED"`, `"FAILED"`, `"`+name+`"`, `"other in Envoy 1.40.0"`, `"failedTests":[]`, `"failedTests":["`+name+`"]`).Replace(string(payload))
+	dir := t.TempDir()
+	statement, bundle, config := filepath.Join(dir, "statement.json"), filepath.Join(dir, "bundle.json"), filepath.Join(dir, "signing-config.json")
+	if err := os.WriteFile(statement, []byte(failed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cosign(t, "signing-config", "create", "--out="+config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cosign(t, "attest-blob", "--yes", "--key="+private, "--signing-config="+config, "--statement="+statement, "--bundle="+bundle); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := os.ReadFile(bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := read(t, signed)
+	forged["dsseEnvelope"].(map[string]any)["payload"] = payload
+	asPassed, err := json.Marshal(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, content := range map[string][]byte{`it says that "` + name + `" failed`: signed, "signature": asPassed} {
+		r := ocitest.Push(t, startEmbedded(t), "1.4.0", nil, filter)
+		if _, err := r.Attach(t.Context(), oci.Reference{Repository: r.Address() + "/headers", Tag: "1.4.0"}, oci.Attachment{ArtifactType: attest.BundleMediaType, Name: "test-result.sigstore.json", Content: content}); err != nil {
+			t.Fatal(err)
+		}
+		checks, err := attest.Verify(t.Context(), attest.VerifyOptions{Registry: r, Filters: []string{"headers"}, Version: version.MustParse("1.4.0"), Policy: attest.Policy{Key: public}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := checks[len(checks)-1]; c.What != attest.WhatTested || c.State != attest.Wrong || !strings.Contains(c.Detail, want) {
+			t.Errorf("%+v, want %q", c, want)
+		}
+	}
+}
+
+func read(t *testing.T, content []byte) map[string]any {
+	t.Helper()
+	var value map[string]any
+	if err := json.Unmarshal(content, &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
 }
 
 // TestSignTwice: signing again adds nothing, and another signer adds one signature.
