@@ -31,12 +31,6 @@ type options struct {
 	Out                 io.Writer
 }
 
-// The files with the results.
-const (
-	jsonFile  = "e2e.json"
-	junitFile = "e2e.xml"
-)
-
 func e2e(ctx context.Context, o options) (err error) {
 	var run *regexp.Regexp
 	if o.Run != "" {
@@ -145,12 +139,12 @@ func write(dir string, r scenario.Report) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(dir, jsonFile), append(data, '\n'), 0o644); err != nil {
+	if err := renameio.WriteFile(filepath.Join(dir, scenario.ReportFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
 	junit, err := r.JUnit()
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(dir, junitFile), junit, 0o644)
+	return renameio.WriteFile(filepath.Join(dir, scenario.JUnitFile), junit, 0o644)
 }

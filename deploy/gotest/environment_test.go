@@ -2,7 +2,6 @@ package gotest
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,24 +41,16 @@ func TestKnows(t *testing.T) {
 			t.Error(entry)
 		}
 	}
-	if report := os.Getenv("SLIPWAY_E2E_REPORT"); report != "" {
-		if err := os.WriteFile(report, []byte("{}"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 `
+	files, dist := map[string]string{}, t.TempDir()
 	for name, content := range map[string]string{"go.mod": "module example.com/outer\n\ngo 1.22\n", "outer_test.go": test, "test/e2e/e2e_test.go": test} {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		files[filepath.Join(root, name)] = content
 	}
+	WriteFiles(t, files)
+	WriteFilter(t, root, dist)
 	var out bytes.Buffer
-	opts := Options{Root: root, Dist: t.TempDir(), Out: &out, Err: &out}
+	opts := Options{Root: root, Dist: dist, Out: &out, Err: &out}
 	if err := Test(t.Context(), opts); err != nil {
 		t.Errorf("Test: %v\n%s", err, out.String())
 	}

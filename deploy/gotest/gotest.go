@@ -6,8 +6,8 @@
 package gotest
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // Options says where the repository is and how strict a run is.
@@ -30,6 +31,11 @@ type Options struct {
 	Dist string
 	// Filters limits E2E to these filters. Default: those that FILTERS in Env names.
 	Filters []string
+	// Run narrows E2E to scenarios whose filter/name matches this regular expression, and leaves
+	// out everything else. Default: all.
+	Run string
+	// Results is the folder for E2E's results. Default: Dist.
+	Results string
 	// RefuseSkips makes a skipped test an error, for continuous integration.
 	RefuseSkips bool
 	// Env is the environment of everything that runs. Default for Test and E2E: the part of
@@ -39,9 +45,9 @@ type Options struct {
 	Out, Err io.Writer
 }
 
-// scenarios is the folder of the package with a repository's scenarios, relative to its root.
-// E2E runs it, and Test does not.
-const scenarios = "test/e2e"
+// systems is the folder of a repository's own tests of whole systems, relative to its root. E2E
+// runs them, and Test does not.
+const systems = "test/e2e"
 
 // raced are the modules whose tests run under the race detector: those with our own code. Each
 // other module exists for one large dependency, such as Istio or a cloud's SDK, all of which
@@ -116,64 +122,39 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	return nil
 }
 
-// Played says what E2E ran.
-type Played struct {
-	// Modules are the wasm sha256 sums of the modules, by the filter's name.
-	Modules map[string]string `json:"modules"`
-	// EnvoyVersions are the versions of Envoy that ran the modules, the lowest first.
-	EnvoyVersions []string `json:"envoyVersions"`
-	// Checks is how many checks were made.
-	Checks int `json:"checks"`
+// E2E plays the scenarios of the filters in real Envoys, with the modules in opts.Dist, unchanged
+// (command deploy/e2e), and returns what was played. Then it runs the repository's own tests of
+// whole systems, package test/e2e, if there are any. opts.Results gets e2e.json, the report, and
+// e2e.xml, the same for JUnit, even if a scenario fails.
+func E2E(ctx context.Context, opts Options) (scenario.Report, error) {
+	report, err := e2e(ctx, opts)
+	if err != nil {
+		return report, fmt.Errorf("e2e with the modules in %s: %w", opts.Dist, err)
+	}
+	return report, nil
 }
 
-// E2E runs the modules in opts.Dist, unchanged, in real Envoy. It runs the repository's
-// scenarios, package test/e2e. In a repository without that package, it runs each filter with
-// its example (command deploy/load). It returns what the tests themselves report to have run.
-func E2E(ctx context.Context, opts Options) (Played, error) {
-	played, err := e2e(ctx, opts)
-	if err != nil {
-		return Played{}, fmt.Errorf("e2e with the modules in %s: %w", opts.Dist, err)
-	}
-	return played, nil
-}
-
-func e2e(ctx context.Context, opts Options) (Played, error) {
-	dir, err := os.MkdirTemp("", "slipway-played-")
-	if err != nil {
-		return Played{}, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	dist, err := filepath.Abs(opts.Dist)
-	if err != nil {
-		return Played{}, err
-	}
-	report := filepath.Join(dir, "played.json")
-	opts.Env = append(opts.testEnvironment(), "SLIPWAY_DIST="+dist, "SLIPWAY_E2E_REPORT="+report)
+func e2e(ctx context.Context, opts Options) (report scenario.Report, err error) {
+	opts.Env = opts.testEnvironment()
 	if len(opts.Filters) > 0 {
 		opts.Env = append(opts.Env, "FILTERS="+strings.Join(opts.Filters, ","))
 	}
-	if err := e2eOrLoad(ctx, opts); err != nil {
-		return Played{}, err
-	}
-	data, err := os.ReadFile(report)
+	results := absolute(cmp.Or(opts.Results, opts.Dist))
+	err = program(ctx, opts, "e2e", "-root="+absolute(opts.Root), "-dist="+absolute(opts.Dist), "-results="+results, "-run="+opts.Run)
 	if err != nil {
-		return Played{}, err
+		return report, err
 	}
-	var played Played
-	err = json.Unmarshal(data, &played)
-	return played, err
-}
-
-// e2eOrLoad runs the repository's scenarios. If there are none, it loads each filter: command
-// deploy/load.
-func e2eOrLoad(ctx context.Context, opts Options) error {
-	if _, err := os.Stat(filepath.Join(opts.Root, scenarios)); err == nil {
-		// Run in the package's folder, without the package's name: then the go command shows
-		// the output at once.
-		return whole(ctx, opts, "e2e", scenarios, "test", "-count=1", "-timeout=20m")
+	played, err := scenario.ReadReport(filepath.Join(results, scenario.ReportFile))
+	if err != nil {
+		return report, err
 	}
-	opts.Env = append(opts.environment(), "SLIPWAY_FILTERS="+filepath.Join(absolute(opts.Root), "filter"))
-	return program(ctx, opts, "load")
+	if _, err := os.Stat(filepath.Join(opts.Root, systems)); err != nil || opts.Run != "" {
+		return *played, nil //nolint:nilerr // there are none
+	}
+	opts.Env = append(opts.Env, "SLIPWAY_DIST="+absolute(opts.Dist))
+	// Run in the package's folder, without the package's name: then the go command shows the
+	// output at once.
+	return *played, whole(ctx, opts, "test/e2e", systems, "test", "-count=1", "-timeout=20m")
 }
 
 // LocalOptions say what Run and Dev run, and on which addresses.
@@ -297,7 +278,7 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 	return errors.Join(failures...)
 }
 
-// packagesOf lists a module's packages without the package of the scenarios.
+// packagesOf lists a module's packages without the package that E2E runs.
 func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
 	cmd := command(ctx, opts, module, "go", "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
@@ -312,7 +293,7 @@ func packagesOf(ctx context.Context, opts Options, module string) ([]string, err
 		if err != nil {
 			return nil, err
 		}
-		if filepath.ToSlash(folder) != scenarios {
+		if filepath.ToSlash(folder) != systems {
 			packages = append(packages, path)
 		}
 	}

@@ -2,6 +2,7 @@ package gotest_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,30 +10,23 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // repository writes a repository with two modules.
 func repository(t *testing.T, testOfInner string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, content := range map[string]string{
+	gotest.WriteFiles(t, map[string]string{
 		// The tools come from the root module's go.mod, so it must be ours.
-		"go.mod":                     read(t, "../../go.mod"),
-		"go.sum":                     read(t, "../../go.sum"),
-		"outer_test.go":              "package outer\n\nimport \"testing\"\n\nfunc TestOuter(*testing.T) {}\n",
-		"inner/go.mod":               "module example.com/inner\n\ngo 1.22\n",
-		"inner/inner_test.go":        testOfInner,
-		"inner/testdata/data/go.mod": "module example.com/data\n",
-		"test/e2e/e2e_test.go":       "package e2e\n\nimport \"testing\"\n\nfunc TestWhole(t *testing.T) { t.Fatal(\"it has a target of its own\") }\n",
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+		filepath.Join(dir, "go.mod"):                     read(t, "../../go.mod"),
+		filepath.Join(dir, "go.sum"):                     read(t, "../../go.sum"),
+		filepath.Join(dir, "outer_test.go"):              "package outer\n\nimport \"testing\"\n\nfunc TestOuter(*testing.T) {}\n",
+		filepath.Join(dir, "inner/go.mod"):               "module example.com/inner\n\ngo 1.22\n",
+		filepath.Join(dir, "inner/inner_test.go"):        testOfInner,
+		filepath.Join(dir, "inner/testdata/data/go.mod"): "module example.com/data\n",
+		filepath.Join(dir, "test/e2e/e2e_test.go"):       "package e2e\n\nimport \"testing\"\n\nfunc TestWhole(t *testing.T) { t.Fatal(\"it has a target of its own\") }\n",
+	})
 	return dir
 }
 
@@ -92,32 +86,44 @@ func TestTest(t *testing.T) {
 	}
 }
 
-// E2E passes the modules on unchanged, and returns what the tests report to have run.
+// TestE2E: the scenarios are played with the modules in dist, and then the repository's own tests
+// run with them.
 func TestE2E(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ body, wantErr string }{
-		"plays": {body: `os.WriteFile(os.Getenv("SLIPWAY_E2E_REPORT"), []byte("{\"modules\": {\"headers\": \"" + os.Getenv("SLIPWAY_DIST") + "\"}, \"envoyVersions\": [\"1.40.0\"], \"checks\": 3}"), 0o600)
-			if os.Getenv("GIVEN") != "yes" { t.Fatal("another environment") }`},
-		"fails":        {body: `t.Fatal("this is why")`, wantErr: "exit status 1"},
-		"says nothing": {body: ``, wantErr: "played.json: no such file"},
+	for name, test := range map[string]struct {
+		status  int
+		body    string
+		wantErr string
+	}{
+		"holds":          {204, `if os.Getenv("GIVEN") != "yes" || os.Getenv("SLIPWAY_DIST") == "" { t.Fatal("another environment") }`, ""},
+		"scenario fails": {205, `t.Fatal("it runs although a scenario fails")`, "e2e: exit status 1"},
+		"own test fails": {204, `t.Fatal("this is why")`, "test/e2e: exit status 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			root, dist := repository(t, "package inner\n"), t.TempDir()
-			test.body = "package e2e\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nvar _ = os.Getenv\n\nfunc TestWhole(t *testing.T) {\n" + test.body + "\n}\n"
-			if err := os.WriteFile(filepath.Join(root, "test", "e2e", "e2e_test.go"), []byte(test.body), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			module := gotest.WriteFilter(t, root, dist)
+			gotest.WriteFiles(t, map[string]string{
+				filepath.Join(root, "filter/headers/scenarios/answers.yaml"): fmt.Sprintf(
+					"description: It answers.\nsteps:\n- name: it answers\n  request: {path: /status/204}\n  expect: {response: {status: %d}}\n", test.status),
+				filepath.Join(root, "test/e2e/e2e_test.go"): "package e2e\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nvar _ = os.Getenv\n\nfunc TestWhole(t *testing.T) {\n" + test.body + "\n}\n",
+			})
 			var out bytes.Buffer
-			played, err := gotest.E2E(t.Context(), gotest.Options{Root: root, Dist: dist, Env: append(os.Environ(), "GIVEN=yes"), Out: &out, Err: &out})
-			if test.wantErr != "" {
-				if err == nil || !strings.Contains(err.Error(), test.wantErr) {
-					t.Errorf("error is %v, want %q in it; output:\n%s", err, test.wantErr, out.String())
+			report, err := gotest.E2E(t.Context(), gotest.Options{Root: root, Dist: dist, Env: append(os.Environ(), "GIVEN=yes"), Out: &out, Err: &out})
+			if (err == nil) != (test.wantErr == "") || err != nil && !strings.Contains(err.Error(), test.wantErr) {
+				t.Fatalf("error is %v, want %q in it; output:\n%s", err, test.wantErr, out.String())
+			}
+			if junit := read(t, filepath.Join(dist, scenario.JUnitFile)); strings.Contains(junit, "<failure") != (test.status != 204) {
+				t.Errorf("the JUnit file has\n%s", junit)
+			}
+			if test.status != 204 {
+				if want := "- 205\n"; !strings.Contains(out.String(), want) {
+					t.Errorf("output lacks %q:\n%s", want, out.String())
 				}
 				return
 			}
-			if err != nil || played.Modules["headers"] != dist || played.Checks != 3 || !slices.Equal(played.EnvoyVersions, []string{"1.40.0"}) {
-				t.Errorf("%+v, %v; output:\n%s", played, err, out.String())
+			if report.Modules["headers"] != module.WasmSHA256 || report.Count(scenario.Passed) != 2 || len(report.EnvoyVersions) != 1 {
+				t.Errorf("%+v; output:\n%s", report, out.String())
 			}
 		})
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
@@ -85,18 +83,9 @@ func (Real) Build(ctx context.Context, opts build.Options) ([]build.Module, erro
 // Test is gotest.Test.
 func (Real) Test(ctx context.Context, opts gotest.Options) error { return gotest.Test(ctx, opts) }
 
-// E2E is gotest.E2E. It does not name its checks, so all of them are one scenario.
+// E2E is gotest.E2E.
 func (Real) E2E(ctx context.Context, opts gotest.Options) (scenario.Report, error) {
-	played, err := gotest.E2E(ctx, opts)
-	report := scenario.Report{Modules: played.Modules, EnvoyVersions: played.EnvoyVersions}
-	for _, filter := range slices.Sorted(maps.Keys(played.Modules)) {
-		for _, version := range played.EnvoyVersions {
-			report.Results = append(report.Results, scenario.Result{
-				Scenario: "e2e", Filter: filter, EnvoyVersion: version, Outcome: scenario.Passed, Steps: played.Checks,
-			})
-		}
-	}
-	return report, err
+	return gotest.E2E(ctx, opts)
 }
 
 var (

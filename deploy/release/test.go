@@ -114,7 +114,7 @@ func (r *run) checkPlayed(report scenario.Report) error {
 		}
 	}
 	if len(report.EnvoyVersions) == 0 || !allTests(report).Passed() {
-		return errors.New("nothing was checked in any Envoy")
+		return errors.New("nothing was played in any Envoy")
 	}
 	return nil
 }

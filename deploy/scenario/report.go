@@ -7,6 +7,9 @@ package scenario
 
 import "time"
 
+// JUnitFile is the file in dist/ that e2e writes, a Report as JUnit XML.
+const JUnitFile = "e2e.xml"
+
 // Report says what was played, and with which modules.
 type Report struct {
 	// Modules are the wasm sha256 sums of the modules, by the filter's name, in hexadecimal.
@@ -48,3 +51,14 @@ const (
 	// LeftOut says that the scenario, or a part of it, was not played in this place.
 	LeftOut Outcome = "left out"
 )
+
+// Count returns how many scenarios ended in a way.
+func (r Report) Count(outcome Outcome) int {
+	n := 0
+	for _, result := range r.Results {
+		if result.Outcome == outcome {
+			n++
+		}
+	}
+	return n
+}

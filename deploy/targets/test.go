@@ -22,20 +22,24 @@ func Test(ctx context.Context) error {
 	return advice.Add(gotest.Test(ctx, testOptions()))
 }
 
-// E2e takes the filters from source to filtered requests in real Envoy.
+// E2e plays the filters' scenarios in real Envoy, or those whose FILTER/SCENARIO matches -run=PATTERN.
 //
-// It builds what is out of date, serves it, plays the scenarios of test/e2e through
-// Envoy, and ends with a list of what was checked. In a repository without that folder,
-// it loads each filter with its example and sends one request.
+// It builds what is out of date. Envoy fetches the modules by URL and sha256, and also
+// starts each filter with exactly the configuration that its rendered manifests carry.
+// The scenarios are the files scenarios/*.yaml beside a filter's source. A repository's
+// own tests in test/e2e, if there are any, run after them. The results are in
+// dist/e2e.json and, for the pages of CI systems, in dist/e2e.xml (JUnit).
 //
-// Example:
+// Examples:
 //
 //	FILTERS=headers ENVOY_VERSIONS=1.36.4,1.40.0 go tool mage e2e
-func E2e(ctx context.Context) error {
+//	go tool mage e2e -run=headers/changes
+func E2e(ctx context.Context, run *string) error {
 	if err := Build(ctx); err != nil {
 		return advice.Add(err)
 	}
 	opts := testOptions()
+	opts.Run = given(run)
 	opts.Env = append(gotest.Environment(os.Environ()), "FILTERS="+os.Getenv("FILTERS"))
 	_, err := gotest.E2E(ctx, opts)
 	return advice.Add(err)

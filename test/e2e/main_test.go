@@ -1,18 +1,15 @@
-// Package e2e runs the built filters in real Envoy: fetched by URL and sha256
-// from an HTTP storage, between a client and an httpbin.
+// Package e2e compares Slipway with real Envoys: what it says of modules, and whether proxies
+// fetch modules from wherever it puts them. What filters do is in their scenarios.
 //
-// Run in this folder, "go test -count=1" prints a list of what was checked.
 // Filters that are missing or older than their sources are built first. With
 // SLIPWAY_DIST, the ones in that folder run as they are, and none is built. The other
 // environment variables are those of package deploy/variables: ENVOY_VERSIONS is the
-// matrix, FILTERS narrows what is run. SLIPWAY_E2E_REPORT names a file for a
-// gotest.Played, which lists what was run. It is written once everything has passed.
+// matrix, FILTERS narrows what is run.
 package e2e
 
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,7 +28,6 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
@@ -43,7 +39,6 @@ var suite struct {
 	ctx     context.Context // ends with Ctrl-C
 	dir     string          // logs and configurations; kept after a failure
 	config  variables.Values
-	report  report
 	httpbin int // port
 
 	storage *httpstore.Server
@@ -74,14 +69,13 @@ func runSuite(m *testing.M) int {
 	}
 	defer end()
 
-	// Scenarios mostly wait, so more can run side by side than there are
+	// Tests mostly wait, so more can run side by side than there are
 	// processors. The flag -parallel, which Run reads, still goes before this.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
 	code := m.Run()
-	suite.report.print(os.Stdout)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Println("e2e: interrupted")
@@ -89,10 +83,6 @@ func runSuite(m *testing.M) int {
 	case code != 0:
 		fmt.Printf("e2e: logs and configurations are kept in %s\n", suite.dir)
 		return code
-	}
-	if err := writePlayed(os.Getenv("SLIPWAY_E2E_REPORT")); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		code = 1
 	}
 	if err := os.RemoveAll(suite.dir); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -126,30 +116,6 @@ func setUp() (end func(), err error) {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 		}
 	}, nil
-}
-
-// writePlayed writes down what was run, unless the file's name is empty.
-func writePlayed(file string) error {
-	if file == "" {
-		return nil
-	}
-	modules, err := suite.modules()
-	if err != nil {
-		return err
-	}
-	played := gotest.Played{
-		Modules:       map[string]string{},
-		EnvoyVersions: suite.report.envoys(),
-		Checks:        len(suite.report.rows),
-	}
-	for _, m := range modules {
-		played.Modules[m.Name] = m.SHA256
-	}
-	data, err := json.Marshal(played)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, data, 0o644)
 }
 
 // serveModules builds the filters and puts their modules into the storage.

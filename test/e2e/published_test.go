@@ -4,38 +4,35 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/scenario/local"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// TestPublished runs one filter in one Envoy, from each place where it is published. It
-// is pushed to a registry and pulled back by its manifest digest. It is also uploaded
-// to nginx and to an S3 server, from where Envoy fetches it.
+// sources say where Envoy gets a module from, by the module's name.
+type sources map[string]envoyconf.Remote
+
+// TestPublished plays scenarios with modules from each place where they are published: pushed to
+// a registry and pulled back by manifest digest; uploaded to nginx and to an S3 server; and served
+// by https. One Envoy plays them all, as it compiles the module once.
 func TestPublished(t *testing.T) {
 	stores := sync.OnceValues(func() ([]realStore, error) { return serveStores(t) })
 	forEachEnvoy(t, func(t *testing.T, bin envoy.Binary) {
-		all := modulesOf(t)
-		// One filter will do, as Envoy takes seconds to compile each; FILTERS may leave
-		// headers out.
-		modules := all[:1]
-		if i := slices.IndexFunc(all, func(m builtModule) bool { return m.Name == "headers" }); i >= 0 {
-			modules = all[i : i+1]
-		}
-		pulled := examples(t, modules)
-		if modules[0].Name == "headers" {
-			pulled.Scenario = named(t, "headers")
-		}
-		pulled.Name, pulled.from = "pulled", registrySources(t, modules)
-		parts := []part{pulled}
+		modules := one(t)
+		from := map[string]sources{"pulled": registrySources(t, modules), "https": https(t, modules)}
 		stores, err := stores()
 		if err != nil {
 			t.Fatal(err)
@@ -45,15 +42,80 @@ func TestPublished(t *testing.T) {
 				leaveOut(t, store)
 				continue
 			}
-			uploaded := examples(t, modules)
-			uploaded.Name = "uploaded-to-" + store.Name
-			if uploaded.from, err = store.upload(modules); err != nil {
+			if from["uploaded-to-"+store.Name], err = store.upload(modules); err != nil {
 				t.Fatal(err)
 			}
-			parts = append(parts, uploaded)
 		}
-		play(t, bin, "published", parts)
+		var scenarios []scenario.Scenario
+		for name := range from {
+			s := scenario.AsShipped(modules[0].Filter)
+			s.Name = name
+			scenarios = append(scenarios, s)
+		}
+		scenarios = append(scenarios, rawBytes(t, modules[0].Filter)...)
+		from["raw-bytes"] = from["pulled"]
+		play(t, bin, modules, scenarios, func(s *scenario.Scenario) sources { return from[s.Name] })
 	})
+}
+
+// one returns one built filter, as Envoy takes seconds to compile each: requestlog, or if FILTERS
+// leaves it out, another one.
+func one(t *testing.T) []builtModule {
+	t.Helper()
+	all := modulesOf(t)
+	i := slices.IndexFunc(all, func(m builtModule) bool { return m.Name == "requestlog" })
+	i = max(i, 0)
+	return all[i : i+1]
+}
+
+// rawBytes is the first step of requestlog's scenario logs-requests, with a header that is not
+// UTF-8. No YAML file can say that.
+func rawBytes(t *testing.T, filter catalog.Filter) []scenario.Scenario {
+	t.Helper()
+	if filter.Name != "requestlog" {
+		return nil
+	}
+	s, err := scenario.Read(filepath.Join(filter.Dir, scenario.Folder, "logs-requests.yaml"), filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Name, s.Steps = "raw-bytes", s.Steps[:1]
+	s.Steps[0].Request.Headers["x-odd"] = scenario.Values{"quote \" and \\ and \xff"}
+	s.Steps[0].Expect.Log[0].JSON["$.request_headers['x-odd']"] = scenario.JSONValue{Value: "quote \" and \\ and \ufffd"}
+	return []scenario.Scenario{s}
+}
+
+// play plays scenarios in one Envoy.
+func play(t *testing.T, bin envoy.Binary, modules []builtModule, scenarios []scenario.Scenario, from func(*scenario.Scenario) sources) {
+	t.Helper()
+	var names []string
+	for _, s := range scenarios {
+		names = append(names, s.Name)
+	}
+	o := local.Options{
+		Modules:   map[string]local.Module{},
+		Scenarios: scenarios,
+		Envoys:    []envoy.Binary{bin},
+		Run:       regexp.MustCompile("/(" + strings.Join(names, "|") + ")$"),
+		Dir:       filepath.Join(suite.dir, strings.ReplaceAll(t.Name(), "/", "_")),
+		Source: func(s *scenario.Scenario, filter string) (local.Module, bool) {
+			remote, ok := from(s)[filter]
+			return local.Module{Remote: remote}, ok
+		},
+	}
+	for _, m := range modules {
+		o.Filters = append(o.Filters, m.Filter)
+	}
+	results, err := local.Play(suite.ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, failure := range results.Failures {
+		t.Error(failure)
+	}
+	if passed := results.Count(scenario.Passed); passed != len(scenarios) {
+		t.Errorf("%d of %d scenarios passed: %v", passed, len(scenarios), names)
+	}
 }
 
 // leaveOut says what is missing, because "go test" would not print a skipped test.
@@ -115,4 +177,12 @@ func registrySources(t *testing.T, modules []builtModule) sources {
 		}
 	}
 	return s
+}
+
+func moduleNames(modules []builtModule) []string {
+	var names []string
+	for _, m := range modules {
+		names = append(names, m.Name)
+	}
+	return names
 }

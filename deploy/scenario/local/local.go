@@ -21,11 +21,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/scenario/play"
 )
 
-// Options say what is played, and in which Envoys. All fields but Run are required.
+// Options say what is played, and in which Envoys. All fields but Source and Run are
+// required.
 type Options struct {
 	// Filters are the filters, and Modules their modules by the filters' names.
 	Filters []catalog.Filter
 	Modules map[string]Module
+	// Source replaces the module of a scenario's filter. Default: none is replaced.
+	Source func(s *scenario.Scenario, filter string) (Module, bool)
 	// Scenarios are the scenarios, as scenario.Load returns them. One that needs a filter that
 	// is not among Filters is left out.
 	Scenarios []scenario.Scenario
@@ -49,9 +52,6 @@ type Results struct {
 // own. A scenario that fails is no error, but one of the results.
 func Play(ctx context.Context, o Options) (Results, error) {
 	r := Results{Report: scenario.Report{Modules: map[string]string{}}}
-	for name, m := range o.Modules {
-		r.Modules[name] = m.Remote.SHA256
-	}
 	all := slices.Clone(o.Scenarios)
 	for _, f := range o.Filters {
 		all = append(all, scenario.AsShipped(f))
@@ -66,6 +66,11 @@ func Play(ctx context.Context, o Options) (Results, error) {
 		r.EnvoyVersions = append(r.EnvoyVersions, binary.Version)
 		if err := r.in(ctx, binary, all, o); err != nil {
 			return r, fmt.Errorf("play scenarios in Envoy %s: %w", binary.Version, err)
+		}
+	}
+	for _, result := range r.Results {
+		if m, ok := o.Modules[result.Filter]; ok {
+			r.Modules[result.Filter] = m.Remote.SHA256
 		}
 	}
 	slices.SortStableFunc(r.Results, func(a, b scenario.Result) int {

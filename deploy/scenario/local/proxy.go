@@ -54,7 +54,7 @@ type stage struct {
 	url      string
 	servers  map[string]*server.Server // "" is the upstream
 	dir      string
-	modules  map[string]Module
+	options  *Options
 	listener string
 }
 
@@ -70,7 +70,7 @@ func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, 
 	workers := int64(0)
 	for _, part := range parts {
 		workers = max(workers, part.Proxy.Workers)
-		s := &stage{part: part, servers: map[string]*server.Server{}, dir: dir, modules: o.Modules, listener: part.Filter + "." + part.Name}
+		s := &stage{part: part, servers: map[string]*server.Server{}, dir: dir, options: &o, listener: part.Filter + "." + part.Name}
 		p.stages = append(p.stages, s)
 		if err := s.serve(&build); err != nil {
 			return nil, err
@@ -185,9 +185,20 @@ func (s *stage) changes(filter string) bool {
 	})
 }
 
+// module is where Envoy gets a filter's module.
+func (s *stage) module(filter string) (Module, bool) {
+	if s.options.Source != nil {
+		if m, ok := s.options.Source(s.Scenario, filter); ok {
+			return m, true
+		}
+	}
+	m, ok := s.options.Modules[filter]
+	return m, ok
+}
+
 // filter is the configuration of one filter.
 func (s *stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
-	module, ok := s.modules[p.Filter]
+	module, ok := s.module(p.Filter)
 	if !ok {
 		return envoyconf.Filter{}, fmt.Errorf("there is no module of filter %s", p.Filter)
 	}
@@ -241,7 +252,8 @@ func (s *stage) discoveryFile(plugin string) string {
 
 // discover writes the file in which Envoy finds a filter.
 func (s *stage) discover(f envoyconf.Filter) error {
-	path, err := filepath.Abs(s.modules[strings.TrimPrefix(f.Name, s.listener+".")].Path)
+	module, _ := s.module(strings.TrimPrefix(f.Name, s.listener+"."))
+	path, err := filepath.Abs(module.Path)
 	if err != nil {
 		return err
 	}
