@@ -2,6 +2,7 @@ package envoytest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -34,7 +35,11 @@ func Go(run func() error) (running context.Context, wait func() error) {
 	var err error
 	go func() {
 		err = run()
-		end(fmt.Errorf("ended too early: %v", err))
+		if err == nil {
+			end(errors.New("ended too early, without an error"))
+			return
+		}
+		end(fmt.Errorf("ended too early: %w", err))
 	}()
 	return running, func() error { <-running.Done(); return err }
 }
