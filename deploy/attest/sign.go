@@ -119,17 +119,25 @@ func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
 	if err == nil {
 		err = Undecided(checks)
 	}
-	if err != nil || Failed(checks) != nil {
+	if err != nil || Failed(checks) != nil || !confirmed(checks, opts) {
 		return Policy{}, err
+	}
+	return opts.Policy, nil
+}
+
+// confirmed reports whether the signed test results are about what was played.
+func confirmed(checks []Check, opts SignOptions) bool {
+	if opts.Played == nil {
+		return true
 	}
 	for _, s := range opts.Subjects {
 		for _, c := range checks {
-			if opts.Played != nil && c.Subject == s.Reference.String() && c.Confirm(TestsOf(*opts.Played, s.Filter)) != nil {
-				return Policy{}, nil
+			if c.Subject == s.Reference.String() && c.Confirm(TestsOf(*opts.Played, s.Filter)) != nil {
+				return false
 			}
 		}
 	}
-	return opts.Policy, nil
+	return true
 }
 
 // tested are the filters that get a test result.
