@@ -70,8 +70,9 @@ type SignRequest struct {
 type SignItem struct {
 	// Statement is the statement, as JSON.
 	Statement []byte
-	// ManifestDigest is the subject that existing bundles must have.
-	ManifestDigest string
+	// SubjectDigest is the subject that existing bundles must have, "sha256:…": a manifest, or
+	// a module.
+	SubjectDigest string
 	// Existing are bundles that may make the same statement already.
 	Existing []json.RawMessage
 }
@@ -82,10 +83,11 @@ type VerifyRequest struct {
 	Items  []VerifyItem
 }
 
-// VerifyItem is a bundle that should be about a manifest.
+// VerifyItem is a bundle that should be about a manifest or a module.
 type VerifyItem struct {
-	ManifestDigest string
-	Bundle         json.RawMessage
+	// SubjectDigest is the digest of that, "sha256:…".
+	SubjectDigest string
+	Bundle        json.RawMessage
 }
 
 // Response is the answer on standard output. Messages for people go to standard error.

@@ -20,11 +20,13 @@ import (
 
 // SignOptions say what is signed, and by which signer.
 type SignOptions struct {
-	// Registry is where the filters are published. Required.
+	// Registry is where the filters are published. Default: nowhere.
 	Registry *oci.Registry
 	// Subjects are their manifests. Default: those that the version's tags point to; then
 	// Sign also waits until the registry lists what it attached.
 	Subjects []*oci.Subject
+	// Modules are the modules in a storage, with the bundles that are there.
+	Modules []StoredModule
 	// Release is the release. It has to be the one that is published. Required.
 	Release build.Release
 	// Builder says who built: see FindBuilder. Required.
@@ -45,7 +47,7 @@ type SignOptions struct {
 type Attached struct {
 	// Filter is the filter's name.
 	Filter string `json:"filter"`
-	// Reference is the manifest, by its digest.
+	// Reference is the manifest, by its digest, or the URL of a stored module.
 	Reference string `json:"reference"`
 	// What is the kind of statement: signature, provenance, sbom or test result.
 	What string `json:"what"`
@@ -65,6 +67,9 @@ func (a Attached) String() string {
 type Signed struct {
 	// Attached are all statements that are attached now, new or not.
 	Attached []Attached
+	// Bundles are the new bundles to store beside the modules of the storage, by the
+	// filters' names.
+	Bundles map[string][]byte
 	// PublicKey is the public key of the signatures, as PEM; empty if they are keyless.
 	PublicKey string
 }
@@ -72,8 +77,9 @@ type Signed struct {
 // Sign signs the published manifests of a version, in every shape. It attaches to each
 // manifest the bill of materials for scanners and, as sigstore bundles, a signature, the
 // provenance, the signed bill of materials and, of a filter with scenarios, the test
-// result. If a record is not that of the published module, or a scenario failed, it
-// refuses. A second run adds only what is missing.
+// result. For stored modules it returns the bundles to store. If a record is not that of
+// the published module, or a scenario failed, it refuses. A second run adds only what is
+// missing.
 func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	given := len(opts.Subjects) > 0
 	if opts.Played != nil {
@@ -113,7 +119,7 @@ func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
 		return Policy{}, nil
 	}
 	checks, err := Verify(ctx, VerifyOptions{
-		Registry: opts.Registry, Subjects: opts.Subjects, Filters: opts.Release.Names(), Version: opts.Release.Version, Policy: opts.Policy,
+		Registry: opts.Registry, Subjects: opts.Subjects, Filters: opts.Release.Names(), Modules: opts.Modules, Version: opts.Release.Version, Policy: opts.Policy,
 		Tested: tested(opts),
 	})
 	if err == nil {
@@ -180,15 +186,31 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 			}
 		}
 	}
+	for _, m := range opts.Modules {
+		i := slices.IndexFunc(opts.Release.Filters, func(f build.Built) bool { return f.Module.Name == m.Filter })
+		if i < 0 || m.Err != nil {
+			return signed, errors.Join(fmt.Errorf("%s: what is stored beside it is not known", m.URL), m.Err)
+		}
+		item, err := moduleStatement(opts.Release.Filters[i], m, of(opts.Subjects, m.Filter), opts)
+		if err != nil {
+			return signed, err
+		}
+		request.Items = append(request.Items, item)
+		signed.Attached = append(signed.Attached, Attached{Filter: m.Filter, Reference: m.URL, What: predicates[0].name})
+	}
 	response, err := run(ctx, Request{Sign: &request})
 	if err != nil {
 		return signed, err
 	}
-	signed.PublicKey = response.PublicKey
+	signed.PublicKey, signed.Bundles = response.PublicKey, make(map[string][]byte)
 	attachments := map[*oci.Subject][]oci.Attachment{}
 	for i, bundle := range response.Bundles {
 		if isNull(bundle) {
 			signed.Attached[i].Unchanged = true
+			continue
+		}
+		if i >= len(subjects) {
+			signed.Bundles[signed.Attached[i].Filter] = bundle
 			continue
 		}
 		attachments[subjects[i]] = append(attachments[subjects[i]], attachment(made[i], bundle))
@@ -204,7 +226,7 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 // subjectsOf returns the given manifests; if there are none, those that a version's
 // tags point to.
 func subjectsOf(ctx context.Context, r *oci.Registry, given []*oci.Subject, filters []string, v version.Version) ([]*oci.Subject, error) {
-	if len(given) > 0 {
+	if len(given) > 0 || r == nil {
 		return given, nil
 	}
 	var all []*oci.Subject
@@ -239,14 +261,10 @@ func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignIte
 	if revision := m.Annotations[ocispec.AnnotationRevision]; revision != opts.Release.Revision {
 		return nil, fmt.Errorf("it was published from commit %s, and the checkout is at %s; check out the commit that is published", revision, opts.Release.Revision)
 	}
-	algorithm, value, _ := strings.Cut(m.ManifestDigest, ":")
-	manifest := map[string]string{algorithm: value}
+	manifest := manifestResource(m)
 	// The module is also a subject, so that whoever fetches it by URL can check the
 	// same statement.
-	subjects := []Resource{
-		{Name: m.Reference.Repository, Digest: manifest},
-		{Name: record.Name + ".wasm", Digest: map[string]string{"sha256": record.WasmSHA256}},
-	}
+	subjects := []Resource{manifest, moduleResource(record)}
 	provenance, err := newProvenance(filter, opts.Release, opts.Builder)
 	if err != nil {
 		return nil, err
@@ -263,9 +281,9 @@ func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignIte
 	for i, predicate := range all {
 		about := subjects
 		if predicates[i].uri == PredicateSignature {
-			about = []Resource{{Digest: manifest}} // like cosign
+			about = []Resource{{Digest: manifest.Digest}} // like cosign
 		}
-		items[i] = SignItem{ManifestDigest: m.ManifestDigest}
+		items[i] = SignItem{SubjectDigest: m.ManifestDigest}
 		if items[i].Statement, err = newStatement(predicates[i].uri, about, predicate); err != nil {
 			return nil, err
 		}
@@ -302,12 +320,16 @@ func bundlesOf(ctx context.Context, s *oci.Subject) ([]json.RawMessage, error) {
 	}
 	bundles := make([]json.RawMessage, len(attachments))
 	for i, a := range attachments {
-		bundles[i] = json.RawMessage("null")
-		if json.Valid(a.Content) {
-			bundles[i] = a.Content
-		}
+		bundles[i] = bundleOf(a.Content)
 	}
 	return bundles, nil
+}
+
+func bundleOf(content []byte) json.RawMessage {
+	if !json.Valid(content) {
+		return json.RawMessage("null")
+	}
+	return content
 }
 
 // absolute makes the paths of files absolute, because the program runs in another

@@ -82,6 +82,19 @@ func (s Statement) names(digest string) bool {
 	return false
 }
 
+// Covers reports whether the statement is of the same type as another, and about all of its
+// subjects.
+func (s Statement) Covers(other Statement) bool {
+	for _, subject := range other.Subject {
+		for algorithm, value := range subject.Digest {
+			if !s.names(algorithm + ":" + value) {
+				return false
+			}
+		}
+	}
+	return s.PredicateType == other.PredicateType
+}
+
 func parseStatement(data []byte) (Statement, error) {
 	var s Statement
 	if err := json.Unmarshal(data, &s); err != nil {

@@ -19,12 +19,15 @@ import (
 
 // VerifyOptions say what is verified, and whose signatures count.
 type VerifyOptions struct {
-	// Registry is where the filters are published. Required.
+	// Registry is where the filters are published. Default: nowhere.
 	Registry *oci.Registry
 	// Subjects are their manifests. Default: those that the version's tags point to.
 	Subjects []*oci.Subject
-	// Filters are the filters' names, and Version the version. Required.
+	// Filters are the filters' names in the registry.
 	Filters []string
+	// Modules are the modules in a storage.
+	Modules []StoredModule
+	// Version is the version. Required.
 	Version version.Version
 	// Policy says whose signatures count. Default: nobody's. Then a missing signature
 	// is no failure, and a signed statement is Unchecked.
@@ -35,13 +38,14 @@ type VerifyOptions struct {
 }
 
 // Verify checks the signature, the provenance, the bill of materials and the test result
-// of every manifest of a version, from the registry alone. A statement counts if it satisfies
-// the policy, is about this manifest, and agrees with the manifest and the version. The
-// state is Unknown if something could not be read, or not be compared with the policy.
+// of every manifest of a version, and the signature of every stored module. A statement
+// counts if it satisfies the policy, is about this manifest or module, and agrees with it
+// and the version. The state is Unknown if something could not be read, or not be compared
+// with the policy.
 //
 // The only error is that of a canceled context.
 func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
-	all := gather(ctx, opts)
+	all := append(gather(ctx, opts), evidenceOf(opts.Modules, opts.Version.String())...)
 	if err := judgeBundles(ctx, opts.Policy, all); err != nil {
 		for _, e := range all {
 			if len(e.bundles) > 0 {
@@ -54,6 +58,10 @@ func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
 	}
 	var checks []Check
 	for _, e := range all {
+		if e.module != nil {
+			checks = append(checks, e.checkModule(opts.Policy))
+			continue
+		}
 		for _, predicate := range predicates {
 			c := Check{Subject: e.manifest.Reference.String(), What: predicate.check, Optional: e.err == nil && opts.Policy.IsZero()}
 			if predicate.uri == PredicateTestResult {
@@ -75,11 +83,12 @@ func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
 	return checks, nil
 }
 
-// evidence is everything that is attached to a manifest.
+// evidence is everything that is attached to a manifest, or stored beside a module.
 type evidence struct {
 	filter   string
 	version  string
 	manifest oci.Manifest
+	module   *StoredModule // nil for a manifest
 	sboms    []oci.Attachment
 	bundles  []json.RawMessage
 	results  []VerifyResult // one for each bundle; none without a policy
@@ -94,7 +103,7 @@ func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
 	request := VerifyRequest{Policy: policy.absolute()}
 	for _, e := range all {
 		for _, bundle := range e.bundles {
-			request.Items = append(request.Items, VerifyItem{ManifestDigest: e.manifest.ManifestDigest, Bundle: bundle})
+			request.Items = append(request.Items, VerifyItem{SubjectDigest: e.digest(), Bundle: bundle})
 		}
 	}
 	response, err := run(ctx, Request{Verify: &request})
@@ -116,9 +125,20 @@ func judgeBundles(ctx context.Context, policy Policy, all []*evidence) error {
 	return nil
 }
 
+// digest is what the statements have to be about.
+func (e *evidence) digest() string {
+	if e.module != nil {
+		return "sha256:" + e.module.WasmSHA256
+	}
+	return e.manifest.ManifestDigest
+}
+
 // gather reads what is attached. If that fails, the evidence's err says why.
 func gather(ctx context.Context, opts VerifyOptions) []*evidence {
 	var all []*evidence
+	if opts.Registry == nil {
+		return nil
+	}
 	for _, filter := range opts.Filters {
 		subjects, err := subjectsOf(ctx, opts.Registry, of(opts.Subjects, filter), []string{filter}, opts.Version)
 		if err != nil {
@@ -187,6 +207,9 @@ func (e *evidence) judge(result VerifyResult, predicateType string) error {
 	if err != nil {
 		return err
 	}
+	if e.module != nil {
+		return e.judgeModule(statement)
+	}
 	switch predicateType {
 	case PredicateProvenance:
 		return e.judgeProvenance(statement)
@@ -211,8 +234,8 @@ func (e *evidence) statement(result VerifyResult, predicateType string) (Stateme
 	if statement.PredicateType != predicateType {
 		return Statement{}, fmt.Errorf("its predicate is of type %q, not %s", statement.PredicateType, predicateType)
 	}
-	if !statement.names(e.manifest.ManifestDigest) {
-		return Statement{}, fmt.Errorf("it is about a manifest other than %s", e.manifest.ManifestDigest)
+	if !statement.names(e.digest()) {
+		return Statement{}, fmt.Errorf("it is not about %s", e.digest())
 	}
 	return statement, nil
 }
@@ -231,23 +254,17 @@ func (e *evidence) judgeProvenance(statement Statement) error {
 	if err := json.Unmarshal(statement.Predicate, &p); err != nil {
 		return fmt.Errorf("read the provenance: %w", err)
 	}
-	definition := p.BuildDefinition
 	revision := e.manifest.Annotations[ocispec.AnnotationRevision]
 	switch {
 	case revision == "":
 		return errNoCommit
 	case e.wasmSHA256() == "":
 		return errNoModule
-	case !statement.names("sha256:" + e.wasmSHA256()):
-		return fmt.Errorf("it is not about the module with wasm sha256 %s", e.wasmSHA256())
-	case definition.BuildType != BuildType:
-		return fmt.Errorf("its build type is %q, and should be %s", definition.BuildType, BuildType)
-	case definition.ExternalParameters.Filter != e.filter || definition.ExternalParameters.Version != e.version:
-		return fmt.Errorf("it is of %s %s", definition.ExternalParameters.Filter, definition.ExternalParameters.Version)
-	case p.RunDetails.Builder.ID == "":
-		return errors.New("it names no builder")
 	}
-	if !namesCommit(definition.ResolvedDependencies, revision) {
+	if err := e.judgeBuild(statement, p, e.wasmSHA256()); err != nil {
+		return err
+	}
+	if !namesCommit(p.BuildDefinition.ResolvedDependencies, revision) {
 		return fmt.Errorf("it does not name the commit %s, which the manifest names", revision)
 	}
 	return nil

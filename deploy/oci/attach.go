@@ -98,6 +98,10 @@ func (r *Registry) Subject(ctx context.Context, ref Reference) (*Subject, error)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", ref, err)
 	}
+	return r.subject(ref, found), nil
+}
+
+func (r *Registry) subject(ref Reference, found *found) *Subject {
 	return &Subject{
 		Manifest: Manifest{
 			Reference:      ref,
@@ -107,7 +111,7 @@ func (r *Registry) Subject(ctx context.Context, ref Reference) (*Subject, error)
 		},
 		r: r, repo: found.repo, desc: found.desc,
 		there: map[digest.Digest]bool{found.manifest.Config.Digest: true},
-	}, nil
+	}
 }
 
 // SubjectOf returns the manifest that Push published, without reading it again.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -365,6 +366,9 @@ func (r Reference) String() string {
 	}
 	return r.Repository + ":" + r.Tag
 }
+
+// Filter is the last element of the repository's name: the filter that is published there.
+func (r Reference) Filter() string { return path.Base(r.Repository) }
 
 func (r Reference) reference() string {
 	if r.Digest != "" {

@@ -43,7 +43,13 @@ type Verification struct {
 	Referrers []Node `json:"referrers,omitempty"`
 	// Problems says what is wrong, one line each; empty if nothing is.
 	Problems []string `json:"problems,omitempty"`
+
+	subject *Subject
 }
+
+// Subject is the manifest that was verified, for what is attached to it: the one that was
+// read, wherever its tag points by now.
+func (v *Verification) Subject() *Subject { return v.subject }
 
 // ErrProblems is in the chain of Verification.Err.
 var ErrProblems = errors.New("verification failed")
@@ -93,9 +99,6 @@ func (r *Registry) VerifyVersion(ctx context.Context, filter string, v version.V
 		if err != nil {
 			return nil, err
 		}
-		if named := found.Annotations[AnnotationFilter]; named != "" && named != filter {
-			found.problem("annotation %s is %q, but it is published as %s", AnnotationFilter, named, filter)
-		}
 		all = append(all, found)
 	}
 	return all, nil
@@ -111,7 +114,9 @@ func (r *Registry) verify(ctx context.Context, ref Reference, known func(digest.
 		ManifestDigest: found.desc.Digest.String(),
 		Shape:          found.manifest.shape(),
 		Annotations:    found.manifest.Annotations,
+		subject:        r.subject(ref, found),
 	}
+	v.subject.Filter = ref.Filter()
 	if v.Consumers, err = Judge(found.desc.MediaType, found.content); err != nil {
 		return nil, nil, err
 	}
@@ -142,6 +147,9 @@ func (v *Verification) checkConsumers() {
 }
 
 func (v *Verification) checkAnnotations(ref Reference) {
+	if named := v.Annotations[AnnotationFilter]; named != "" && named != ref.Filter() {
+		v.problem("annotation %s is %q, but it is published as %s", AnnotationFilter, named, ref.Filter())
+	}
 	for _, key := range []string{ocispec.AnnotationVersion, ocispec.AnnotationRevision, ocispec.AnnotationCreated, AnnotationFilter, AnnotationWasmSHA256} {
 		if v.Annotations[key] == "" {
 			v.problem("annotation %s is missing", key)

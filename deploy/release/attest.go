@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/stored"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -25,6 +26,10 @@ func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed
 	if err != nil {
 		return "", false, err
 	}
+	if r.Signer == nil && r.stores.registry == nil {
+		fmt.Fprintln(out, "nothing is signed here:", attest.ErrNoSigner)
+		return "nothing", false, nil
+	}
 	if r.Signer == nil {
 		if err := attest.Describe(ctx, subjects, r.release); err != nil {
 			return "", false, err
@@ -35,10 +40,16 @@ func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed
 	if err != nil {
 		return "", false, err
 	}
-	signed, err := attest.Sign(ctx, attest.SignOptions{
+	opts := attest.SignOptions{
 		Registry: r.stores.registry, Subjects: subjects, Release: r.release, Builder: builder,
 		Signer: *r.Signer, Policy: r.policy(), KeyFile: r.keyFile(), Played: r.state.Played,
-	})
+	}
+	var signed attest.Signed
+	if r.stores.storage == nil {
+		signed, err = attest.Sign(ctx, opts)
+	} else {
+		signed, err = stored.Sign(ctx, r.stores.storage, opts)
+	}
 	if err != nil {
 		return "", false, err
 	}
@@ -116,7 +127,7 @@ func (r *run) describeSigned(ctx context.Context, subjects []*oci.Subject, out i
 	return nil
 }
 
-// verifyAttached checks what attest attached. It lists the referrers anew.
+// verifyAttached checks what attest attached and stored. It lists the referrers anew.
 func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
 	subjects, err := r.subjects()
 	if err != nil {
@@ -125,6 +136,9 @@ func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
 	opts := attest.VerifyOptions{Registry: r.stores.registry, Subjects: subjects, Filters: r.release.Names(), Version: r.Version, Policy: r.policy()}
 	if !opts.Policy.IsZero() {
 		opts.Tested = slices.DeleteFunc(r.release.Names(), func(filter string) bool { return !attest.TestsOf(*r.state.Played, filter).Passed() })
+	}
+	if r.stores.storage != nil {
+		opts.Modules = stored.Modules(ctx, r.stores.storage, r.Version, r.objects)
 	}
 	checks, err := attest.Verify(ctx, opts)
 	if err != nil {

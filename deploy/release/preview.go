@@ -39,7 +39,7 @@ func (r *run) preview(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(r.Out, "release %s would:\n", r.Version)
-	for _, s := range r.plan() {
+	for _, s := range steps {
 		lines := []string{note}
 		if s.would != nil {
 			lines = s.would(r)

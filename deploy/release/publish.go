@@ -170,9 +170,7 @@ func (r *run) verify(ctx context.Context, out io.Writer) (note string, confirmed
 			problems = append(problems, r.verifyManifest(ctx, f, m, r.facts[i].ManifestDigest))
 		}
 	}
-	if r.stores.registry != nil {
-		problems = append(problems, r.verifyAttached(ctx, out))
-	}
+	problems = append(problems, r.verifyAttached(ctx, out))
 	return "registry and storage give what the record says", false, errors.Join(problems...)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/fatih/color"
@@ -79,17 +78,9 @@ var Steps = func() []string {
 
 func says(line string) func(*run) []string { return func(*run) []string { return []string{line} } }
 
-// plan are the steps of this release. Without a registry nothing is attested.
-func (r *run) plan() []step {
-	if r.rehearsal() || r.Registry != nil {
-		return steps
-	}
-	return slices.DeleteFunc(slices.Clone(steps), func(s step) bool { return s.name == StepAttest })
-}
-
 // do runs the steps.
 func (r *run) do(ctx context.Context) error {
-	for _, s := range r.plan() {
+	for _, s := range steps {
 		began := time.Now()
 		r.list.begin(s.name)
 		note, confirmed, err := r.doOne(ctx, s)

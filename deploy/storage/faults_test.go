@@ -210,7 +210,7 @@ func TestFaultyPublicURL(t *testing.T) {
 		{"other SHA256SUMS", replacing("SHA256SUMS", other+"  headers/1.0.0/headers.wasm\n"), []string{"1.0.0/SHA256SUMS: it has the wasm sha256 " + other}, nil},
 		{"short SHA256SUMS", replacing("SHA256SUMS", other+"  waf/1.0.0/waf.wasm\n"), []string{"1.0.0/SHA256SUMS: it does not name headers: "}, ErrNotFound},
 		{"old index", replacing("index.json", `{"indexVersion":1,"name":"headers","versions":[]}`), []string{"headers/index.json " + asReaders, "it does not list version 1.0.0"}, ErrNotFound},
-		{"other index", replacing("index.json", `{"indexVersion":1,"name":"headers","versions":[{"version":"1.0.0","wasmSha256":"`+other+`"}]}`), []string{"headers/index.json: it has the wasm sha256 " + other}, nil},
+		{"other index", replacing("index.json", `{"indexVersion":1,"name":"headers","versions":[{"version":"1.0.0","path":"1.0.0/headers.wasm","size":100,"wasmSha256":"`+other+`"}]}`), []string{"headers/index.json: it has the wasm sha256 " + other}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -77,7 +78,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 		"headers/1.0.0/headers.wasm":        "x",
 		"headers/1.0.0/headers.wasm.sha256": other + "  headers.wasm\n",
 		"1.0.0/SHA256SUMS":                  other + "  headers/1.0.0/headers.wasm\n",
-		"headers/index.json":                `{"indexVersion":1,"name":"headers","versions":[{"version":"1.0.0","wasmSha256":"` + other + `"}]}`,
+		"headers/index.json":                `{"indexVersion":1,"name":"headers","versions":[{"version":"1.0.0","path":"1.0.0/headers.wasm","size":1000,"wasmSha256":"` + other + `"}]}`,
 	} {
 		t.Run(key, func(t *testing.T) {
 			t.Parallel()
@@ -93,6 +94,67 @@ func TestVerifyFindsTampering(t *testing.T) {
 			wantError(t, err, s.PublicURL(key)+": it ", "it was changed after it was published, or belongs to something else")
 		})
 	}
+}
+
+// TestVerifyBelievesNoField: a field that a reader may act on is compared, or is not there.
+func TestVerifyBelievesNoField(t *testing.T) {
+	t.Parallel()
+	index := func(change string) func(string) string {
+		return func(old string) string {
+			before, after, _ := strings.Cut(change, " -> ")
+			return strings.Replace(old, before, after, 1)
+		}
+	}
+	line := func(text string) func(string) string { return func(old string) string { return old + text + "\n" } }
+	other := strings.Repeat("c", 64)
+	for name, c := range map[string]struct {
+		key    string
+		change func(string) string
+		want   string
+	}{
+		"a path":           {"headers/index.json", index(`"1.1.0/headers.wasm" -> "../evil/evil.wasm"`), `version 1.1.0 has the path "../evil/evil.wasm"`},
+		"an older path":    {"headers/index.json", index(`"1.0.0/headers.wasm" -> "1.0.0/evil.wasm"`), `version 1.0.0 has the path`},
+		"a size":           {"headers/index.json", index(`"size": 1000 -> "size": 999`), "it says that version 1.1.0 has 999 bytes, and the module has 1000"},
+		"no size":          {"headers/index.json", index(`"size": 1000 -> "size": 0`), "version 1.1.0 has 0 bytes"},
+		"a date":           {"headers/index.json", index(`"size": 1000 -> "size": 1000, "published": "2020-01-01T00:00:00Z"`), `unknown field "published"`},
+		"a reference":      {"headers/index.json", index(`"size": 1000 -> "size": 1000, "ociReference": "evil.example/headers:1.1.0"`), "names no manifest by its digest"},
+		"the order":        {"headers/index.json", index(`"version": "1.1.0" -> "version": "0.1.0"`), "has the path"},
+		"a second line":    {"1.1.0/SHA256SUMS", line(other + "  headers/1.1.0/headers.wasm"), `it names "headers/1.1.0/headers.wasm" twice`},
+		"a foreign line":   {"1.1.0/SHA256SUMS", line(other + "  headers/1.0.0/headers.wasm"), "is not a module of version 1.1.0"},
+		"a line elsewhere": {"1.1.0/SHA256SUMS", line(other + "  ../evil.wasm"), "is not a module of version 1.1.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, dir := embedded(t)
+			mustUpload(t, s, release("1.0.0", module(t, "headers", 'o', 500)))
+			mustUpload(t, s, release("1.1.0", module(t, "headers", 'h', 1000)))
+			path := path.Join(dir, c.key)
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := c.change(string(data))
+			if changed == string(data) {
+				t.Fatal("nothing was changed")
+			}
+			if err := os.WriteFile(path, []byte(changed), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, err = Verify(t.Context(), s, VerifyOptions{Version: version.MustParse("1.1.0"), Filters: []string{"headers"}})
+			wantError(t, err, s.PublicURL(c.key), c.want)
+			if !finding.Mismatched(err) {
+				t.Errorf("it is no mismatch: %v", err)
+			}
+		})
+	}
+	swapped := `{"indexVersion":1,"name":"headers","versions":[` + entry("1.0.0") + `,` + entry("1.1.0") + `]}`
+	if _, err := ParseIndex([]byte(swapped), "headers"); err == nil || !strings.Contains(err.Error(), "the newest should come first") {
+		t.Errorf("an older version first: %v", err)
+	}
+}
+
+func entry(version string) string {
+	return `{"version":"` + version + `","path":"` + version + `/headers.wasm","size":1,"wasmSha256":"` + strings.Repeat("c", 64) + `"}`
 }
 
 func TestFolderKeepsWritersApart(t *testing.T) {

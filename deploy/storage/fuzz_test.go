@@ -36,7 +36,7 @@ func FuzzAnswers(f *testing.F) {
 	module := []byte("\x00asm\x01\x00\x00\x00")
 	digest := sha256.Sum256(module)
 	sum := hex.EncodeToString(digest[:])
-	index, err := addEntry(nil, "headers", IndexEntry{Version: "1.0.0", WasmSHA256: sum, Path: "1.0.0/headers.wasm"}, "")
+	index, err := addEntry(nil, "headers", IndexEntry{Version: "1.0.0", WasmSHA256: sum, Path: "1.0.0/headers.wasm", Size: int64(len(module))}, "")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func FuzzAnswers(f *testing.F) {
 			return
 		}
 		// An index that was read can be written, and reads back as the same.
-		again, err := addEntry(index, "headers", IndexEntry{Version: "9.9.9-fuzz", WasmSHA256: strings.Repeat("f", 64)}, "")
+		again, err := addEntry(index, "headers", IndexEntry{Version: "9.9.9-fuzz", Path: "9.9.9-fuzz/headers.wasm", Size: 1, WasmSHA256: strings.Repeat("f", 64)}, "")
 		if err != nil {
 			return
 		}

@@ -17,12 +17,14 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// CloudRequest is the request that Upload writes to the standard input of the command in
+// CloudRequest is the request that Upload and Attach write to the standard input of the command in
 // cloud. It holds no secrets: the command reads them from the environment.
 type CloudRequest struct {
 	URL       string
 	PublicURL string
 	Upload    UploadOptions
+	// Attach stores signatures, and nothing is uploaded. Default: nil.
+	Attach *AttachOptions `json:",omitempty"`
 	// Deadline is the context's deadline; zero if it has none.
 	Deadline time.Time
 }
@@ -54,12 +56,12 @@ const cloudBuild = "building the command for %s:// with the clouds' SDKs (minute
 
 // handOver runs the command that links the clouds' SDKs. When this process ends, the command's
 // standard input ends, and so the command stops, too.
-func (s *Storage) handOver(ctx context.Context, opts UploadOptions) ([]Object, error) {
+func (s *Storage) handOver(ctx context.Context, request CloudRequest) ([]Object, error) {
 	command, err := s.cloudCommand(ctx)
 	if err != nil {
 		return nil, err
 	}
-	request := CloudRequest{URL: s.options.URL, PublicURL: s.public, Upload: opts}
+	request.URL, request.PublicURL = s.options.URL, s.public
 	request.Deadline, _ = ctx.Deadline()
 	data, err := json.Marshal(request)
 	if err != nil {
@@ -166,6 +168,9 @@ func serveCloud(ctx context.Context, request CloudRequest, people io.Writer, ope
 	s, err := Open(Options{URL: request.URL, PublicURL: request.PublicURL, Bucket: bucket, Out: people})
 	if err != nil {
 		return nil, err
+	}
+	if request.Attach != nil {
+		return nil, s.attach(ctx, *request.Attach)
 	}
 	return (&upload{s, request.Upload}).run(ctx)
 }

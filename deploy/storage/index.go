@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -39,8 +40,6 @@ type IndexEntry struct {
 	WasmSHA256 string `json:"wasmSha256"`
 	// Size is the module's size in bytes.
 	Size int64 `json:"size"`
-	// Published is when the version was listed first, in UTC.
-	Published time.Time `json:"published"`
 	// OCIReference is the reference of the same module in a registry, pinned by its manifest
 	// digest ("ghcr.io/acme/filters/headers@sha256:…"); empty while it is not known.
 	OCIReference string `json:"ociReference,omitempty"`
@@ -65,15 +64,44 @@ func ParseIndex(data []byte, filter string) (*Index, error) {
 	if index.IndexVersion != IndexVersion || index.Name != filter {
 		return nil, finding.Mismatch(fmt.Errorf("it is the index of %q in form %d, not of %q in form %d; move it away to have a new one written", shorten(index.Name), index.IndexVersion, filter, IndexVersion))
 	}
+	var before version.Version
 	for _, entry := range index.Versions {
-		if _, err := version.Parse(entry.Version); err != nil {
+		v, err := version.Parse(entry.Version)
+		if err != nil {
 			return nil, finding.Mismatch(err)
 		}
-		if !isSHA256(entry.WasmSHA256) {
-			return nil, finding.Mismatch(fmt.Errorf("version %s has the wasm sha256 %q", entry.Version, shorten(entry.WasmSHA256)))
+		if !before.IsZero() && v.Compare(before) >= 0 {
+			return nil, finding.Mismatch(fmt.Errorf("version %s stands after %s, and the newest should come first", v, before))
 		}
+		if err := entry.check(filter); err != nil {
+			return nil, finding.Mismatch(fmt.Errorf("version %s %w", v, err))
+		}
+		before = v
 	}
 	return index, nil
+}
+
+// aDigest matches a reference that is pinned by its digest.
+var aDigest = regexp.MustCompile(`^[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}$`)
+
+// check compares what an entry says with what it can only be.
+func (e IndexEntry) check(filter string) error {
+	switch {
+	case !isSHA256(e.WasmSHA256):
+		return fmt.Errorf("has the wasm sha256 %q", shorten(e.WasmSHA256))
+	case e.Path != modulePath(filter, e.Version):
+		return fmt.Errorf("has the path %q, and should have %s", shorten(e.Path), modulePath(filter, e.Version))
+	case e.Size <= 0:
+		return fmt.Errorf("has %d bytes", e.Size)
+	case e.OCIReference != "" && !aDigest.MatchString(e.OCIReference):
+		return fmt.Errorf("has the OCI reference %q, which names no manifest by its digest", shorten(e.OCIReference))
+	}
+	return nil
+}
+
+// modulePath is the path of a module, relative to index.json.
+func modulePath(filter, version string) string {
+	return strings.TrimPrefix(ModuleKey(filter, version), filter+"/")
 }
 
 // Find returns the entry of a version, or nil.
@@ -106,6 +134,8 @@ func addEntry(old []byte, filter string, entry IndexEntry, name string) ([]byte,
 		index.Versions = append(index.Versions, entry)
 	case known.WasmSHA256 != entry.WasmSHA256:
 		return nil, conflict("wasm sha256", known.WasmSHA256, entry.WasmSHA256)
+	case known.Size != entry.Size:
+		return nil, conflict("size", fmt.Sprint(known.Size), fmt.Sprint(entry.Size))
 	case entry.OCIReference == "" || known.OCIReference == entry.OCIReference:
 		return old, nil
 	case known.OCIReference != "":

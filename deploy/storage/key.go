@@ -17,6 +17,9 @@ func ModuleKey(filter, version string) string {
 // SumKey is where a module's checksum is. It exists only beside a complete module.
 func SumKey(filter, version string) string { return ModuleKey(filter, version) + ".sha256" }
 
+// BundleKey is where the signed statement about a module is: a sigstore bundle.
+func BundleKey(filter, version string) string { return ModuleKey(filter, version) + ".sigstore.json" }
+
 // SumsKey is where the checksums of all filters of one version are.
 func SumsKey(version string) string { return version + "/SHA256SUMS" }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 // sumLine is one line of a checksum file.
@@ -31,12 +32,31 @@ func parseSums(data []byte) ([]sumLine, error) {
 		if !ok || !isSHA256(sum) || len(name) < 2 {
 			return nil, finding.Mismatch(fmt.Errorf("%q is no line of sha256sum", shorten(text)))
 		}
+		if slices.ContainsFunc(lines, func(l sumLine) bool { return l.name == name[1:] }) {
+			return nil, finding.Mismatch(fmt.Errorf("it names %q twice", shorten(name[1:])))
+		}
 		lines = append(lines, sumLine{sum, name[1:]})
 	}
 	if len(lines) == 0 {
 		return nil, finding.Mismatch(errors.New("it is empty"))
 	}
 	return lines, nil
+}
+
+// parseReleaseSums reads the object under SumsKey. Each of its lines is that of a module of the
+// version; its filters are returned in the order of the lines.
+func parseReleaseSums(data []byte, v version.Version) (lines []sumLine, filters []string, err error) {
+	if lines, err = parseSums(data); err != nil {
+		return nil, nil, err
+	}
+	for _, line := range lines {
+		filter, _, _ := strings.Cut(line.name, "/")
+		if checkNames(v, []string{filter}) != nil || line.name != ModuleKey(filter, v.String()) {
+			return nil, nil, finding.Mismatch(fmt.Errorf("it names %q, which is not a module of version %s", shorten(line.name), v))
+		}
+		filters = append(filters, filter)
+	}
+	return lines, filters, nil
 }
 
 // parseSumFile reads the object under SumKey and returns the sum in it.
@@ -54,11 +74,11 @@ func parseSumFile(data []byte, filter string) (string, error) {
 // addSums adds lines to the object under SumsKey. The lines name objects by their path below
 // the storage's address. A line is never changed. name is the object's address, for error
 // messages.
-func addSums(old []byte, lines []sumLine, name string) ([]byte, error) {
+func addSums(old []byte, v version.Version, lines []sumLine, name string) ([]byte, error) {
 	var all []sumLine
 	if len(old) > 0 {
 		var err error
-		if all, err = parseSums(old); err != nil {
+		if all, _, err = parseReleaseSums(old, v); err != nil {
 			return nil, err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
@@ -41,6 +40,9 @@ type Object struct {
 	WasmSHA256 string `json:"wasmSha256"`
 	// WasmSize is the module's size in bytes.
 	WasmSize int64 `json:"wasmSize"`
+	// OCIReference is the manifest of the same module that index.json names; empty if it names
+	// none. Only Verify sets it.
+	OCIReference string `json:"ociReference,omitempty"`
 	// Unchanged says that the module was there already, and nothing was sent.
 	Unchanged bool `json:"unchanged"`
 	// Redirect is the address that URL redirects to, without query; empty if URL serves the
@@ -94,7 +96,7 @@ func Upload(ctx context.Context, s *Storage, opts UploadOptions) ([]Object, erro
 	}
 	run := (&upload{s, opts}).run
 	if s.bucket == nil {
-		run = func(ctx context.Context) ([]Object, error) { return s.handOver(ctx, opts) }
+		run = func(ctx context.Context) ([]Object, error) { return s.handOver(ctx, CloudRequest{Upload: opts}) }
 	}
 	objects, err := run(ctx)
 	if err != nil {
@@ -155,7 +157,7 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 	for i, j := range jobs {
 		objects[i] = j.object
 	}
-	return objects, u.verify(ctx, u.Version.String(), objects, true)
+	return objects, u.verify(ctx, u.Version, objects, true)
 }
 
 // look finds out what is there, and fails if something else is published under the version.
@@ -361,17 +363,16 @@ func (u *upload) addSums(old []byte) ([]byte, error) {
 	for i, m := range u.Modules {
 		lines[i] = sumLine{m.WasmSHA256, ModuleKey(m.Name, u.Version.String())}
 	}
-	return addSums(old, lines, u.location.object(SumsKey(u.Version.String())))
+	return addSums(old, u.Version, lines, u.location.object(SumsKey(u.Version.String())))
 }
 
 // addEntry adds the version to the filter's index.
 func (j *job) addEntry(old []byte) ([]byte, error) {
 	return addEntry(old, j.Name, IndexEntry{
 		Version:      j.Version.String(),
-		Path:         strings.TrimPrefix(ModuleKey(j.Name, j.Version.String()), j.Name+"/"),
+		Path:         modulePath(j.Name, j.Version.String()),
 		WasmSHA256:   j.WasmSHA256,
 		Size:         j.Size,
-		Published:    time.Now().UTC().Truncate(time.Second),
 		OCIReference: j.OCIReferences[j.Name],
 	}, j.location.object(IndexKey(j.Name)))
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
@@ -40,16 +39,9 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 	}
 	filters := slices.Clone(opts.Filters)
 	if len(filters) == 0 {
-		lines, err := s.publicSums(ctx, opts.Version.String(), false)
-		if err != nil {
+		var err error
+		if _, filters, err = s.publicSums(ctx, opts.Version, false); err != nil {
 			return fail(err)
-		}
-		for _, line := range lines {
-			filter, _, _ := strings.Cut(line.name, "/")
-			if checkNames(opts.Version, []string{filter}) != nil || line.name != ModuleKey(filter, opts.Version.String()) {
-				return fail(finding.Mismatch(fmt.Errorf("%s: it names %q, which is not a module of this version", s.PublicURL(SumsKey(opts.Version.String())), shorten(line.name))))
-			}
-			filters = append(filters, filter)
 		}
 	}
 	slices.Sort(filters)
@@ -62,17 +54,27 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 			Unchanged: true,
 		}
 	}
-	if err := s.verify(ctx, opts.Version.String(), objects, false); err != nil {
+	if err := s.verify(ctx, opts.Version, objects, false); err != nil {
 		return fail(err)
 	}
 	return objects, nil
 }
 
+// Filters fetches the names of the filters in a version's SHA256SUMS as readers do, in the order
+// of the file.
+func Filters(ctx context.Context, s *Storage, v version.Version) ([]string, error) {
+	_, filters, err := s.publicSums(ctx, v, false)
+	if err != nil {
+		return nil, s.clean.err(fmt.Errorf("list the filters of %s: %w", v, err))
+	}
+	return filters, nil
+}
+
 // verify fetches the objects as readers do. An object without a sum gets the one of its
 // checksum; if it has a sum, the module must match. fresh says that the objects were just
 // written: what is missing or old may come from a cache, and is fetched again.
-func (s *Storage) verify(ctx context.Context, version string, objects []Object, fresh bool) error {
-	sums, err := s.publicSums(ctx, version, fresh)
+func (s *Storage) verify(ctx context.Context, v version.Version, objects []Object, fresh bool) error {
+	sums, _, err := s.publicSums(ctx, v, fresh)
 	if err != nil {
 		return err
 	}
@@ -109,6 +111,12 @@ func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, f
 	}
 	if entry.WasmSHA256 != o.WasmSHA256 {
 		return differs(IndexKey(o.Filter), entry.WasmSHA256)
+	}
+	if entry.Size != o.WasmSize {
+		return finding.Mismatch(fmt.Errorf("%s: it says that version %s has %d bytes, and the module has %d; %w", s.PublicURL(IndexKey(o.Filter)), o.Version, entry.Size, o.WasmSize, s.elsewhere(fresh)))
+	}
+	if !fresh {
+		o.OCIReference = entry.OCIReference
 	}
 	return nil
 }
@@ -162,12 +170,12 @@ func (s *Storage) verifyModule(ctx context.Context, o *Object, fresh bool) error
 }
 
 // publicSums reads SHA256SUMS.
-func (s *Storage) publicSums(ctx context.Context, version string, fresh bool) (lines []sumLine, err error) {
-	err = s.fetchSmall(ctx, SumsKey(version), fresh, func(data []byte) (err error) {
-		lines, err = parseSums(data)
+func (s *Storage) publicSums(ctx context.Context, v version.Version, fresh bool) (lines []sumLine, filters []string, err error) {
+	err = s.fetchSmall(ctx, SumsKey(v.String()), fresh, func(data []byte) (err error) {
+		lines, filters, err = parseReleaseSums(data, v)
 		return err
 	})
-	return lines, err
+	return lines, filters, err
 }
 
 // publicSum reads a module's checksum.

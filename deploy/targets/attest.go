@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/stored"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
-// Attest attaches SBOMs to what was pushed under a version and signs it, with its provenance and with what e2e played.
+// Attest attaches SBOMs to what was published under a version and signs it, in the registry and in the storage, with its provenance and with what e2e played.
 //
 // Example:
 //
@@ -24,6 +26,36 @@ func Attest(ctx context.Context, version string, json *bool) error {
 	return do(json, func(c variables.Values, out Output) error {
 		return attestVersion(ctx, c, version, out)
 	})
+}
+
+// signPublished signs what is in the configured registry and storage; without any configuration,
+// what is in the embedded ones.
+func signPublished(ctx context.Context, c variables.Values, opts attest.SignOptions, out Output) (signed attest.Signed, err error) {
+	if c.Registry != "" || embeddedOnly(c) {
+		r, done, err := openRegistry(ctx, c, "", out)
+		if err != nil {
+			return attest.Signed{}, err
+		}
+		defer func() { err = errors.Join(err, done()) }()
+		opts.Registry = r
+	}
+	if c.StorageURL == "" && !embeddedOnly(c) {
+		return attest.Sign(ctx, opts)
+	}
+	s, err := openStorage(c, out)
+	if err != nil {
+		return attest.Signed{}, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	signed, err = stored.Sign(ctx, s, opts)
+	if errors.Is(err, storage.ErrNotFound) && opts.Registry != nil {
+		fmt.Fprintf(out.Err, "nothing is signed in the storage, because this version is not there: %v\n", err)
+		return attest.Sign(ctx, opts)
+	}
+	if err != nil {
+		return attest.Signed{}, fmt.Errorf("attest %s: %w", opts.Release.Version, err)
+	}
+	return signed, nil
 }
 
 // rehearsalKey is the public key of signatures in the embedded registry. The private
@@ -54,14 +86,9 @@ func attestVersion(ctx context.Context, c variables.Values, text string, out Out
 	} else if err != nil {
 		return fmt.Errorf("attest %s: %w", text, err)
 	}
-	r, done, err := openRegistry(ctx, c, "", out)
+	opts := attest.SignOptions{Release: *release, Builder: builder, Signer: signer, Policy: policy(c), KeyFile: rehearsalKey, Played: played}
+	signed, err := signPublished(ctx, c, opts, out)
 	if err != nil {
-		return err
-	}
-	signed, err := attest.Sign(ctx, attest.SignOptions{
-		Registry: r, Release: *release, Builder: builder, Signer: signer, Policy: policy(c), KeyFile: rehearsalKey, Played: played,
-	})
-	if err = errors.Join(err, done()); err != nil {
 		return err
 	}
 	return out.print(signed.Attached, func(w io.Writer) error {
@@ -82,14 +109,19 @@ func configuredSigner(c variables.Values) (attest.Signer, bool) {
 		TrustedRoot:  c.TrustedRoot,
 	}
 	// Nothing is written into a public log about content that nobody else can read.
-	signer.Rehearsal = c.SignKey == "" && c.Registry == ""
+	signer.Rehearsal = c.SignKey == "" && embeddedOnly(c)
 	return signer, c.SignKey != "" || signer.Rehearsal || attest.HasIdentity()
+}
+
+// embeddedOnly reports whether nothing but the embedded registry and storage is configured.
+func embeddedOnly(c variables.Values) bool {
+	return c.Registry == "" && c.StorageURL == "" && c.StoragePublicURL == ""
 }
 
 // policy is the configured policy.
 func policy(c variables.Values) attest.Policy {
 	p := attest.Policy{Key: c.VerifyKey, Identity: c.VerifyIdentity, Issuer: c.VerifyIssuer, Repository: c.VerifyRepository, TrustedRoot: c.TrustedRoot}
-	if p.IsZero() && c.Registry == "" {
+	if p.IsZero() && embeddedOnly(c) {
 		if _, err := os.Stat(rehearsalKey); err == nil {
 			p.Key = rehearsalKey
 		}

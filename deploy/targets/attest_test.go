@@ -69,7 +69,7 @@ func TestAttestWithoutASigner(t *testing.T) {
 		wrong.Registry = c.Registry
 		var out bytes.Buffer
 		output := Output{Out: &out, Err: &out}
-		for _, err := range []error{attestVersion(t.Context(), wrong, "1.4.0", output), verifyPublished(t.Context(), wrong, "1.4.0", output)} {
+		for _, err := range []error{attestVersion(t.Context(), wrong, "1.4.0", output), verifyPublished(t.Context(), wrong, "1.4.0", false, output)} {
 			if text := fmt.Sprint(err, out.String()); strings.Contains(text, "hunter2SECRET") || strings.Contains(text, "PRIVATE") {
 				t.Errorf("%s is in %s", name, text)
 			}
@@ -123,8 +123,8 @@ func TestTested(t *testing.T) {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 	const tests = "1 scenario in Envoy 1.40.0, signed with "
-	verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
-	if !strings.Contains(verified, "tested      "+c.Registry+"/headers:1.4.0  "+tests+c.VerifyKey) || !strings.Contains(verified, "ok     record") {
+	verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", false, o) })
+	if !strings.Contains(verified, "tested      "+c.Registry+"/headers:1.4.0  ") || !strings.Contains(verified, tests+c.VerifyKey) || !strings.Contains(verified, "ok     record") {
 		t.Errorf("verify prints\n%s", verified)
 	}
 	if tree := run(t, func(o Output) error { return listReferrers(ctx, c, "headers:1.4.0", o) }); !strings.Contains(tree, "test-result.sigstore.json") {
@@ -147,7 +147,7 @@ func TestTested(t *testing.T) {
 			t.Fatalf("no %s in %s", old, record)
 		}
 		write(t, path, changed)
-		err := verifyPublished(ctx, c, "1.4.0", Output{Out: io.Discard, Err: io.Discard})
+		err := verifyPublished(ctx, c, "1.4.0", false, Output{Out: io.Discard, Err: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), "the record is wrong: of "+c.Registry+"/headers:1.4.0, "+change[1]) {
 			t.Errorf("%s: %v, want %q", change[0], err, change[1])
 		}
@@ -208,7 +208,7 @@ func TestTested(t *testing.T) {
 			t.Errorf("%s: %v\n%s", envoy, err, out)
 		}
 	}
-	verified = run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
+	verified = run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", false, o) })
 	if !strings.Contains(verified, "1 scenario in Envoy 1.36.4, 1.40.0, signed with ") || !strings.Contains(verified, "ok     record") {
 		t.Errorf("after another e2e, verify prints\n%s", verified)
 	}
@@ -233,7 +233,7 @@ func TestRehearsedAgain(t *testing.T) {
 		if out := run(t, func(o Output) error { return attestVersion(ctx, c, "1.4.0", o) }); strings.Count(out, " was there already") != there {
 			t.Errorf("run %d:\n%s", i, out)
 		}
-		verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
+		verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", false, o) })
 		if want := report.Results[0].EnvoyVersion + ", signed with "; i == 2 && !strings.Contains(verified, "1 scenario in Envoy "+want) {
 			t.Errorf("verify prints\n%s", verified)
 		}

@@ -31,6 +31,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/variables"
+	"github.com/slipway-wasm/slipway/deploy/verify"
 )
 
 // project changes to a checkout with two built filters. No compiler made their modules;
@@ -149,11 +150,11 @@ func TestTargetsWithoutARegistry(t *testing.T) {
 	if !strings.Contains(tree, oci.TypeSBOM) || !strings.Contains(tree, oci.TypeTestReport+" report.xml") {
 		t.Errorf("referrers:\n%s", tree)
 	}
-	if verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) }); strings.Count(verified, ": ok\n") != 4 {
+	if verified := run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", false, o) }); strings.Count(verified, ": ok\n") != 4 {
 		t.Errorf("verify:\n%s", verified)
 	}
-	one := runJSON[[]oci.Verification](t, func(o Output) error { return verifyPublished(ctx, c, "headers@"+first[2].ManifestDigest, o) })
-	if len(one) != 1 || one[0].WasmSHA256 != first[2].WasmSHA256 || len(one[0].Problems) > 0 {
+	one := runJSON[verify.Report](t, func(o Output) error { return verifyPublished(ctx, c, "headers@"+first[2].ManifestDigest, false, o) })
+	if m := one.Manifests; len(m) != 1 || m[0].WasmSHA256 != first[2].WasmSHA256 || len(m[0].Problems) > 0 {
 		t.Errorf("verify by digest: %+v", one)
 	}
 	run(t, func(o Output) error { return pull(ctx, c, "headers:compat-1.4.0", "pulled.wasm", o) })
@@ -234,8 +235,8 @@ func TestTargetsRefuse(t *testing.T) {
 		{"deadline", func(o Output) error {
 			return listVersions(ctx, with(func(c *variables.Values) { c.Registry, c.TransferTimeout = "127.0.0.1:1/x", 100*time.Millisecond }), o)
 		}, "TRANSFER_TIMEOUT"},
-		{"what to verify", func(o Output) error { return verifyPublished(ctx, configured, "headers", o) }, "or a reference, such as headers:1.4.0"},
-		{"not published", func(o Output) error { return verifyPublished(ctx, configured, "9.9.9", o) }, "not found"},
+		{"what to verify", func(o Output) error { return verifyPublished(ctx, configured, "headers", false, o) }, "or a reference, such as headers:1.4.0"},
+		{"not published", func(o Output) error { return verifyPublished(ctx, configured, "9.9.9", false, o) }, "not found"},
 		{"no such file", func(o Output) error { return attachFile(ctx, configured, "headers:1.0.0", "sbom", "missing", o) }, "missing"},
 		{"changed module", changed, `; run "go tool mage build"`},
 	} {

@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
-	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/variables"
+	"github.com/slipway-wasm/slipway/deploy/verify"
 )
 
 // TestSourcesChanged: a module that was built at one commit is neither published nor
@@ -85,8 +85,8 @@ func TestCompiledInAndIgnored(t *testing.T) {
 				t.Helper()
 				c := variables.Values{Filters: []string{"headers"}}
 				run(t, func(o Output) error { return push(t.Context(), c, version, o) })
-				found := runJSON[[]oci.Verification](t, func(o Output) error { return verifyPublished(t.Context(), c, "headers:"+version, o) })
-				return found[0].Annotations[ocispec.AnnotationRevision]
+				found := runJSON[verify.Report](t, func(o Output) error { return verifyPublished(t.Context(), c, "headers:"+version, false, o) })
+				return found.Manifests[0].Annotations[ocispec.AnnotationRevision]
 			}
 			clean := revision("1.0.0")
 			change()

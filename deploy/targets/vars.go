@@ -24,7 +24,7 @@ func Vars(target *string) error {
 // reads has the names of the variables, and groups of them, that each target reads.
 var reads = map[string][]string{
 	"attach":         {"registry", "TRANSFER_TIMEOUT"},
-	"attest":         {"FILTERS", "registry", "signing", "verification", "TRANSFER_TIMEOUT"},
+	"attest":         {"FILTERS", "registry", "storage", "signing", "verification", "TRANSFER_TIMEOUT"},
 	"bench":          {"FILTERS", "compiler", "envoy", "bench"},
 	"build":          {"FILTERS", "compiler"},
 	"dev":            {"compiler", "envoy"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -22,7 +23,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Verify reads a reference, or a version with its sums, signatures, provenances, SBOMs and test results, back without credentials and says what is ok, missing or wrong.
+// Verify reads a version or a reference back, with its sums, signatures, provenances, SBOMs, test results and moving tags, without credentials, and says what is ok, missing or wrong (-beforeTags leaves the moving tags out).
 //
 // The exit code is 0 only if all is well. -json prints the result as JSON.
 //
@@ -30,44 +31,35 @@ import (
 //
 //	REGISTRY=ghcr.io/acme/filters VERIFY_KEY=cosign.pub go tool mage verify 1.4.0
 //	go tool mage verify headers:1.4.0
-func Verify(ctx context.Context, referenceOrVersion string, json *bool) error {
+func Verify(ctx context.Context, referenceOrVersion string, beforeTags, json *bool) error {
 	return do(json, func(c variables.Values, out Output) error {
-		return verifyPublished(ctx, c, referenceOrVersion, out)
+		return verifyPublished(ctx, c, referenceOrVersion, given(beforeTags), out)
 	})
 }
 
 // verifyPublished verifies a reference, or a version of all filters, or the version of
 // a git tag. A version is verified with everything that belongs to it: the manifests,
-// the modules and sums in the storage, the signatures, provenances, bills of materials
-// and test results, and the record of the release in dist/. It is read without credentials,
-// except for REGISTRY_USERNAME and REGISTRY_PASSWORD.
-func verifyPublished(ctx context.Context, c variables.Values, what string, out Output) error {
+// the modules and sums in the storage, the signatures, provenances, bills of
+// materials and test results, and the record of the release in dist/. Of a reference, the same holds for
+// its manifest. All is read without credentials, except for REGISTRY_USERNAME and
+// REGISTRY_PASSWORD. beforeTags says that the moving tags have not moved yet.
+func verifyPublished(ctx context.Context, c variables.Values, what string, beforeTags bool, out Output) error {
+	ctx, cancel := withDeadline(ctx, c)
+	defer cancel()
 	v, names, err := version.Read(what, c.Filters)
+	var found *verify.Report
 	switch {
 	case err == nil:
 		c.Filters = names
-		return verifyVersion(ctx, c, v, out)
+		found, err = findVersion(ctx, c, v, beforeTags, out)
 	case !errors.Is(err, version.ErrOther):
-		return fmt.Errorf("verify: %w", err)
 	case !strings.ContainsAny(what, ":/"):
-		return fmt.Errorf("verify: %w; or a reference, such as headers:1.4.0", err)
+		err = fmt.Errorf("%w; or a reference, such as headers:1.4.0", err)
+	default:
+		found, err = findReference(ctx, c, what, out)
 	}
-	return withReference(ctx, c, what, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
-		v, err := r.Verify(ctx, ref)
-		if err != nil {
-			return err
-		}
-		err = out.print([]*oci.Verification{v}, func(w io.Writer) error { v.Text(w); return nil })
-		return errors.Join(v.Err(), err)
-	})
-}
-
-func verifyVersion(ctx context.Context, c variables.Values, v version.Version, out Output) error {
-	ctx, cancel := withDeadline(ctx, c)
-	defer cancel()
-	found, err := findVersion(ctx, c, v, out)
 	if err != nil {
-		return fmt.Errorf("verify %s: %w", v, err)
+		return fmt.Errorf("verify %s: %w", redact.Address(what), err)
 	}
 	err = out.print(found, func(w io.Writer) error {
 		for _, v := range found.Manifests {
@@ -78,9 +70,23 @@ func verifyVersion(ctx context.Context, c variables.Values, v version.Version, o
 	return errors.Join(attest.Failed(found.Checks), err)
 }
 
+// findReference reads the manifest of a reference.
+func findReference(ctx context.Context, c variables.Values, reference string, out Output) (found *verify.Report, err error) {
+	r, done, err := openRegistryWith(ctx, c, reference, oci.RegistryOptions{Out: out.Err, Anonymous: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	ref, err := r.ParseReference(reference)
+	if err != nil {
+		return nil, err
+	}
+	return verify.Reference(ctx, verify.ReferenceOptions{Registry: r, Reference: ref, Policy: policy(c), Tested: c.VerifyTested})
+}
+
 // findVersion reads a version from the configured registry, storage or both; without
 // any configuration, from the embedded ones.
-func findVersion(ctx context.Context, c variables.Values, v version.Version, out Output) (found *verify.Report, err error) {
+func findVersion(ctx context.Context, c variables.Values, v version.Version, beforeTags bool, out Output) (found *verify.Report, err error) {
 	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
 		return nil, err
@@ -91,7 +97,7 @@ func findVersion(ctx context.Context, c variables.Values, v version.Version, out
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
 	opts := verify.Options{
-		Filters: catalog.NamesOf(filters), Version: v, Policy: policy(c), Tested: c.VerifyTested,
+		Filters: catalog.NamesOf(filters), Version: v, Policy: policy(c), Tested: c.VerifyTested, TagsHeld: beforeTags,
 		Registry: from.registry, Storage: from.storage,
 		// Pushing does not require an upload.
 		StorageOptional: c.StorageURL == "" && c.StoragePublicURL == "",

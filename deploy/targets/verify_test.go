@@ -53,7 +53,7 @@ func TestVerifyRecord(t *testing.T) {
 	}
 	write(t, func(*rel.Record) {})
 	for _, version := range []string{"1.4.0", "v1.4.0", "headers/v1.4.0"} {
-		found := runJSON[verify.Report](t, func(o Output) error { return verifyPublished(ctx, c, version, o) })
+		found := runJSON[verify.Report](t, func(o Output) error { return verifyPublished(ctx, c, version, false, o) })
 		if last := found.Checks[len(found.Checks)-1]; last.What != "record" || last.State != "ok" {
 			t.Errorf("%s: %+v", version, found.Checks)
 		}
@@ -76,7 +76,7 @@ func TestVerifyRecord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			write(t, test.change)
-			err := verifyPublished(ctx, c, "1.4.0", Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
+			err := verifyPublished(ctx, c, "1.4.0", false, Output{Out: &strings.Builder{}, Err: &strings.Builder{}})
 			if err == nil || !strings.Contains(err.Error(), "the record is wrong") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v\nwant %q", err, test.want)
 			}
@@ -103,14 +103,14 @@ func TestVerifyRecord(t *testing.T) {
 				t.Cleanup(func() { _ = os.Remove(path) })
 			}
 			var text, data strings.Builder
-			err := verifyPublished(ctx, test.config, "1.4.0", Output{Out: &text, Err: io.Discard})
+			err := verifyPublished(ctx, test.config, "1.4.0", false, Output{Out: &text, Err: io.Discard})
 			if err == nil || !strings.Contains(err.Error(), "the record is unknown") || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), " wrong") {
 				t.Errorf("%v\nwant %q", err, test.want)
 			}
 			if !strings.Contains(text.String(), "unknown  record") {
 				t.Errorf("the table is\n%s", text.String())
 			}
-			if err := verifyPublished(ctx, test.config, "1.4.0", Output{Out: &data, Err: io.Discard, JSON: true}); err == nil || !strings.Contains(data.String(), `"state": "unknown"`) {
+			if err := verifyPublished(ctx, test.config, "1.4.0", false, Output{Out: &data, Err: io.Discard, JSON: true}); err == nil || !strings.Contains(data.String(), `"state": "unknown"`) {
 				t.Errorf("%v\n%s", err, data.String())
 			}
 		})
@@ -135,7 +135,7 @@ func TestVerifyRecord(t *testing.T) {
 		t.Errorf("neither names a commit: %q", got)
 	}
 	write(t, func(r *rel.Record) { r.Version = "1.3.0" })
-	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
+	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", false, o) })
 }
 
 // TestVerifyAnonymously: a release that only its publisher can pull is not released. So
@@ -148,7 +148,7 @@ func TestVerifyAnonymously(t *testing.T) {
 	ctx, c := t.Context(), variables.Values{Registry: address + "/acme", Filters: []string{"headers"}}
 	run(t, func(o Output) error { return push(ctx, c, "1.4.0", o) })
 	out := Output{Out: &strings.Builder{}, Err: &strings.Builder{}}
-	err := verifyPublished(ctx, c, "1.4.0", out)
+	err := verifyPublished(ctx, c, "1.4.0", false, out)
 	if err == nil || !strings.Contains(err.Error(), "the manifest is unknown") || !strings.Contains(err.Error(), "let everybody read it") {
 		t.Errorf("without a password: %v", err)
 	}
@@ -156,5 +156,5 @@ func TestVerifyAnonymously(t *testing.T) {
 		t.Errorf("the password is in %v", err)
 	}
 	c.RegistryUsername, c.RegistryPassword = distributiontest.Username, distributiontest.Password
-	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", o) })
+	run(t, func(o Output) error { return verifyPublished(ctx, c, "1.4.0", false, o) })
 }

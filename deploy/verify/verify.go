@@ -10,9 +10,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/stored"
+	"github.com/slipway-wasm/slipway/deploy/internal/loopback"
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -34,9 +39,23 @@ type Options struct {
 	Policy attest.Policy
 	// Tested demands a signed test result for each filter. Default: it may be missing.
 	Tested bool
+	// TagsHeld says that the release is not finished, and has not moved its moving tags yet.
+	// Default: they are checked.
+	TagsHeld bool
 }
 
-// Report is the result of Version.
+// ReferenceOptions say which manifest is verified.
+type ReferenceOptions struct {
+	// Registry is where the manifest is, and Reference names it. Required.
+	Registry  *oci.Registry
+	Reference oci.Reference
+	// Policy says whose signatures count: see attest.VerifyOptions.
+	Policy attest.Policy
+	// Tested demands a signed test result. Default: it may be missing.
+	Tested bool
+}
+
+// Report is the result of Version and of Reference.
 type Report struct {
 	// Checks say of each part whether it exists and is right.
 	Checks []attest.Check `json:"checks"`
@@ -72,16 +91,96 @@ func Version(ctx context.Context, opts Options) (*Report, error) {
 			})
 		}
 	}
-	if len(signed) == 0 {
-		return report, nil
+	if err := report.others(ctx, opts); err != nil {
+		return nil, err
 	}
-	verified := attest.VerifyOptions{Registry: opts.Registry, Filters: signed, Version: opts.Version, Policy: opts.Policy}
+	verified := attest.VerifyOptions{Registry: opts.Registry, Subjects: report.subjects(), Filters: signed, Modules: stored.Modules(ctx, opts.Storage, opts.Version, report.Objects), Version: opts.Version, Policy: opts.Policy}
 	if opts.Tested {
 		verified.Tested = signed
 	}
 	signatures, err := attest.Verify(ctx, verified)
+	if err != nil {
+		return nil, err
+	}
 	report.Checks = append(report.Checks, signatures...)
-	return report, err
+	for _, filter := range signed {
+		if opts.TagsHeld {
+			break
+		}
+		if err := report.tags(ctx, opts.Registry, filter, opts.Version, ""); err != nil {
+			return nil, err
+		}
+	}
+	return report, nil
+}
+
+// Reference verifies one manifest as Version does: with its module, and with its signature,
+// provenance and bill of materials under the policy. The filter and the version are those that
+// the manifest names. A moving tag has to point to the newest version of its range.
+func Reference(ctx context.Context, opts ReferenceOptions) (*Report, error) {
+	report := new(Report)
+	read, err := report.verified(ctx, opts.Reference.String(), func() ([]*oci.Verification, error) {
+		found, err := opts.Registry.Verify(ctx, opts.Reference)
+		return []*oci.Verification{found}, err
+	})
+	if err != nil || !read {
+		return report, err
+	}
+	found := report.Manifests[0]
+	named, err := version.Parse(found.Annotations[ocispec.AnnotationVersion])
+	if err != nil {
+		// Without a version nothing can be compared with what is signed.
+		report.Checks[0].State = attest.Wrong
+		report.Checks[0].Detail = strings.Join(append(found.Problems, fmt.Sprintf("annotation %s: %v", ocispec.AnnotationVersion, err)), "; ")
+		return report, nil
+	}
+	filter := opts.Reference.Filter()
+	verified := attest.VerifyOptions{Registry: opts.Registry, Subjects: report.subjects(), Filters: []string{filter}, Version: named, Policy: opts.Policy}
+	if opts.Tested {
+		verified.Tested = verified.Filters
+	}
+	signatures, err := attest.Verify(ctx, verified)
+	if err != nil {
+		return nil, err
+	}
+	report.Checks = append(report.Checks, signatures...)
+	if opts.Reference.Tag == "" {
+		return report, nil
+	}
+	return report, report.tags(ctx, opts.Registry, filter, named, opts.Reference.Tag)
+}
+
+// subjects are the manifests that were read. Their signatures are those that count: a tag may
+// point to something else by now.
+func (r *Report) subjects() []*oci.Subject {
+	subjects := make([]*oci.Subject, len(r.Manifests))
+	for i, v := range r.Manifests {
+		subjects[i] = v.Subject()
+	}
+	return subjects
+}
+
+// tags checks the moving tags of a version's ranges, or only the given one.
+func (r *Report) tags(ctx context.Context, registry *oci.Registry, filter string, v version.Version, only string) error {
+	found, err := registry.MovingTags(ctx, filter, v)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	if err != nil {
+		r.Checks = append(r.Checks, attest.Check{Subject: registry.Address() + "/" + filter, What: "tag", State: attest.StateOf(err), Detail: err.Error(), Err: err})
+		return nil
+	}
+	for _, tag := range found {
+		if only != "" && tag.Reference.Tag != only {
+			continue
+		}
+		c := attest.Check{Subject: tag.Reference.String(), What: "tag", State: attest.StateOf(tag.Err), Detail: tag.Newest.String(), Err: tag.Err}
+		if tag.Err != nil {
+			c.Detail = tag.Err.Error()
+		}
+		r.Checks = append(r.Checks, c)
+	}
+	return nil
 }
 
 // manifests checks a filter's manifests in the registry, and reports whether there are
@@ -90,14 +189,20 @@ func (r *Report) manifests(ctx context.Context, opts Options, filter string) (bo
 	if opts.Registry == nil {
 		return false, nil
 	}
-	found, err := opts.Registry.VerifyVersion(ctx, filter, opts.Version)
+	return r.verified(ctx, opts.Registry.Address()+"/"+filter+":"+opts.Version.String(), func() ([]*oci.Verification, error) {
+		return opts.Registry.VerifyVersion(ctx, filter, opts.Version)
+	})
+}
+
+// verified adds the result of reading manifests, and reports whether there are any. reference
+// is what is said to be missing or unknown otherwise.
+func (r *Report) verified(ctx context.Context, reference string, read func() ([]*oci.Verification, error)) (bool, error) {
+	found, err := read()
 	if err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return false, err
 		}
-		r.Checks = append(r.Checks, attest.Check{
-			Subject: opts.Registry.Address() + "/" + filter + ":" + opts.Version.String(), What: "manifest", State: attest.StateOf(err), Detail: err.Error(), Err: err,
-		})
+		r.Checks = append(r.Checks, attest.Check{Subject: reference, What: "manifest", State: attest.StateOf(err), Detail: err.Error(), Err: err})
 		return false, nil
 	}
 	for _, v := range found {
@@ -128,6 +233,9 @@ func (r *Report) module(ctx context.Context, opts Options, filter string) error 
 		if to := objects[0].Redirect; to != "" {
 			c.Detail += fmt.Sprintf("; the URL redirects to %s: %s", to, redirect.Who)
 		}
+		if problem := r.otherReference(filter, objects[0].OCIReference); problem != "" {
+			c.State, c.Detail = attest.Wrong, problem
+		}
 		if other := r.otherModule(filter, objects[0].WasmSHA256); other != "" {
 			c.State, c.Detail = attest.Wrong, fmt.Sprintf("the module has wasm sha256 %s there and %s in the registry", objects[0].WasmSHA256, other)
 		}
@@ -135,6 +243,45 @@ func (r *Report) module(ctx context.Context, opts Options, filter string) error 
 	}
 	r.Checks = append(r.Checks, c)
 	return nil
+}
+
+// others checks the modules of other filters that the storage's SHA256SUMS names: whoever
+// compares the file with what is there believes each of its lines. If the file cannot be read,
+// the check of each filter says so.
+func (r *Report) others(ctx context.Context, opts Options) error {
+	if opts.Storage == nil {
+		return nil
+	}
+	listed, err := storage.Filters(ctx, opts.Storage, opts.Version)
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return err
+	}
+	for _, filter := range listed {
+		if slices.Contains(opts.Filters, filter) {
+			continue
+		}
+		if err := r.module(ctx, opts, filter); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// otherReference compares the manifest that the storage's index names with the one that the
+// registry has. The embedded registry has another port each time.
+func (r *Report) otherReference(filter, named string) string {
+	repository, digest, pinned := strings.Cut(named, "@")
+	host, _, _ := strings.Cut(repository, "/")
+	for _, v := range r.Manifests {
+		if !pinned || v.Shape != oci.Artifact || v.Annotations[oci.AnnotationFilter] != filter {
+			continue
+		}
+		there := v.Subject().Reference.Repository
+		if v.ManifestDigest != digest || (there != repository && !loopback.Host(host)) {
+			return fmt.Sprintf("index.json names the manifest %s, and the registry has %s@%s", named, there, v.ManifestDigest)
+		}
+	}
+	return ""
 }
 
 // otherModule returns the wasm sha256 of a filter in the registry if it differs from

@@ -19,7 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/crane"
+
 	"github.com/slipway-wasm/slipway/deploy/attest"
+	"github.com/slipway-wasm/slipway/deploy/attest/stored"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
@@ -68,7 +71,7 @@ func publish(t *testing.T) *place {
 	p.storage = s
 	_, err = storage.Upload(t.Context(), s, storage.UploadOptions{Version: released, Modules: []build.Module{p.filter.Module}})
 	check(t, err)
-	signed, err := attest.Sign(t.Context(), p.signOptions(t))
+	signed, err := stored.Sign(t.Context(), s, p.signOptions(t))
 	check(t, err)
 	p.policy.Key = filepath.Join(t.TempDir(), "cosign.pub")
 	check(t, os.WriteFile(p.policy.Key, []byte(signed.PublicKey), 0o600))
@@ -212,11 +215,20 @@ const (
 	missing  = "manifest ok, sum ok, signature ok, provenance ok, sbom ok, tested missing"
 )
 
+const tagsOK = ", tag ok, tag ok, tag ok"
+
+// states leaves out the moving tags and the signature of the stored module, if they are right.
+func states(checks []attest.Check) string {
+	return describe(slices.DeleteFunc(slices.Clone(checks), func(c attest.Check) bool {
+		return c.State == attest.OK && (c.What == "tag" || c.What == "signature" && strings.HasPrefix(c.Subject, "http"))
+	}))
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	p := publish(t)
 	checks := p.verify(t)
-	if got := describe(checks); got != allOK || attest.Failed(checks) != nil {
+	if got := states(checks); got != allOK || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
 	}
 	var text bytes.Buffer
@@ -227,7 +239,7 @@ func TestVersion(t *testing.T) {
 
 	p.policy = attest.Policy{}
 	checks = p.verify(t)
-	if got := describe(checks); got != "manifest ok, sum ok, signature unchecked, provenance unchecked, sbom unchecked, tested unchecked" {
+	if got := states(checks); got != "manifest ok, sum ok, signature unchecked, provenance unchecked, sbom unchecked, tested unchecked, signature unchecked" {
 		t.Errorf("without a policy: %s", got)
 	}
 	if err := attest.Failed(checks); err == nil || !errors.Is(err, attest.ErrPolicy) {
@@ -242,14 +254,15 @@ func TestUnsigned(t *testing.T) {
 	p := publish(t)
 	key := p.policy
 	p.policy = attest.Policy{}
+	check(t, os.Remove(filepath.Join(p.stored, filepath.FromSlash(storage.BundleKey("headers", text)))))
 	p.registry = ocitest.Push(t, start(t, t.TempDir()), text, nil, p.filter)
 	checks := p.verify(t)
-	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom ok, tested missing" || attest.Failed(checks) != nil {
+	if got := states(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom ok, tested missing, signature missing" || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
 	}
 	p.policy = key
 	checks = p.verify(t)
-	if got := describe(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom missing, tested missing" || attest.Failed(checks) == nil {
+	if got := states(checks); got != "manifest ok, sum ok, signature missing, provenance missing, sbom missing, tested missing, signature missing" || attest.Failed(checks) == nil {
 		t.Errorf("with a policy: %s", got)
 	}
 }
@@ -259,7 +272,7 @@ func TestTested(t *testing.T) {
 	t.Parallel()
 	p := publish(t)
 	checks := p.verify(t)
-	last := checks[len(checks)-1]
+	last := checks[slices.IndexFunc(checks, func(c attest.Check) bool { return c.What == attest.WhatTested })]
 	if want := "2 scenarios in Envoy 1.36.4, 1.40.0, signed with " + p.policy.Key; last.Detail != want || len(last.Results) != 1 {
 		t.Errorf("%+v\nwant %s", last, want)
 	}
@@ -269,20 +282,214 @@ func TestTested(t *testing.T) {
 
 	p.remove(t, "test-result.sigstore.json")
 	checks = p.verify(t)
-	if err := attest.Failed(checks); describe(checks) != missing || err == nil || !strings.Contains(err.Error(), "the test result is missing: none is attached") {
-		t.Errorf("%s: %v", describe(checks), err)
+	if err := attest.Failed(checks); states(checks) != missing || err == nil || !strings.Contains(err.Error(), "the test result is missing: none is attached") {
+		t.Errorf("%s: %v", states(checks), err)
 	}
 	p.tested = false
 	checks = p.verify(t)
-	if describe(checks) != missing || attest.Failed(checks) != nil {
-		t.Errorf("not demanded: %s: %v", describe(checks), attest.Failed(checks))
+	if states(checks) != missing || attest.Failed(checks) != nil {
+		t.Errorf("not demanded: %s: %v", states(checks), attest.Failed(checks))
 	}
 
 	// A storage has no test results.
 	p.registry, p.tested = nil, true
 	checks = p.verify(t)
-	if got := describe(checks); got != "sum ok, tested missing" || attest.Failed(checks) == nil {
+	if got := states(checks); got != "sum ok, tested missing" || attest.Failed(checks) == nil {
 		t.Errorf("in a storage: %s", got)
+	}
+}
+
+// TestReference: a reference by tag, moving tag or digest is verified as a version is, with
+// its signatures.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	signed := p.manifest(t)
+	reference := func(tag string) oci.Reference {
+		return oci.Reference{Repository: p.registry.Address() + "/headers", Tag: tag}
+	}
+	verified := func(ref oci.Reference) []attest.Check {
+		t.Helper()
+		found, err := verify.Reference(t.Context(), verify.ReferenceOptions{Registry: p.registry, Reference: ref, Policy: p.policy})
+		check(t, err)
+		return found.Checks
+	}
+	const right = "manifest ok, signature ok, provenance ok, sbom ok, tested ok"
+	for ref, want := range map[oci.Reference]string{
+		reference(text): right, reference("1.4"): right + ", tag ok", reference("latest"): right + ", tag ok", signed.ByDigest(): right,
+		reference("2.0.0"): "manifest missing",
+	} {
+		if got := describe(verified(ref)); got != want {
+			t.Errorf("%s: %s, want %s", ref, got, want)
+		}
+	}
+	p.policy = attest.Policy{}
+	if got := describe(verified(reference(text))); got != "manifest ok, signature unchecked, provenance unchecked, sbom unchecked, tested unchecked" {
+		t.Errorf("without a policy: %s", got)
+	}
+
+	// Somebody with push access moves the tags to another module, which nobody signed.
+	p = publish(t)
+	other, err := oci.Open(oci.RegistryOptions{Address: p.address + "/evil", Anonymous: true})
+	check(t, err)
+	release := buildtest.Release(text, buildtest.Filter(t, "headers", "other"))
+	images, err := oci.NewImages(release)
+	check(t, err)
+	_, err = other.Push(t.Context(), images, oci.PushOptions{})
+	check(t, err)
+	_, err = other.AttachSBOMs(t.Context(), release)
+	check(t, err)
+	for _, tag := range []string{text, "latest"} {
+		copyManifest(t, p.address, "evil/headers", text, "acme/headers", tag)
+		checks := verified(reference(tag))
+		if got := describe(checks); !strings.HasPrefix(got, "manifest ok, signature missing, provenance missing, sbom missing, tested missing") || attest.Failed(checks) == nil {
+			t.Errorf("an unsigned manifest under %s: %s", tag, got)
+		}
+	}
+	// The right manifest in the repository of another filter is not that filter.
+	copyManifest(t, p.address, "evil/headers", text, "acme/authtoken", text)
+	checks := verified(oci.Reference{Repository: p.registry.Address() + "/authtoken", Tag: text})
+	if err := attest.Failed(checks); err == nil || !strings.Contains(err.Error(), "is published as authtoken") {
+		t.Errorf("another filter's repository: %v", err)
+	}
+}
+
+// TestStorageAlone: a storage proves what it holds without a registry.
+func TestStorageAlone(t *testing.T) {
+	t.Parallel()
+	upload := func(p *place, text string, filters ...build.Built) {
+		t.Helper()
+		opts := storage.UploadOptions{Version: version.MustParse(text)}
+		for _, f := range filters {
+			opts.Modules = append(opts.Modules, f.Module)
+		}
+		_, err := storage.Upload(t.Context(), p.storage, opts)
+		check(t, err)
+	}
+	copyObject := func(p *place, from, to string) {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(p.stored, filepath.FromSlash(from)))
+		check(t, err)
+		path := filepath.Join(p.stored, filepath.FromSlash(to))
+		check(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		check(t, os.WriteFile(path, data, 0o600))
+	}
+	clear := func(p *place) {
+		t.Helper()
+		for _, name := range []string{"headers", text} {
+			check(t, os.RemoveAll(filepath.Join(p.stored, name)))
+		}
+	}
+	for name, c := range map[string]struct {
+		tamper func(p *place)
+		want   string
+		detail string
+	}{
+		"as it was published": {func(*place) {}, "sum ok, signature ok", ""},
+		"another module, its sums and its index": {func(p *place) {
+			bundle := filepath.Join(p.stored, filepath.FromSlash(storage.BundleKey("headers", text)))
+			signed, err := os.ReadFile(bundle)
+			check(t, err)
+			clear(p)
+			upload(p, text, buildtest.Filter(t, "headers", "other"))
+			check(t, os.WriteFile(bundle, signed, 0o600))
+		}, "sum ok, signature wrong", "digest"},
+		"the same, without a signature": {func(p *place) {
+			clear(p)
+			upload(p, text, buildtest.Filter(t, "headers", "other"))
+		}, "sum ok, signature missing", "none is attached"},
+		"an older version under a newer name": {func(p *place) {
+			upload(p, "1.5.0", p.filter)
+			copyObject(p, storage.BundleKey("headers", text), storage.BundleKey("headers", "1.5.0"))
+		}, "sum ok, signature wrong", "it is of headers 1.4.0"},
+		"another filter of the same key": {func(p *place) {
+			clear(p)
+			other := buildtest.Filter(t, "headers", "hello")
+			other.Module.Name, other.Name = "authtoken", "authtoken"
+			upload(p, text, p.filter, other)
+			copyObject(p, storage.ModuleKey("headers", text), storage.BundleKey("headers", text))
+		}, "sum ok, sum ok, signature wrong, signature missing", "it is no sigstore bundle"},
+		"an index with another manifest": {func(p *place) {
+			p.editIndex(t, "evil.example/headers@sha256:"+strings.Repeat("0", 64))
+		}, "sum ok, signature wrong", "it is not about the manifest evil.example/headers@sha256:"},
+		"an index with the manifest elsewhere": {func(p *place) {
+			p.editIndex(t, "evil.example/headers@"+p.manifest(t).ManifestDigest)
+		}, "sum ok, signature wrong", "it is not about the manifest evil.example/headers@sha256:"},
+		"an index with the right manifest": {func(p *place) {
+			p.editIndex(t, p.registry.Address()+"/headers@"+p.manifest(t).ManifestDigest)
+		}, "sum ok, signature ok", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := publish(t)
+			c.tamper(p)
+			v := released
+			if strings.Contains(name, "newer") {
+				v = version.MustParse("1.5.0")
+			}
+			found, err := verify.Version(t.Context(), verify.Options{Filters: []string{"headers"}, Version: v, Storage: p.storage, Policy: p.policy})
+			check(t, err)
+			if got := describe(found.Checks); got != c.want {
+				t.Errorf("%s, want %s\n%v", got, c.want, attest.Failed(found.Checks))
+			}
+			if err := attest.Failed(found.Checks); (err == nil) != (c.detail == "") || err != nil && !strings.Contains(err.Error(), c.detail) {
+				t.Errorf("%v\nwant %q", err, c.detail)
+			}
+		})
+	}
+}
+
+// editIndex names a manifest in the storage's index.
+func (p *place) editIndex(t *testing.T, reference string) {
+	t.Helper()
+	opts := storage.UploadOptions{Version: released, Modules: []build.Module{p.filter.Module}, OCIReferences: map[string]string{"headers": reference}}
+	_, err := storage.Upload(t.Context(), p.storage, opts)
+	check(t, err)
+}
+
+// copyManifest copies a manifest with its blobs to another tag in a registry.
+func copyManifest(t *testing.T, address, from, tag, to, as string) {
+	t.Helper()
+	check(t, crane.Copy(address+"/"+from+":"+tag, address+"/"+to+":"+as, crane.Insecure))
+}
+
+// TestMovedBack: a moving tag that points to an older version than it should is wrong.
+func TestMovedBack(t *testing.T) {
+	t.Parallel()
+	p := publish(t)
+	older := "1.3.0"
+	old := ocitest.Push(t, p.address, older, nil, buildtest.Filter(t, "headers", "old"))
+	found := func(opts verify.Options) []attest.Check {
+		opts.Filters, opts.Registry = []string{"headers"}, old
+		report, err := verify.Version(t.Context(), opts)
+		check(t, err)
+		return report.Checks
+	}
+	const signed = "manifest ok, signature unchecked, provenance unchecked, sbom unchecked, tested unchecked"
+	if got := describe(found(verify.Options{Version: released})); got != signed+tagsOK {
+		t.Errorf("before: %s", got)
+	}
+	// The older version's own ranges are those of both.
+	if got := describe(found(verify.Options{Version: version.MustParse(older)})); got != "manifest ok, signature missing, provenance missing, sbom ok, tested missing"+tagsOK {
+		t.Errorf("the older version: %s", got)
+	}
+	for _, tag := range []string{"1", "latest"} {
+		copyManifest(t, p.address, "acme/headers", older, "acme/headers", tag)
+	}
+	checks := found(verify.Options{Version: released})
+	if got := describe(checks); got != signed+", tag ok, tag wrong, tag wrong" {
+		t.Errorf("after: %s", got)
+	}
+	if err := attest.Failed(checks); err == nil || !strings.Contains(err.Error(), `headers:latest: verification failed: the tag is wrong: it points to sha256:`) || !strings.Contains(err.Error(), `version "1.3.0", and the newest is 1.4.0`) {
+		t.Errorf("after: %v", err)
+	}
+	if got := describe(found(verify.Options{Version: released, TagsHeld: true})); got != signed {
+		t.Errorf("while the tags are held: %s", got)
+	}
+	latest, err := verify.Reference(t.Context(), verify.ReferenceOptions{Registry: old, Reference: oci.Reference{Repository: old.Address() + "/headers", Tag: "latest"}})
+	check(t, err)
+	if got := describe(latest.Checks); got != "manifest ok, signature missing, provenance missing, sbom ok, tested missing, tag wrong" {
+		t.Errorf("latest: %s", got)
 	}
 }
 
@@ -330,6 +537,19 @@ func TestTampering(t *testing.T) {
 				p.write(t, storage.ModuleKey("headers", text), "\x00asm\x01\x00\x00\x00")
 			},
 			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok, tested ok", "it serves other bytes",
+		},
+		"the manifest in the index": {
+			func(t *testing.T, p *place) {
+				p.editIndex(t, p.registry.Address()+"/headers@sha256:"+strings.Repeat("0", 64))
+			},
+			"manifest ok, sum wrong, signature ok, provenance ok, sbom ok, tested ok, signature wrong", "index.json names the manifest",
+		},
+		"a line for a filter that is not there": {
+			func(t *testing.T, p *place) {
+				sum := strings.Repeat("0", 64)
+				p.write(t, storage.SumsKey(text), p.filter.Module.WasmSHA256+"  "+storage.ModuleKey("headers", text)+"\n"+sum+"  "+storage.ModuleKey("waf", text)+"\n")
+			},
+			"manifest ok, sum ok, sum missing, signature ok, provenance ok, sbom ok, tested ok", "waf/1.4.0/waf.wasm",
 		},
 		"no module behind the URL": {
 			func(t *testing.T, p *place) {
@@ -413,6 +633,10 @@ func TestTampering(t *testing.T) {
 					_, err := attest.Sign(t.Context(), opts)
 					check(t, err)
 				}
+				opts := p.signOptions(t)
+				opts.Signer, opts.Played = attest.Signer{Key: "../targets/testdata/cosign.key"}, nil
+				_, err := stored.Sign(t.Context(), p.storage, opts)
+				check(t, err)
 				attached, err := p.registry.Attached(t.Context(), oci.Reference{Repository: p.address + "/acme/headers", Tag: "1.3.0"}, attest.BundleMediaType)
 				check(t, err)
 				for _, a := range attached {
@@ -450,7 +674,7 @@ func TestTampering(t *testing.T) {
 			p := publish(t)
 			c.tamper(t, p)
 			checks := p.verify(t)
-			if got := describe(checks); got != c.want {
+			if got := states(checks); got != c.want {
 				t.Errorf("%s\nwant %s", got, c.want)
 			}
 			err := attest.Failed(checks)
@@ -522,14 +746,14 @@ func TestUnknown(t *testing.T) {
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/", Fault: faultproxytest.Status(403)}), nil)
 		}, "manifest unknown, sum ok", "403 Forbidden"},
 		"no referrer may be listed": {func(t *testing.T, p *place) {
-			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/referrers/", Fault: faultproxytest.Status(405)}), nil)
-		}, "manifest unknown, sum ok", "405 Method Not Allowed"},
+			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/referrers/", Fault: faultproxytest.Status(403)}), nil)
+		}, "manifest unknown, sum ok", "403 Forbidden"},
 		"no bundle may be read": {func(t *testing.T, p *place) {
 			sum := sha256.Sum256(p.bundle(t, "provenance.sigstore.json"))
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/sha256:" + hex.EncodeToString(sum[:]), Fault: faultproxytest.Status(403)}), nil)
 		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown", "403 Forbidden"},
 		"no key": {func(_ *testing.T, p *place) { p.policy.Key += ".gone" },
-			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown", "there is no file of that name"},
+			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown, signature unknown", "there is no file of that name"},
 		"no module": {func(t *testing.T, p *place) {
 			p.throughFaults(t, nil, rules(faultproxytest.Rule{Match: "[.]wasm$", Fault: faultproxytest.Status(403)}))
 		}, "manifest ok, sum unknown" + signatures, "proxies send no credentials"},
@@ -548,7 +772,7 @@ func TestUnknown(t *testing.T) {
 			p := publish(t)
 			c.place(t, p)
 			checks := p.verify(t)
-			if got := describe(checks); got != c.want {
+			if got := states(checks); got != c.want {
 				t.Errorf("%s\nwant %s", got, c.want)
 			}
 			if err := attest.Failed(checks); err == nil || !strings.Contains(err.Error(), " is unknown: ") || !strings.Contains(err.Error(), c.detail) {
@@ -588,7 +812,7 @@ func TestUnknownAtDeadline(t *testing.T) {
 	}}})
 	found, err := verify.Version(over, verify.Options{Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage, Policy: p.policy})
 	check(t, err)
-	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown, tested unknown" || attest.Failed(found.Checks) == nil {
+	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown, tested unknown, tag unknown" || attest.Failed(found.Checks) == nil {
 		t.Errorf("%s: %v", got, attest.Failed(found.Checks))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -604,7 +828,7 @@ func TestUnknownWithoutRoom(t *testing.T) {
 	p.policy = attest.Policy{}
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
 	checks := p.verify(t)
-	if got := describe(checks); got != "manifest unknown, sum ok" {
+	if got := states(checks); got != "manifest unknown, sum ok, signature unchecked" {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
 	}
 }
@@ -623,7 +847,7 @@ func TestRedirect(t *testing.T) {
 	check(t, err)
 	p.storage = s
 	checks := p.verify(t)
-	if got := describe(checks); got != allOK || attest.Failed(checks) != nil {
+	if got := states(checks); got != allOK || attest.Failed(checks) != nil {
 		t.Errorf("%s: %v", got, attest.Failed(checks))
 	}
 	want := p.filter.Module.WasmSHA256 + "; the URL redirects to " + direct.PublicURL(storage.ModuleKey("headers", text)) + ": Istio and Envoy Gateway follow it, plain Envoy does not"

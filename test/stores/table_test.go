@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/version"
@@ -66,13 +65,12 @@ func TestStores(t *testing.T) {
 			sha256sum(t, dir, "1.4.0/SHA256SUMS")
 		})
 		t.Run("index", func(t *testing.T) {
-			before := time.Now()
 			index := s.index(t, "headers")
 			if len(index.Versions) != 1 {
 				t.Fatalf("index: %+v", index)
 			}
 			entry := index.Versions[0]
-			if entry.Version != "1.4.0" || entry.WasmSHA256 != headers.WasmSHA256 || entry.Size != twoParts || entry.Published.After(before) || before.Sub(entry.Published) > time.Hour {
+			if entry.Version != "1.4.0" || entry.WasmSHA256 != headers.WasmSHA256 || entry.Size != twoParts {
 				t.Errorf("entry: %+v", entry)
 			}
 			if status, _, _ := s.get(t, path.Join("headers", entry.Path)); status != http.StatusOK {

@@ -19,12 +19,14 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/attest/sigstore/virtual"
+	"github.com/slipway-wasm/slipway/deploy/attest/stored"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 	"github.com/slipway-wasm/slipway/deploy/oci/ocitest"
+	"github.com/slipway-wasm/slipway/deploy/storage"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -154,6 +156,47 @@ func TestCosignAccepts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCosignAcceptsTheStorage: the bundle beside a module is all that cosign needs, without any
+// registry.
+func TestCosignAcceptsTheStorage(t *testing.T) {
+	t.Parallel()
+	private, public := newKeys(t)
+	_, other := newKeys(t)
+	dir := t.TempDir()
+	s, err := storage.Open(storage.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	filter := buildtest.Filter(t, "headers", "hello")
+	if _, err := storage.Upload(t.Context(), s, storage.UploadOptions{Version: version.MustParse("1.4.0"), Modules: []build.Module{filter.Module}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stored.Sign(t.Context(), s, options(nil, private, filter)); err != nil {
+		t.Fatal(err)
+	}
+	bundle := filepath.Join(dir, filepath.FromSlash(storage.BundleKey("headers", "1.4.0")))
+	module := filepath.Join(dir, filepath.FromSlash(storage.ModuleKey("headers", "1.4.0")))
+	verify := func(key, module string) error {
+		_, err := cosign(t, "verify-blob", "--insecure-ignore-tlog", "--key="+key, "--bundle="+bundle, module)
+		return err
+	}
+	if err := verify(public, module); err != nil {
+		t.Errorf("cosign verify-blob: %v", err)
+	}
+	if verify(other, module) == nil {
+		t.Error("cosign accepts it with another key")
+	}
+	if verify(public, buildtest.Filter(t, "headers", "other").Module.Path) == nil {
+		t.Error("cosign accepts another module")
+	}
+	// Signed again, it stays as it is.
+	signed, err := stored.Sign(t.Context(), s, options(nil, private, filter))
+	if err != nil || len(signed.Bundles) > 0 || len(signed.Attached) != 1 || !signed.Attached[0].Unchanged {
+		t.Errorf("signed again: %+v, %v", signed, err)
+	}
 }
 
 // checkStatement reads what cosign prints: the envelope that it verified.

@@ -32,19 +32,19 @@ func (s *signer) judgeOfExisting(ctx context.Context, policy attest.Policy) (exi
 }
 
 // has reports whether a valid bundle makes a statement of the same type about the
-// same manifest. Of a test result, what it says has to be the same: other tests are news.
+// same subjects. Of a test result, what it says has to be the same: other tests are news.
 func (e existing) has(item attest.SignItem) bool {
 	var wanted attest.Statement
 	if e.judge == nil || json.Unmarshal(item.Statement, &wanted) != nil {
 		return false
 	}
 	for _, candidate := range item.Existing {
-		found, err := e.judge.judge(attest.VerifyItem{ManifestDigest: item.ManifestDigest, Bundle: candidate})
-		if err != nil || found.PredicateType != wanted.PredicateType {
+		found, err := e.judge.judge(attest.VerifyItem{SubjectDigest: item.SubjectDigest, Bundle: candidate})
+		var made attest.Statement
+		if err != nil || json.Unmarshal(found.Statement, &made) != nil || !made.Covers(wanted) {
 			continue
 		}
-		var made attest.Statement
-		if wanted.PredicateType != attest.PredicateTestResult || json.Unmarshal(found.Statement, &made) == nil && bytes.Equal(made.Predicate, wanted.Predicate) {
+		if wanted.PredicateType != attest.PredicateTestResult || bytes.Equal(made.Predicate, wanted.Predicate) {
 			return true
 		}
 	}

@@ -15,13 +15,13 @@ func FuzzBundle(f *testing.F) {
 	must(f, err)
 	j, err := newJudge(f.Context(), attest.Policy{Key: "testdata/cosign.pub"})
 	must(f, err)
-	first, err := j.judge(attest.VerifyItem{ManifestDigest: digest, Bundle: signed})
+	first, err := j.judge(attest.VerifyItem{SubjectDigest: digest, Bundle: signed})
 	must(f, err)
 	f.Add(signed)
 	f.Add([]byte(`null`))
 	f.Add([]byte(`{"mediaType":"` + attest.BundleMediaType + `","dsseEnvelope":{"signatures":[{}]},"verificationMaterial":{"publicKey":{},"tlogEntries":[{}]}}`))
 	f.Fuzz(func(t *testing.T, bundle []byte) {
-		item := attest.VerifyItem{ManifestDigest: digest, Bundle: json.RawMessage(bundle)}
+		item := attest.VerifyItem{SubjectDigest: digest, Bundle: json.RawMessage(bundle)}
 		result, err := j.judge(item)
 		if (err == nil) != (result.Statement != nil) || (err == nil && string(result.Statement) != string(first.Statement)) {
 			t.Errorf("%q passes, which nobody signed: %v", result.Statement, err)

@@ -55,15 +55,15 @@ func ask(t testing.TB, request attest.Request) attest.Response {
 func signItems(t testing.TB) []attest.SignItem {
 	t.Helper()
 	return []attest.SignItem{
-		{ManifestDigest: digest, Statement: statement(t, digest, attest.PredicateSignature)},
-		{ManifestDigest: digest, Statement: statement(t, digest, attest.PredicateProvenance)},
+		{SubjectDigest: digest, Statement: statement(t, digest, attest.PredicateSignature)},
+		{SubjectDigest: digest, Statement: statement(t, digest, attest.PredicateProvenance)},
 	}
 }
 
 // verifyOne verifies a bundle that should be about a manifest.
 func verifyOne(t *testing.T, policy attest.Policy, digest string, bundle json.RawMessage) attest.VerifyResult {
 	t.Helper()
-	response := ask(t, attest.Request{Verify: &attest.VerifyRequest{Policy: policy, Items: []attest.VerifyItem{{ManifestDigest: digest, Bundle: bundle}}}})
+	response := ask(t, attest.Request{Verify: &attest.VerifyRequest{Policy: policy, Items: []attest.VerifyItem{{SubjectDigest: digest, Bundle: bundle}}}})
 	if response.Error != "" {
 		return attest.VerifyResult{Problem: response.Error}
 	}
@@ -153,7 +153,7 @@ func TestKeylessTwice(t *testing.T) {
 // TestTestResultTwice: a second run signs a test result only if the tests are others.
 func TestTestResultTwice(t *testing.T) {
 	v := virtual.Start(t)
-	same := attest.SignItem{ManifestDigest: digest, Statement: statement(t, digest, attest.PredicateTestResult)}
+	same := attest.SignItem{SubjectDigest: digest, Statement: statement(t, digest, attest.PredicateTestResult)}
 	first := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: v.Signer, Items: []attest.SignItem{same}}})
 	same.Existing = first.Bundles
 	other := same
@@ -304,7 +304,7 @@ func TestKMS(t *testing.T) {
 	const key = fake.ReferenceScheme + "filters"
 	signed, err := Sign(ctx, attest.SignRequest{Signer: attest.Signer{Key: key}, Items: signItems(t)})
 	must(t, err)
-	items := []attest.VerifyItem{{ManifestDigest: digest, Bundle: signed.Bundles[0]}}
+	items := []attest.VerifyItem{{SubjectDigest: digest, Bundle: signed.Bundles[0]}}
 	results, err := Verify(ctx, attest.VerifyRequest{Policy: attest.Policy{Key: key}, Items: items})
 	must(t, err)
 	if results[0].Problem != "" {

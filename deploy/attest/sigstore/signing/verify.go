@@ -15,7 +15,7 @@ import (
 )
 
 // Verify says of each bundle whether it satisfies the policy and is about the right
-// manifest. What is wrong with a bundle is in its result. The error is for a policy
+// subject. What is wrong with a bundle is in its result. The error is for a policy
 // that cannot be applied.
 func Verify(ctx context.Context, request attest.VerifyRequest) ([]attest.VerifyResult, error) {
 	j, err := newJudge(ctx, request.Policy)
@@ -53,10 +53,10 @@ func (j *judge) judge(item attest.VerifyItem) (result attest.VerifyResult, err e
 	}
 	result.PredicateType = claim.PredicateType
 
-	algorithm, value, _ := strings.Cut(item.ManifestDigest, ":")
+	algorithm, value, _ := strings.Cut(item.SubjectDigest, ":")
 	digest, err := hex.DecodeString(value)
 	if err != nil || len(digest) == 0 {
-		return result, fmt.Errorf("%q is no manifest digest", item.ManifestDigest)
+		return result, fmt.Errorf("%q is no digest", item.SubjectDigest)
 	}
 	verified, err := j.verifier.Verify(&b, verify.NewPolicy(verify.WithArtifactDigest(algorithm, digest), j.whose))
 	if err != nil {
