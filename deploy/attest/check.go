@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
-	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 )
 
 // State is the state of something that a release should have.
@@ -93,7 +92,7 @@ func failures(checks []Check, failed func(Check) bool) error {
 		if !failed(c) {
 			continue
 		}
-		f := &failure{fmt.Sprintf("%s: %v: the %s is %s: %s", c.Subject, ErrFailed, c.Noun(), c.State, retry.Printable(c.Detail)), []error{ErrFailed}}
+		f := &failure{fmt.Sprintf("%s: %v: the %s is %s: %s", printable.Text(c.Subject), ErrFailed, c.Noun(), c.State, printable.Text(c.Detail)), []error{ErrFailed}}
 		if c.State == Unchecked {
 			f.chain = append(f.chain, ErrPolicy)
 		}
@@ -107,10 +106,10 @@ func failures(checks []Check, failed func(Check) bool) error {
 
 // WriteChecks writes checks as a table for people.
 func WriteChecks(w io.Writer, checks []Check) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STATE\tWHAT\tOF\tDETAIL")
+	table := printable.NewTable(w)
+	table.Row("STATE", "WHAT", "OF", "DETAIL")
 	for _, c := range checks {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.State, c.What, c.Subject, retry.Printable(c.Detail))
+		table.Row(string(c.State), c.What, c.Subject, c.Detail)
 	}
 	return table.Flush()
 }

@@ -6,13 +6,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
-	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -124,10 +123,10 @@ func downloadSize(m ocispec.Manifest) int64 {
 
 // WriteList writes a list as a table for people.
 func WriteList(w io.Writer, list []Listed) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "FILTER\tTAG\tALSO\tSIZE\tCREATED\tMANIFEST DIGEST")
+	table := printable.NewTable(w)
+	table.Row("FILTER", "TAG", "ALSO", "SIZE", "CREATED", "MANIFEST DIGEST")
 	for _, l := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\n", l.Filter, l.Tag, strings.Join(l.Moving, ","), l.Size, retry.Printable(l.Created), l.ManifestDigest)
+		table.Row(l.Filter, l.Tag, strings.Join(l.Moving, ","), fmt.Sprint(l.Size), l.Created, l.ManifestDigest)
 	}
 	return table.Flush()
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
-	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 )
 
 // Node is an attached manifest, with the manifests that are attached to it.
@@ -30,7 +31,7 @@ type Node struct {
 
 // String is one line for people.
 func (n Node) String() string {
-	return retry.Printable(strings.Join(append(append([]string{n.ArtifactType}, n.Files...), n.ManifestDigest), " "))
+	return printable.Text(strings.Join(append(append([]string{n.ArtifactType}, n.Files...), n.ManifestDigest), " "))
 }
 
 // Discover lists what is attached to the manifest that a reference stands for, as a
@@ -108,18 +109,19 @@ type Tree struct {
 }
 
 // Text is the tree for people.
-func (t Tree) Text(w io.Writer) {
-	fmt.Fprintln(w, t.Reference)
-	writeTree(w, t.Referrers, "")
+func (t Tree) Text(w io.Writer) error {
+	return errors.Join(printable.Fprintln(w, t.Reference), writeTree(w, t.Referrers, ""))
 }
 
-func writeTree(w io.Writer, nodes []Node, indent string) {
+func writeTree(w io.Writer, nodes []Node, indent string) error {
 	for i, node := range nodes {
 		branch, below := "├── ", "│   "
 		if i == len(nodes)-1 {
 			branch, below = "└── ", "    "
 		}
-		fmt.Fprintf(w, "%s%s%s\n", indent, branch, node)
-		writeTree(w, node.Referrers, indent+below)
+		if err := errors.Join(printable.Fprintf(w, indent+branch+"%s\n", node), writeTree(w, node.Referrers, indent+below)); err != nil {
+			return err
+		}
 	}
+	return nil
 }

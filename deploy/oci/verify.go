@@ -16,7 +16,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
-	"github.com/slipway-wasm/slipway/deploy/internal/retry"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -238,16 +238,16 @@ func (r *Registry) checkBlobs(ctx context.Context, found *found, v *Verification
 	return nil
 }
 
-// Text is the verification for people: a table of facts and verdicts.
-func (v *Verification) Text(w io.Writer) {
+// Text prints the verification for people: a table of facts and verdicts.
+func (v *Verification) Text(w io.Writer) error {
 	state := "ok"
 	if len(v.Problems) > 0 {
 		state = "FAILED"
 	}
-	fmt.Fprintf(w, "%s: %s\n", v.Reference, state)
+	errs := []error{printable.Fprintf(w, "%s: %s\n", v.Reference, state)}
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "  %-16s %s\n", name, retry.Printable(value))
+			errs = append(errs, printable.Fprintf(w, "  %-16s %s\n", name, value))
 		}
 	}
 	row("manifest digest", v.ManifestDigest)
@@ -267,5 +267,5 @@ func (v *Verification) Text(w io.Writer) {
 	for _, problem := range v.Problems {
 		row("PROBLEM", problem)
 	}
-	writeTree(w, v.Referrers, "  ")
+	return errors.Join(append(errs, writeTree(w, v.Referrers, "  "))...)
 }

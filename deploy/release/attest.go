@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/attest/stored"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 )
 
@@ -27,7 +28,7 @@ func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed
 		return "", false, err
 	}
 	if r.Signer == nil && r.stores.registry == nil {
-		fmt.Fprintln(out, "nothing is signed here:", attest.ErrNoSigner)
+		printable.Fprintln(out, "nothing is signed here:", attest.ErrNoSigner)
 		return "nothing", false, nil
 	}
 	if r.Signer == nil {
@@ -59,10 +60,10 @@ func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed
 			unchanged++
 			continue
 		}
-		fmt.Fprintln(out, a)
+		printable.Fprintln(out, a)
 	}
 	if unchanged > 0 {
-		fmt.Fprintf(out, "%d of %d statements were there already\n", unchanged, len(signed.Attached))
+		printable.Fprintf(out, "%d of %d statements were there already\n", unchanged, len(signed.Attached))
 	}
 	return note, false, nil
 }
@@ -113,16 +114,16 @@ func (r *run) describeSigned(ctx context.Context, subjects []*oci.Subject, out i
 	for _, check := range checks {
 		switch check.State {
 		case attest.Unchecked:
-			fmt.Fprintf(out, "%s of %s was there already\n", check.Noun(), check.Subject)
+			printable.Fprintf(out, "%s of %s was there already\n", check.Noun(), check.Subject)
 		case attest.Missing:
 			missing = true
-			fmt.Fprintf(out, "no %s of %s: %s\n", check.Noun(), check.Subject, check.Detail)
+			printable.Fprintf(out, "no %s of %s: %s\n", check.Noun(), check.Subject, check.Detail)
 		default:
-			fmt.Fprintf(out, "%s of %s: %s\n", check.Noun(), check.Subject, check.Detail)
+			printable.Fprintf(out, "%s of %s: %s\n", check.Noun(), check.Subject, check.Detail)
 		}
 	}
 	if missing {
-		fmt.Fprintln(out, "nothing is signed here:", attest.ErrNoSigner)
+		printable.Fprintln(out, "nothing is signed here:", attest.ErrNoSigner)
 	}
 	return nil
 }

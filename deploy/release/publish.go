@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -139,7 +140,7 @@ func (r *run) render(ctx context.Context, out io.Writer) (note string, confirmed
 	opts := manifest.RenderOptions{Dir: filepath.Join(r.Dist, "manifests"), HTTPBinImage: r.HTTPBinImage, Out: out}
 	for i, f := range r.sources {
 		if f.Metadata.Apply == nil {
-			fmt.Fprintf(out, "%s: no manifests, because its filter.yaml has no section apply\n", f.Name)
+			printable.Fprintf(out, "%s: no manifests, because its filter.yaml has no section apply\n", f.Name)
 			continue
 		}
 		source := r.facts[i]
@@ -228,7 +229,7 @@ func (r *run) history(ctx context.Context, out io.Writer) (note string) {
 		if err != nil {
 			// Only the size table needs it. A bucket may answer 403 for a list that
 			// does not exist yet.
-			fmt.Fprintf(out, "which version of %s is the one before is not known: %v\n", f.Name, err)
+			printable.Fprintf(out, "which version of %s is the one before is not known: %v\n", f.Name, err)
 			continue
 		}
 		if before != nil {

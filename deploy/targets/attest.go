@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/attest/stored"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -49,7 +50,7 @@ func signPublished(ctx context.Context, c variables.Values, opts attest.SignOpti
 	defer func() { err = errors.Join(err, s.Close()) }()
 	signed, err = stored.Sign(ctx, s, opts)
 	if errors.Is(err, storage.ErrNotFound) && opts.Registry != nil {
-		fmt.Fprintf(out.Err, "nothing is signed in the storage, because this version is not there: %v\n", err)
+		printable.Fprintf(out.Err, "nothing is signed in the storage, because this version is not there: %v\n", err)
 		return attest.Sign(ctx, opts)
 	}
 	if err != nil {
@@ -82,7 +83,7 @@ func attestVersion(ctx context.Context, c variables.Values, text string, out Out
 	}
 	played, err := scenario.ReadReport(filepath.Join(dist, scenario.ReportFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(out.Err, "no test result is signed: there is no %s, which \"go tool mage e2e\" writes\n", filepath.Join(dist, scenario.ReportFile))
+		printable.Fprintf(out.Err, "no test result is signed: there is no %s, which \"go tool mage e2e\" writes\n", filepath.Join(dist, scenario.ReportFile))
 	} else if err != nil {
 		return fmt.Errorf("attest %s: %w", text, err)
 	}
@@ -93,7 +94,7 @@ func attestVersion(ctx context.Context, c variables.Values, text string, out Out
 	}
 	return out.print(signed.Attached, func(w io.Writer) error {
 		for _, a := range signed.Attached {
-			fmt.Fprintln(w, a)
+			printable.Fprintln(w, a)
 		}
 		return nil
 	})

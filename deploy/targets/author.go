@@ -2,11 +2,11 @@ package targets
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
 )
 
@@ -40,9 +40,9 @@ func New(name string) error {
 		return advice.Add(err)
 	}
 	for _, file := range files {
-		fmt.Println(file)
+		printable.Fprintln(os.Stdout, file)
 	}
-	fmt.Printf("\nNow edit it while it runs:\n\n  go tool mage dev %s\n", name)
+	printable.Fprintf(os.Stdout, "\nNow edit it while it runs:\n\n  go tool mage dev %s\n", name)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
@@ -55,7 +56,7 @@ func buildFilters(ctx context.Context, c variables.Values, out Output) error {
 		Out:           out.Out,
 	})
 	if _, missing := tinygo.Installed(); c.Compiler != build.Go && errors.Is(missing, tinygo.ErrNotInstalled) {
-		fmt.Fprintln(out.Out, `"go tool mage tinygo" gets the pinned TinyGo.`)
+		printable.Fprintln(out.Out, `"go tool mage tinygo" gets the pinned TinyGo.`)
 	}
 	return err
 }

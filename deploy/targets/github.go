@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
@@ -86,7 +87,7 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 	notes := "--notes-file=" + filepath.Join(dist, rel.NotesFile)
 	switch state {
 	case statePublished:
-		_, err = fmt.Fprintf(out.Out, "%s is published already.\n", tag)
+		err = printable.Fprintf(out.Out, "%s is published already.\n", tag)
 		return err
 	case stateDraft:
 		if err := gh(ctx, out, "release", "edit", tag, "--draft", "--title="+tag, notes); err != nil {
@@ -112,7 +113,7 @@ func publishOnGitHub(ctx context.Context, tag string, out Output) error {
 	if err == nil {
 		switch state {
 		case statePublished:
-			_, err = fmt.Fprintf(out.Out, "%s is published already.\n", tag)
+			err = printable.Fprintf(out.Out, "%s is published already.\n", tag)
 		case stateDraft:
 			err = gh(ctx, out, "release", "edit", tag, "--draft=false")
 		default:

@@ -10,11 +10,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
-	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
@@ -135,16 +134,11 @@ func (i *inspection) read(ctx context.Context, c variables.Values, what string, 
 
 // text is the inspection for people.
 func (i *inspection) text(w io.Writer) error {
-	fmt.Fprintln(w, i.Source)
+	printable.Fprintln(w, i.Source)
 	table := func(rows func(row func(cells ...string))) error {
-		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		rows(func(cells ...string) {
-			for i, cell := range cells { // some of it comes from the module's author
-				cells[i] = retry.Printable(cell)
-			}
-			fmt.Fprintln(tw, "  "+strings.Join(cells, "\t"))
-		})
-		return tw.Flush()
+		t := printable.NewTable(w)
+		rows(func(cells ...string) { t.Indented("  ", cells...) })
+		return t.Flush()
 	}
 	unknown := func(s string) string {
 		if s == "" {
@@ -218,6 +212,5 @@ func (i *inspection) annotations(w io.Writer, table func(func(row func(...string
 }
 
 func section(w io.Writer, title string) error {
-	_, err := fmt.Fprintf(w, "\n%s\n", title)
-	return err
+	return printable.Fprintf(w, "\n%s\n", title)
 }

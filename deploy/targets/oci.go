@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/variables"
@@ -141,10 +142,10 @@ func push(ctx context.Context, c variables.Values, text string, out Output) erro
 	}
 	return out.print(published, func(w io.Writer) error {
 		for _, p := range published {
-			fmt.Fprintln(w, p)
+			printable.Fprintln(w, p)
 		}
 		if c.Registry == "" {
-			fmt.Fprintf(w, "It is in the embedded registry in %s. \"go tool mage registry\" serves that to others; set REGISTRY to publish elsewhere.\n", filepath.Join(dist, "registry"))
+			printable.Fprintf(w, "It is in the embedded registry in %s. \"go tool mage registry\" serves that to others; set REGISTRY to publish elsewhere.\n", filepath.Join(dist, "registry"))
 		}
 		return nil
 	})
@@ -183,8 +184,12 @@ func listVersions(ctx context.Context, c variables.Values, out Output) error {
 		if err != nil {
 			return err
 		}
-		return out.print(list, func(w io.Writer) error { return oci.WriteList(w, list) })
+		return printList(list, out)
 	})
+}
+
+func printList(list []oci.Listed, out Output) error {
+	return out.print(list, func(w io.Writer) error { return oci.WriteList(w, list) })
 }
 
 // attachSBOMs attaches a bill of materials to each filter's version, in every published
@@ -202,7 +207,7 @@ func attachSBOMs(ctx context.Context, c variables.Values, text string, out Outpu
 		}
 		return out.print(nodes, func(w io.Writer) error {
 			for _, node := range nodes {
-				fmt.Fprintf(w, "attached %s\n", node)
+				printable.Fprintf(w, "attached %s\n", node)
 			}
 			return nil
 		})
@@ -230,8 +235,7 @@ func attachFile(ctx context.Context, c variables.Values, reference, kind, file s
 			return err
 		}
 		return out.print(node, func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "attached %s to %s\n", node, ref)
-			return err
+			return printable.Fprintf(w, "attached %s to %s\n", node, ref)
 		})
 	})
 }
@@ -256,10 +260,11 @@ func listReferrers(ctx context.Context, c variables.Values, reference string, ou
 		if err != nil {
 			return err
 		}
-		tree := oci.Tree{Reference: ref.String(), Referrers: nodes}
-		return out.print(tree, func(w io.Writer) error { tree.Text(w); return nil })
+		return printTree(oci.Tree{Reference: ref.String(), Referrers: nodes}, out)
 	})
 }
+
+func printTree(tree oci.Tree, out Output) error { return out.print(tree, tree.Text) }
 
 // serveRegistry serves the embedded registry until ctx ends. The address is a host and
 // port; empty means 127.0.0.1:5000, which rendered manifests name. If other machines
@@ -277,16 +282,15 @@ func serveRegistry(ctx context.Context, address string, writable bool, out Outpu
 		if server.ReadOnly() {
 			may = "read what is in it, and nobody can write (-writable would let everybody)"
 		}
-		fmt.Fprintf(out.Err, "warning: everybody who reaches %s can %s: it has neither TLS nor a password; other machines set REGISTRY_PLAIN_HTTP=true\n", server.Addr(), may)
+		printable.Fprintf(out.Err, "warning: everybody who reaches %s can %s: it has neither TLS nor a password; other machines set REGISTRY_PLAIN_HTTP=true\n", server.Addr(), may)
 	}
-	fmt.Fprintf(out.Out, "The embedded registry listens: set REGISTRY=%s in other shells. Ctrl-C ends it.\n", server.Addr())
+	printable.Fprintf(out.Out, "The embedded registry listens: set REGISTRY=%s in other shells. Ctrl-C ends it.\n", server.Addr())
 	return errors.Join(server.Wait(ctx), server.Close())
 }
 
 func line(value fmt.Stringer) func(io.Writer) error {
 	return func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, value)
-		return err
+		return printable.Fprintln(w, value)
 	}
 }
 

@@ -1,9 +1,10 @@
 package targets
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 )
 
 // Output is where a target prints.
@@ -26,15 +27,12 @@ func given[T any](argument *T) T {
 	return *argument
 }
 
-// print writes a result: as JSON, or what text writes.
+// print writes a result: as JSON, or what text writes. text prints with package printable.
 func (o Output) print(value any, text func(io.Writer) error) error {
 	if !o.JSON {
 		return text(o.Out)
 	}
-	encoder := json.NewEncoder(o.Out)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
+	if err := printable.JSON(o.Out, value); err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 )
 
 // Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.
@@ -31,7 +32,7 @@ func rollOutInMesh(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		return fmt.Errorf("mesh: Istio's agent is made for Linux, and this is %s; run it in a Linux container or virtual machine", runtime.GOOS)
 	}
-	fmt.Fprintln(os.Stderr, "Building the mesh, which takes minutes the first time…")
+	printable.Fprintln(os.Stderr, "Building the mesh, which takes minutes the first time…")
 	return program(ctx, "mesh", rollouts, "mesh")
 }
 
@@ -122,7 +123,7 @@ func kindCluster(ctx context.Context, command string) error {
 }
 
 func kind(ctx context.Context, command string, args ...string) error {
-	fmt.Fprintln(os.Stderr, "Building the program with kind, Helm and kubectl, which takes minutes the first time…")
+	printable.Fprintln(os.Stderr, "Building the program with kind, Helm and kubectl, which takes minutes the first time…")
 	return program(ctx, "kind:"+command, rollouts, "kind", append([]string{command}, args...)...)
 }
 

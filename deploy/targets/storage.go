@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -71,10 +72,10 @@ func upload(ctx context.Context, c variables.Values, text string, out Output) er
 	}
 	return out.print(objects, func(w io.Writer) error {
 		for _, o := range objects {
-			fmt.Fprintln(w, o)
+			printable.Fprintln(w, o)
 		}
 		if c.StorageURL == "" {
-			fmt.Fprintf(w, "They are in the embedded storage in %s, which was served at these URLs for the upload. \"go tool mage storage\" serves that to others; set STORAGE_URL to publish elsewhere.\n", filepath.Join(dist, "storage"))
+			printable.Fprintf(w, "They are in the embedded storage in %s, which was served at these URLs for the upload. \"go tool mage storage\" serves that to others; set STORAGE_URL to publish elsewhere.\n", filepath.Join(dist, "storage"))
 		}
 		return nil
 	})
@@ -98,7 +99,7 @@ func ociReferences(ctx context.Context, c variables.Values, release *build.Relea
 	}
 	references := make(map[string]string)
 	unknown := func(err error) map[string]string {
-		fmt.Fprintf(out.Err, "index.json names no manifest, because the registry cannot be read: %v\n", advice.Add(err))
+		printable.Fprintf(out.Err, "index.json names no manifest, because the registry cannot be read: %v\n", advice.Add(err))
 		return nil
 	}
 	r, done, err := openRegistry(ctx, c, "", out)
@@ -160,7 +161,7 @@ func serveStorage(ctx context.Context, address string, out Output) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out.Out, "The embedded storage listens: set STORAGE_PUBLIC_URL=%s in other shells. Ctrl-C ends it.\n", strings.TrimSuffix(server.URL(""), "/"))
+	printable.Fprintf(out.Out, "The embedded storage listens: set STORAGE_PUBLIC_URL=%s in other shells. Ctrl-C ends it.\n", strings.TrimSuffix(server.URL(""), "/"))
 	<-ctx.Done()
 	return server.Close()
 }

@@ -17,16 +17,18 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
-// do calls work with the environment's configuration, and adds advice to its error.
+// do calls work with the environment's configuration, and adds advice to its error. Text in the
+// error cannot steer the terminal.
 func do(json *bool, work func(variables.Values, Output) error) error {
 	c, err := variables.FromEnv()
 	if err != nil {
 		return err
 	}
-	return advice.Add(work(c, newOutput(json)))
+	return printable.Error(advice.Add(work(c, newOutput(json))))
 }
 
 // newOutput prints results to standard output, as JSON if the flag was given, and

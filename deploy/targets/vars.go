@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
@@ -87,17 +88,17 @@ func printVariables(out io.Writer, target string) error {
 		return err
 	}
 	if len(list) == 0 {
-		fmt.Fprintf(out, "%s reads no variable.\n", target)
+		printable.Fprintf(out, "%s reads no variable.\n", target)
 	}
 	for i, v := range list {
 		if i == 0 || v.Group != list[i-1].Group {
-			fmt.Fprintf(out, "%s:\n", v.Group)
+			printable.Fprintf(out, "%s:\n", v.Group)
 		}
 		state := "not set"
 		if os.Getenv(v.Name) != "" {
 			state = "set"
 		}
-		fmt.Fprintf(out, "  %-20s  %s\n      %s\n      default: %s\n", v.Name, state, v.Doc, v.Default)
+		printable.Fprintf(out, "  %-20s  %s\n      %s\n      default: %s\n", v.Name, state, v.Doc, v.Default)
 	}
 	return nil
 }

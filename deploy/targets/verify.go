@@ -61,13 +61,18 @@ func verifyPublished(ctx context.Context, c variables.Values, what string, befor
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", redact.Address(what), err)
 	}
-	err = out.print(found, func(w io.Writer) error {
+	return errors.Join(attest.Failed(found.Checks), printReport(found, out))
+}
+
+func printReport(found *verify.Report, out Output) error {
+	return out.print(found, func(w io.Writer) error {
 		for _, v := range found.Manifests {
-			v.Text(w)
+			if err := v.Text(w); err != nil {
+				return err
+			}
 		}
 		return attest.WriteChecks(w, found.Checks)
 	})
-	return errors.Join(attest.Failed(found.Checks), err)
 }
 
 // findReference reads the manifest of a reference.

@@ -5,7 +5,6 @@
 package progress
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 )
 
 // Reporter prints lines and a bar to one writer. It may be used by several
@@ -47,7 +48,8 @@ func Width(out io.Writer) int {
 	return max(width, 1)
 }
 
-// Printf prints one line. It adds the line break.
+// Printf prints one line, with its arguments as package printable prints them. It adds the line
+// break.
 func (r *Reporter) Printf(format string, args ...any) {
 	if r == nil {
 		return
@@ -57,7 +59,7 @@ func (r *Reporter) Printf(format string, args ...any) {
 	if r.bar != nil {
 		_ = r.bar.Clear() // a bar that cannot be drawn is no reason to fail
 	}
-	fmt.Fprintf(r.out, format+"\n", args...)
+	_ = printable.Fprintf(r.out, format+"\n", args...)
 }
 
 // Body counts what is read from body, until it is closed, towards a transfer of size bytes. If
