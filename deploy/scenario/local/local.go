@@ -79,6 +79,20 @@ func Play(ctx context.Context, o Options) (Results, error) {
 	return r, nil
 }
 
+// Start starts one Envoy for scenarios that do not disturb each other, whatever Options.Scenarios
+// has. The caller plays them, and closes the Proxy.
+func Start(ctx context.Context, scenarios []scenario.Scenario, o Options) (*Proxy, error) {
+	var parts []*part
+	for i := range scenarios {
+		plugins, err := scenarios[i].Plugins(o.Filters)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", scenarios[i].File, err)
+		}
+		parts = append(parts, newPart(&scenarios[i], plugins))
+	}
+	return start(ctx, o.Envoys[0], o.Dir, parts, o)
+}
+
 // sideBySide limits how many scenarios are played at once. They mostly wait, so that more can run
 // side by side than there are processors.
 const sideBySide = 16
@@ -113,7 +127,7 @@ func (r *Results) in(ctx context.Context, binary envoy.Binary, all []scenario.Sc
 				return err
 			}
 			var playing sync.WaitGroup
-			for _, s := range p.stages {
+			for _, s := range p.Stages {
 				playing.Go(func() {
 					limit <- struct{}{}
 					defer func() { <-limit }()
@@ -123,7 +137,7 @@ func (r *Results) in(ctx context.Context, binary envoy.Binary, all []scenario.Sc
 				})
 			}
 			playing.Wait()
-			return errors.Join(ctx.Err(), p.close())
+			return errors.Join(ctx.Err(), p.Close())
 		})
 	}
 	return group.Wait()

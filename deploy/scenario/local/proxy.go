@@ -41,14 +41,15 @@ type Module struct {
 	Path string
 }
 
-// proxy is an Envoy that plays several scenarios, with a listener for each.
-type proxy struct {
+// Proxy is an Envoy that plays several scenarios, with a listener for each.
+type Proxy struct {
 	*envoy.Proxy
-	stages []*stage
+	// Stages are the places for its scenarios.
+	Stages []*Stage
 }
 
-// stage is the part of a proxy for one scenario.
-type stage struct {
+// Stage is the part of a Proxy for one scenario.
+type Stage struct {
 	*part
 	proxy    *envoy.Proxy
 	url      string
@@ -59,19 +60,19 @@ type stage struct {
 }
 
 // start starts an Envoy for some scenarios.
-func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, o Options) (p *proxy, err error) {
-	p = &proxy{}
+func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, o Options) (p *Proxy, err error) {
+	p = &Proxy{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, p.close())
+			err = errors.Join(err, p.Close())
 		}
 	}()
 	build := envoyconf.BuildOptions{FlushOnAdmin: true}
 	workers := int64(0)
 	for _, part := range parts {
 		workers = max(workers, part.Proxy.Workers)
-		s := &stage{part: part, servers: map[string]*server.Server{}, dir: dir, options: &o, listener: part.Filter + "." + part.Name}
-		p.stages = append(p.stages, s)
+		s := &Stage{part: part, servers: map[string]*server.Server{}, dir: dir, options: &o, listener: part.Filter + "." + part.Name}
+		p.Stages = append(p.Stages, s)
 		if err := s.serve(&build); err != nil {
 			return nil, err
 		}
@@ -91,7 +92,7 @@ func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, 
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range p.stages {
+	for _, s := range p.Stages {
 		s.proxy = p.Proxy
 		if s.url, err = p.ListenerURL(ctx, s.listener); err != nil {
 			return nil, err
@@ -100,13 +101,13 @@ func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, 
 	return p, nil
 }
 
-// close ends the Envoy and the servers.
-func (p *proxy) close() error {
+// Close ends the Envoy and the servers.
+func (p *Proxy) Close() error {
 	var errs []error
 	if p.Proxy != nil {
 		errs = append(errs, p.Stop())
 	}
-	for _, s := range p.stages {
+	for _, s := range p.Stages {
 		for _, server := range s.servers {
 			errs = append(errs, server.Close())
 		}
@@ -115,7 +116,7 @@ func (p *proxy) close() error {
 }
 
 // Cluster is the name of a service's cluster in the proxy, or for the empty name the upstream's.
-func (s *stage) Cluster(service string) string {
+func (s *Stage) Cluster(service string) string {
 	if service == "" {
 		return s.listener
 	}
@@ -126,7 +127,7 @@ func (s *stage) Cluster(service string) string {
 }
 
 // serve starts the servers of the scenario, and adds their clusters to the configuration.
-func (s *stage) serve(build *envoyconf.BuildOptions) (err error) {
+func (s *Stage) serve(build *envoyconf.BuildOptions) (err error) {
 	dir := filepath.Dir(s.File)
 	add := func(name string, started *server.Server) {
 		s.servers[name] = started
@@ -154,7 +155,7 @@ func (s *stage) serve(build *envoyconf.BuildOptions) (err error) {
 }
 
 // configuration is the listener of the scenario.
-func (s *stage) configuration(filters []catalog.Filter) (envoyconf.Listener, error) {
+func (s *Stage) configuration(filters []catalog.Filter) (envoyconf.Listener, error) {
 	listener := envoyconf.Listener{Name: s.listener, Cluster: s.listener}
 	switch s.Listener(filters) {
 	case scenario.Inbound:
@@ -179,14 +180,14 @@ func (s *stage) configuration(filters []catalog.Filter) (envoyconf.Listener, err
 }
 
 // changes reports whether a filter gets another configuration while the proxy runs.
-func (s *stage) changes(filter string) bool {
+func (s *Stage) changes(filter string) bool {
 	return slices.ContainsFunc(s.Steps, func(step scenario.Step) bool {
 		return step.Change != nil && step.Change.PluginConfig != nil && (step.Change.Filter == "" || step.Change.Filter == filter)
 	})
 }
 
 // module is where Envoy gets a filter's module.
-func (s *stage) module(filter string) (Module, bool) {
+func (s *Stage) module(filter string) (Module, bool) {
 	if s.options.Source != nil {
 		if m, ok := s.options.Source(s.Scenario, filter); ok {
 			return m, true
@@ -197,7 +198,7 @@ func (s *stage) module(filter string) (Module, bool) {
 }
 
 // filter is the configuration of one filter.
-func (s *stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
+func (s *Stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
 	module, ok := s.module(p.Filter)
 	if !ok {
 		return envoyconf.Filter{}, fmt.Errorf("there is no module of filter %s", p.Filter)
@@ -233,7 +234,7 @@ func (s *stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
 }
 
 // variable is the value of a variable in a configuration.
-func (s *stage) variable(name string) (string, error) {
+func (s *Stage) variable(name string) (string, error) {
 	service, what, _, ok := scenario.ServiceVariable(name)
 	if !ok || what != scenario.ClusterOf || s.servers[service] == nil || service == "" {
 		return "", fmt.Errorf("nothing gives ${%s} a value", name)
@@ -242,16 +243,16 @@ func (s *stage) variable(name string) (string, error) {
 }
 
 // pluginName tells the scenario's filter from the same filter of another scenario.
-func (s *stage) pluginName(filter string) string { return s.listener + "." + filter }
+func (s *Stage) pluginName(filter string) string { return s.listener + "." + filter }
 
 // discoveryFile is in a folder of its own, because Envoy is notified of each file that appears
 // there.
-func (s *stage) discoveryFile(plugin string) string {
+func (s *Stage) discoveryFile(plugin string) string {
 	return filepath.Join(s.dir, "discovery", plugin, "filter.json")
 }
 
 // discover writes the file in which Envoy finds a filter.
-func (s *stage) discover(f envoyconf.Filter) error {
+func (s *Stage) discover(f envoyconf.Filter) error {
 	module, _ := s.module(strings.TrimPrefix(f.Name, s.listener+"."))
 	path, err := filepath.Abs(module.Path)
 	if err != nil {
@@ -270,37 +271,37 @@ func (s *stage) discover(f envoyconf.Filter) error {
 }
 
 var (
-	_ play.Servers      = (*stage)(nil)
-	_ play.Configurable = (*stage)(nil)
-	_ play.Fresh        = (*stage)(nil)
+	_ play.Servers      = (*Stage)(nil)
+	_ play.Configurable = (*Stage)(nil)
+	_ play.Fresh        = (*Stage)(nil)
 )
 
 // Lacks returns "": plain Envoy can do everything that a scenario says.
-func (s *stage) Lacks(scenario.Part) string { return "" }
+func (s *Stage) Lacks(scenario.Part) string { return "" }
 
 // URL is the URL of the scenario's listener.
-func (s *stage) URL() string { return s.url }
+func (s *Stage) URL() string { return s.url }
 
 // Authority returns "".
-func (s *stage) Authority() string { return "" }
+func (s *Stage) Authority() string { return "" }
 
 // Fresh reports true: the Envoy was started for the scenario.
-func (s *stage) Fresh() bool { return true }
+func (s *Stage) Fresh() bool { return true }
 
 // Admin asks Envoy's admin interface.
-func (s *stage) Admin(ctx context.Context, path string) (string, error) {
+func (s *Stage) Admin(ctx context.Context, path string) (string, error) {
 	return s.proxy.Get(ctx, path)
 }
 
 // Log returns what Envoy has logged, without the lines of other scenarios' filters.
-func (s *stage) Log(context.Context) ([]string, error) {
+func (s *Stage) Log(context.Context) ([]string, error) {
 	return slices.DeleteFunc(s.proxy.Log().Lines(0), func(line string) bool { return !s.mine(line) }), nil
 }
 
 // mine reports whether the scenario's filter or Envoy itself wrote a line. It knows Envoy's two
 // formats: "wasm log <plugin> <root id> <vm id>: text", which leaves out empty ids, and "Plugin
 // <plugin> failed to load".
-func (s *stage) mine(line string) bool {
+func (s *Stage) mine(line string) bool {
 	for _, before := range []string{" wasm log ", " Plugin "} {
 		if _, name, ok := strings.Cut(line, before); ok {
 			name = name[:max(0, strings.IndexAny(name, " :"))]
@@ -311,10 +312,10 @@ func (s *stage) mine(line string) bool {
 }
 
 // Server returns the server of a service or, for the empty name, the upstream.
-func (s *stage) Server(service string) *server.Server { return s.servers[service] }
+func (s *Stage) Server(service string) *server.Server { return s.servers[service] }
 
 // Configure gives a filter another configuration, and waits until Envoy has taken or refused it.
-func (s *stage) Configure(ctx context.Context, filter, configuration string) error {
+func (s *Stage) Configure(ctx context.Context, filter, configuration string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, changeTimeout, fmt.Errorf("Envoy has not taken the configuration after %v", changeTimeout)) //nolint:staticcheck // a name
 	defer cancel()
 	i := slices.IndexFunc(s.plugins, func(p scenario.Plugin) bool { return p.Filter == filter })
@@ -347,7 +348,7 @@ func (s *stage) Configure(ctx context.Context, filter, configuration string) err
 }
 
 // updates is how many configurations of a filter Envoy has taken or refused.
-func (s *stage) updates(ctx context.Context, plugin string) (uint64, error) {
+func (s *Stage) updates(ctx context.Context, plugin string) (uint64, error) {
 	stats, err := s.proxy.Stats(ctx)
 	prefix := "extension_config_discovery.http_filter." + plugin + "."
 	return stats[prefix+"update_success"] + stats[prefix+"update_rejected"], err

@@ -90,7 +90,11 @@ func (p *player) keep(pattern *regexp.Regexp, text string) bool {
 	return match != nil
 }
 
+// expandAll returns nil for nil: nothing is expected.
 func (p *player) expandAll(texts []string) ([]string, error) {
+	if texts == nil {
+		return nil, nil
+	}
 	expanded := make([]string, len(texts))
 	for i, text := range texts {
 		var err error

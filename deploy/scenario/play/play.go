@@ -54,10 +54,7 @@ type player struct {
 // step that fails, with an *Error. If the place lacks something without which nothing can be
 // played, Played says so and no step is played.
 func Play(ctx context.Context, s *scenario.Scenario, place Place) (Played, error) {
-	p := &player{scenario: s, place: place, groups: map[string]string{}, calls: map[string]int{}}
-	if fresh, ok := place.(Fresh); ok {
-		p.fresh = fresh.Fresh()
-	}
+	p := newPlayer(s, place)
 	for _, part := range s.Needs() {
 		p.can(part)
 	}
@@ -74,6 +71,14 @@ func Play(ctx context.Context, s *scenario.Scenario, place Place) (Played, error
 		}
 	}
 	return played, nil
+}
+
+func newPlayer(s *scenario.Scenario, place Place) *player {
+	p := &player{scenario: s, place: place, groups: map[string]string{}, calls: map[string]int{}}
+	if fresh, ok := place.(Fresh); ok {
+		p.fresh = fresh.Fresh()
+	}
+	return p
 }
 
 // can reports whether the place can do a part. If not, it notes why.
@@ -493,18 +498,21 @@ func (p *player) refusal(want *scenario.Refusal, lines []string) []mismatch {
 const shownLines = 30
 
 // telling reports whether a line tells why a step failed: a filter wrote it, it is a warning or
-// worse, or it is a part of a crash's trace.
-func telling(line string) bool {
-	for _, level := range quiet {
+// worse, or it is a part of a crash's trace. Envoy's warnings when it starts are about production.
+func telling(line string, starting bool) bool {
+	if strings.Contains(line, " wasm log ") {
+		return true
+	}
+	for _, level := range levels {
 		if atLevel(line, level) {
-			return strings.Contains(line, " wasm log ")
+			return level == "error" || level == "critical" || level == "warning" && !starting
 		}
 	}
 	return strings.TrimSpace(line) != ""
 }
 
-// quiet are the levels below a warning.
-var quiet = []string{"trace", "debug", "info", "notice"}
+// levels are the levels in Envoy's log.
+var levels = []string{"trace", "debug", "info", "notice", "warning", "error", "critical"}
 
 // failed returns the error of a step.
 func (p *player) failed(ctx context.Context, a *attempt, mismatches []mismatch, err error) error {
@@ -534,7 +542,7 @@ func (p *player) failed(ctx context.Context, a *attempt, mismatches []mismatch, 
 	if lines, err := p.place.Log(ctx); err == nil {
 		lines = lines[min(p.mark, len(lines)):]
 		fmt.Fprintf(&b, "log since the step began, %d lines, of which filters and warnings are:\n", len(lines))
-		lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !telling(line) })
+		lines = slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !telling(line, p.mark == 0) })
 		if left := len(lines) - shownLines; left > 0 {
 			fmt.Fprintf(&b, "  ... %d lines ...\n", left)
 			lines = lines[left:]
