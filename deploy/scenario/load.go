@@ -82,6 +82,9 @@ func Read(path string, filter catalog.Filter) (Scenario, error) {
 	if !namePattern.MatchString(s.Name) {
 		return Scenario{}, fmt.Errorf("%s: %q is no name of a scenario; use lowercase letters, digits and hyphens, at most 48", path, s.Name)
 	}
+	if s.Name == ShippedName {
+		return Scenario{}, fmt.Errorf("%s: every filter has a scenario of this name already, which starts it with what its manifests carry; choose another one", path)
+	}
 	if err := strictyaml.ReadFile(path, &s, func() error { return s.check(filter) }); err != nil {
 		return Scenario{}, err
 	}

@@ -35,8 +35,14 @@ func At(node ast.Node, format string, args ...any) error {
 
 func placed(node ast.Node, err error) error {
 	position := node.GetToken().Position
-	if value, ok := node.(*ast.MappingValueNode); ok {
-		position = value.Key.GetToken().Position // its own token is the colon
+	// The token of key: value pairs is a colon.
+	switch n := node.(type) {
+	case *ast.MappingValueNode:
+		position = n.Key.GetToken().Position
+	case *ast.MappingNode:
+		if !n.IsFlowStyle && len(n.Values) > 0 {
+			position = n.Values[0].Key.GetToken().Position
+		}
 	}
 	return &placedError{line: position.Line, column: position.Column, err: err}
 }
