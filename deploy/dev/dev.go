@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // readyTimeout is long enough for a busy machine.
@@ -39,6 +40,9 @@ type session struct {
 	view *view
 	dir  string // the session's files, including the one that Envoy watches
 	last loaded // what Envoy accepted last
+
+	module   string                      // the file with the module that was built last
+	outcomes map[string]scenario.Outcome // of the scenarios when they were played last
 }
 
 // loaded identifies what Envoy has loaded.
@@ -81,7 +85,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := w.watch([]string{filter.Dir}); err != nil {
+	if err := w.watch(append([]string{filter.Dir}, scenarioFolders(filter)...)); err != nil {
 		return err
 	}
 	site, err := s.Open(ctx, addresses, httpbin.New())
@@ -126,12 +130,12 @@ Try:
 
   %s
 
-Save a file: the next request meets the new module.
+Save a file: the next request meets the new module, and the scenarios are played.
 Ctrl-C ends everything.
 
 `, s.view.paint(s.Filter, color.Bold), site.Envoy.Version, s.Admin, proxy.LogFile(),
 		s.view.paint("curl -i http://"+s.Listener+"/headers", color.Bold)))
-	return s.follow(ctx, w, proxy)
+	return s.follow(ctx, w, proxy, site.Envoy)
 }
 
 // first builds until a build succeeds for the first time: Envoy has nothing yet that it could
@@ -159,8 +163,9 @@ func (s *session) first(ctx context.Context, w *watcher) error {
 
 // follow loads the filter after every save. A new save cancels the build for an earlier one.
 // If Envoy has already got the earlier one, follow waits until Envoy is done with it.
-func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy) error {
-	stop := func() {}
+func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy, binary envoy.Binary) error {
+	began := time.Now()
+	stop := inBackground(ctx, func(playing context.Context) { s.play(playing, binary, began) })
 	defer func() { stop() }()
 	for {
 		select {
@@ -171,7 +176,7 @@ func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy) er
 		case saved := <-w.saves:
 			stop()
 			stop = inBackground(ctx, func(building context.Context) {
-				s.load(ctx, building, proxy, saved)
+				s.load(ctx, building, proxy, binary, saved)
 				if err := s.watchSources(building, w); err != nil && building.Err() == nil {
 					s.failed(err, "")
 				}
@@ -193,7 +198,7 @@ func inBackground(ctx context.Context, work func(context.Context)) (stop func())
 
 // load builds what was saved, hands it to Envoy, and prints the result. If the build is no
 // longer wanted, building ends before ctx.
-func (s *session) load(ctx, building context.Context, proxy *envoy.Proxy, saved time.Time) {
+func (s *session) load(ctx, building context.Context, proxy *envoy.Proxy, binary envoy.Binary, saved time.Time) {
 	keeps := "Envoy keeps what it has."
 	before, err := discoveryStats(ctx, proxy, s.Filter)
 	if err != nil {
@@ -210,6 +215,13 @@ func (s *session) load(ctx, building context.Context, proxy *envoy.Proxy, saved 
 		}
 		return
 	}
+	// Beside Envoy's loading: it takes as long.
+	played := make(chan struct{})
+	go func() {
+		defer close(played)
+		s.play(building, binary, saved)
+	}()
+	defer func() { <-played }()
 	if s.last == last {
 		s.view.say(color.FgGreen, "same", "the module and its configuration are what Envoy has")
 		return
@@ -261,6 +273,7 @@ func (s *session) build(ctx context.Context, began time.Time) (time.Time, error)
 		return time.Time{}, err
 	}
 	path := filepath.Join(s.dir, module.WasmSHA256+".wasm")
+	s.module = path
 	if err := renameio.WriteFile(path, wasm, 0o644); err != nil {
 		return time.Time{}, err
 	}
@@ -316,7 +329,7 @@ func (s *session) watchSources(ctx context.Context, w *watcher) error {
 	if err != nil {
 		return nil //nolint:nilerr // the build has said so
 	}
-	folders := []string{filter.Dir}
+	folders := append([]string{filter.Dir}, scenarioFolders(filter)...)
 	for _, file := range sources[0].Own {
 		if folder := filepath.Dir(file); !slices.Contains(folders, folder) {
 			folders = append(folders, folder)

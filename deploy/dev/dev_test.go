@@ -22,11 +22,11 @@ import (
 // desk is a repository with one filter, and dev runs on it.
 type desk struct {
 	*testing.T
-	main, metadata string // files
-	source         string // of main
-	listener       string
-	out            envoytest.Output
-	running        context.Context
+	main, metadata, scenario string // files
+	source                   string // of main
+	listener                 string
+	out                      envoytest.Output
+	running                  context.Context
 }
 
 // eventually waits until see returns nil.
@@ -123,6 +123,14 @@ func (*stream) OnHttpResponseHeaders(int, bool) types.Action {
 }
 `
 
+// answersFirst is a scenario of that filter.
+const answersFirst = `description: It says which source it was made from.
+steps:
+- name: it answers first
+  request: {path: /get}
+  expect: {response: {headers: {x-dev: first}}}
+`
+
 const metadata = "title: Dev\ndescription: Is edited.\nlicense: Apache-2.0\n"
 
 // newDesk copies the files that a filter needs to a folder where they can be edited.
@@ -144,7 +152,7 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(filters, "dev"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(filters, "dev", "scenarios"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := variables.FromEnv()
@@ -156,11 +164,13 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 		T:        t,
 		main:     filepath.Join(filters, "dev", "main.go"),
 		metadata: filepath.Join(filters, "dev", "filter.yaml"),
+		scenario: filepath.Join(filters, "dev", "scenarios", "answers.yaml"),
 		source:   source,
 		listener: envoytest.MustFreeAddress(t),
 	}
 	d.save(d.main, source)
 	d.save(d.metadata, metadata)
+	d.save(d.scenario, answersFirst)
 	return d, options{Filter: "dev", Options: foreground.Options{
 		Listener: d.listener, Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
 		Root: root, Config: cfg, Out: &d.out,
@@ -186,6 +196,7 @@ func TestDev(t *testing.T) {
 
 	d.eventuallyPrints("failed   Save a file to try again.", filepath.Join("filter", "dev", "main.go")+":36:15: undefined: types.ActionContinues")
 	d.save(d.main, mainGo)
+	d.eventuallyPrints("holds    2 of 2 scenarios, ")
 	d.eventuallyPrints("curl -i http://" + d.listener + "/headers")
 	d.eventuallyAnswers("200 first")
 	d.eventuallyPrints(" info     #2    answering first\n")
@@ -194,6 +205,15 @@ func TestDev(t *testing.T) {
 	d.save(d.main, second)
 	d.eventuallyAnswers("200 second")
 	d.eventuallyPrints(" after the save: built in ")
+	d.eventuallyPrints("broke    answers\n", `step "it answers first":`, "curl: curl -i http://", `- "first"`, `+ "second"`, "holds    1 of 2 scenarios, ")
+	d.save(d.scenario, strings.ReplaceAll(answersFirst, "first", "second"))
+	d.eventuallyPrints("holds    2 of 2 scenarios, ", "; mended: answers\n")
+	d.save(d.scenario, "steps: [")
+	d.eventuallyPrints("failed   The scenarios were not played.", filepath.Join("scenarios", "answers.yaml")+":1:")
+	d.save(d.scenario, strings.ReplaceAll(answersFirst, "first", "third"))
+	d.eventuallyPrints(`- "third"`)
+	d.save(d.scenario, strings.ReplaceAll(answersFirst, "first", "fourth"))
+	d.eventuallyPrints("; still broken: answers\n")
 
 	d.save(d.main, strings.Replace(second, `"second"`, "second", 1))
 	d.eventuallyPrints("failed   Envoy keeps what it has.", filepath.Join("filter", "dev", "main.go")+":34:", "undefined: second")

@@ -4,7 +4,8 @@
 //	go run ./deploy/dev [flags] FILTER
 //
 // FILTER is a folder below filter/. It runs in front of an httpbin, with the example
-// configuration of its filter.yaml, which is watched, too. If a build fails, or Envoy refuses
+// configuration of its filter.yaml, which is watched, too. After every save its scenarios are played
+// in Envoys of their own, and dev says what holds and what broke. If a build fails, or Envoy refuses
 // the module or the configuration, Envoy keeps what it has. Ctrl-C stops everything.
 //
 // The environment variables are those of package deploy/variables, and NO_COLOR.

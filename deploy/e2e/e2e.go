@@ -32,6 +32,12 @@ type options struct {
 }
 
 func e2e(ctx context.Context, o options) (err error) {
+	// Whatever happens, the results are not those of an earlier run.
+	for _, file := range []string{scenario.ReportFile, scenario.JUnitFile} {
+		if err := os.RemoveAll(filepath.Join(o.Results, file)); err != nil {
+			return err
+		}
+	}
 	var run *regexp.Regexp
 	if o.Run != "" {
 		if run, err = regexp.Compile(o.Run); err != nil {

@@ -6,6 +6,7 @@
 package gotest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -123,8 +124,8 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 }
 
 // E2E plays the scenarios of the filters in real Envoys, with the modules in opts.Dist, unchanged
-// (command deploy/e2e), and returns what was played. Then it runs the repository's own tests of
-// whole systems, package test/e2e, if there are any. opts.Results gets e2e.json, the report, and
+// (command deploy/e2e), and returns what was played. Beside that it runs the repository's own tests
+// of whole systems, package test/e2e, if there are any. opts.Results gets e2e.json, the report, and
 // e2e.xml, the same for JUnit, even if a scenario fails.
 func E2E(ctx context.Context, opts Options) (scenario.Report, error) {
 	report, err := e2e(ctx, opts)
@@ -140,21 +141,39 @@ func e2e(ctx context.Context, opts Options) (report scenario.Report, err error) 
 		opts.Env = append(opts.Env, "FILTERS="+strings.Join(opts.Filters, ","))
 	}
 	results := absolute(cmp.Or(opts.Results, opts.Dist))
+	awaitTests := startSystems(ctx, opts)
 	err = program(ctx, opts, "e2e", "-root="+absolute(opts.Root), "-dist="+absolute(opts.Dist), "-results="+results, "-run="+opts.Run)
-	if err != nil {
-		return report, err
+	played, reportErr := scenario.ReadReport(filepath.Join(results, scenario.ReportFile))
+	if err == nil && reportErr != nil {
+		err = reportErr
 	}
-	played, err := scenario.ReadReport(filepath.Join(results, scenario.ReportFile))
-	if err != nil {
-		return report, err
+	if reportErr == nil {
+		report = *played
 	}
+	return report, errors.Join(err, awaitTests())
+}
+
+// startSystems starts the repository's own tests of whole systems, if there are any: scenarios
+// mostly wait, so both together take little longer than one of them. await shows their output and
+// returns their error.
+func startSystems(ctx context.Context, opts Options) (await func() error) {
 	if _, err := os.Stat(filepath.Join(opts.Root, systems)); err != nil || opts.Run != "" {
-		return *played, nil //nolint:nilerr // there are none
+		return func() error { return nil }
 	}
-	opts.Env = append(opts.Env, "SLIPWAY_DIST="+absolute(opts.Dist))
-	// Run in the package's folder, without the package's name: then the go command shows the
-	// output at once.
-	return *played, whole(ctx, opts, "test/e2e", systems, "test", "-count=1", "-timeout=20m")
+	out := opts.Out
+	var held bytes.Buffer
+	opts.Out, opts.Err = &held, &held
+	opts.Env = append(slices.Clone(opts.Env), "SLIPWAY_DIST="+absolute(opts.Dist))
+	done := make(chan error, 1)
+	go func() { done <- whole(ctx, opts, systems, systems, "test", "-count=1", "-timeout=20m") }()
+	return func() error {
+		err := <-done
+		if out != nil {
+			_, writeErr := held.WriteTo(out)
+			err = errors.Join(err, writeErr)
+		}
+		return err
+	}
 }
 
 // LocalOptions say what Run and Dev run, and on which addresses.

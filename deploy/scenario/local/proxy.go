@@ -34,10 +34,10 @@ const (
 
 // Module is where Envoy gets a filter's module.
 type Module struct {
-	// Remote is its URL and wasm sha256.
+	// Remote is its URL and wasm sha256. Without a URL, Envoy reads the file.
 	Remote envoyconf.Remote
-	// Path is the same module as a file, for filters that get another configuration while
-	// Envoy runs.
+	// Path is the same module as a file. Filters that get another configuration while Envoy
+	// runs are read from it, too.
 	Path string
 }
 
@@ -60,8 +60,8 @@ type Stage struct {
 }
 
 // start starts an Envoy for some scenarios.
-func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, o Options) (p *Proxy, err error) {
-	p = &Proxy{}
+func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, o Options) (_ *Proxy, err error) {
+	p := &Proxy{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.Close())
@@ -203,9 +203,12 @@ func (s *Stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
 	if !ok {
 		return envoyconf.Filter{}, fmt.Errorf("there is no module of filter %s", p.Filter)
 	}
-	remote := module.Remote
-	remote.Timeout = fetchTimeout
-	f := envoyconf.Filter{Name: s.pluginName(p.Filter), Source: remote, Environment: map[string]string{}}
+	f := envoyconf.Filter{Name: s.pluginName(p.Filter), Source: envoyconf.Local{Path: module.Path}, Environment: map[string]string{}}
+	if module.Remote.URL != "" {
+		remote := module.Remote
+		remote.Timeout = fetchTimeout
+		f.Source = remote
+	}
 	var err error
 	if f.Configuration, err = scenario.Expand(p.Configuration, s.variable); err != nil {
 		return envoyconf.Filter{}, err
