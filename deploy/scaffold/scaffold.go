@@ -14,7 +14,6 @@ import (
 	"go/format"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 )
 
-//go:embed template/*.tmpl
+//go:embed template
 var templates embed.FS
 
 // NewOptions say what to create, and where. Name is required.
@@ -100,34 +99,37 @@ func write(opts NewOptions) ([]string, error) {
 
 // render writes the files made from the templates to a folder, and returns their names.
 func render(folder, name string) ([]string, error) {
-	entries, err := templates.ReadDir("template")
-	if err != nil {
-		return nil, err
-	}
 	title := strings.ReplaceAll(name, "-", " ")
 	data := struct{ Name, Title string }{name, strings.ToUpper(title[:1]) + title[1:]}
 	var names []string
-	for _, entry := range entries {
-		parsed, err := template.New(entry.Name()).ParseFS(templates, path.Join("template", entry.Name()))
+	err := fs.WalkDir(templates, "template", func(from string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		parsed, err := template.New(entry.Name()).ParseFS(templates, from)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		var text bytes.Buffer
 		if err := parsed.Execute(&text, data); err != nil {
-			return nil, err
+			return err
 		}
-		file := strings.TrimSuffix(entry.Name(), ".tmpl")
+		file := filepath.FromSlash(strings.TrimSuffix(strings.TrimPrefix(from, "template/"), ".tmpl"))
 		content := text.Bytes()
 		if strings.HasSuffix(file, ".go") {
 			// The length of a name moves columns, so the code is formatted again.
 			if content, err = format.Source(content); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		if err := os.WriteFile(filepath.Join(folder, file), content, 0o644); err != nil {
-			return nil, err
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(folder, file)), 0o755); err != nil {
+			return err
 		}
 		names = append(names, file)
+		return os.WriteFile(filepath.Join(folder, file), content, 0o644)
+	})
+	if err != nil {
+		return nil, err
 	}
 	slices.Sort(names)
 	return names, nil

@@ -11,7 +11,10 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/scenario/local"
 )
 
 // copyFilters copies what filters are built with to a separate repository.
@@ -46,7 +49,7 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"config.go", "config_test.go", "doc.go", catalog.MetadataFile, "main.go", "main_test.go"}
+	want := []string{"config.go", "config_test.go", "doc.go", catalog.MetadataFile, "main.go", "main_test.go", filepath.Join(scenario.Folder, "puts-header.yaml")}
 	for i := range want {
 		want[i] = filepath.Join(dir, name, want[i])
 	}
@@ -75,6 +78,7 @@ func TestNew(t *testing.T) {
 		}
 		t.Logf("%s: %d bytes", compiler, modules[0].Size)
 		run(t, dir, []string{"SLIPWAY_DIST=" + dist}, "go", "test", "-count=1", "./"+name)
+		scenariosHold(t, filters, modules[0].Path)
 	}
 	run(t, dir, nil, "go", "vet", "./"+name)
 	if list := run(t, dir, nil, "gofmt", "-l", name); list != "" {
@@ -82,6 +86,25 @@ func TestNew(t *testing.T) {
 	}
 	if _, err := scaffold.New(scaffold.NewOptions{Name: name, Dir: dir}); !errors.Is(err, scaffold.ErrExists) {
 		t.Errorf("made a second time: %v", err)
+	}
+}
+
+// scenariosHold plays the scenarios of a filter in real Envoy.
+func scenariosHold(t *testing.T, filters []catalog.Filter, module string) {
+	t.Helper()
+	scenarios, err := scenario.Load(filters)
+	if err != nil || len(scenarios) == 0 {
+		t.Fatalf("%d scenarios, %v", len(scenarios), err)
+	}
+	binary, err := envoy.Find(t.Context(), envoy.FindOptions{Path: os.Getenv("ENVOY_PATH")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := local.Play(t.Context(), local.Options{
+		Filters: filters, Modules: map[string]local.Module{filters[0].Name: {Path: module}}, Scenarios: scenarios, Envoys: []envoy.Binary{binary}, Dir: t.TempDir(),
+	})
+	if err := errors.Join(append(results.Failures, err)...); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +27,10 @@ func TestAuthor(t *testing.T) {
 	run(t, dir, "go", "tool", "mage", "build")
 	run(t, dir, "go", "-C", "filter", "test", "-count=1", "./hello")
 	run(t, dir, "go", "-C", "filter", "mod", "tidy", "-diff")
+	if printed := run(t, dir, "go", "tool", "mage", "e2e", "-run=hello"); !strings.Contains(printed, "puts-header") || !strings.Contains(printed, "2 scenarios, 3 steps, 0 failed") {
+		t.Errorf("e2e prints\n%s", printed)
+	}
+	expectAnother(t, dir)
 
 	// One after the other: mage compiles the magefile in the same folder.
 	for target, args := range map[string][]string{"dev": {"hello"}, "run": {"-filter=hello"}} {
@@ -37,6 +43,24 @@ func TestAuthor(t *testing.T) {
 			program.interrupt()
 		})
 	}
+}
+
+// expectAnother changes an expectation, which turns e2e red with the difference.
+func expectAnother(t *testing.T, dir string) {
+	t.Helper()
+	file := filepath.Join(dir, "filter", "hello", "scenarios", "puts-header.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, strings.Replace(string(text), "x-hello: hello world", "x-hello: another", 1))
+	printed, err := command(t, dir, "go", "tool", "mage", "e2e", "-run=hello/puts").CombinedOutput()
+	for _, want := range []string{`step "the client sees the header"`, `- "another"`, `+ "hello world"`, "1 scenarios, 1 steps, 1 failed", "curl: curl -i http://"} {
+		if err == nil || !strings.Contains(string(printed), want) {
+			t.Errorf("e2e ends with %v, and lacks %q:\n%s", err, want, printed)
+		}
+	}
+	write(t, file, string(text))
 }
 
 // greeted says whether a request meets the filter.
