@@ -40,7 +40,7 @@ func Attach(ctx context.Context, s *Storage, opts AttachOptions) error {
 		err = s.attach(ctx, opts)
 	}
 	if err != nil {
-		return s.clean.err(fmt.Errorf("store the signatures of %s in %s: %w", opts.Version, s.location, err))
+		return s.secrets.Error(fmt.Errorf("store the signatures of %s in %s: %w", opts.Version, s.location, err))
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func ReadBundle(ctx context.Context, s *Storage, filter string, v version.Versio
 		return nil
 	})
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, s.clean.err(fmt.Errorf("read the signature of %s: %w", filter, err))
+		return nil, s.secrets.Error(fmt.Errorf("read the signature of %s: %w", filter, err))
 	}
 	return bundle, nil
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -314,25 +313,5 @@ func TestReadersSendNoCredentials(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = readers.fetch(t.Context(), "k", false, func(*http.Response) error { return nil })
-	}
-}
-
-func TestCleaner(t *testing.T) {
-	t.Parallel()
-	c := newCleaner("user", secret, "")
-	for text, want := range map[string]string{
-		"Basic dXNlcjpodW50ZXIyLW9mLXRoZS1zdG9yYWdl":                       "Basic [hidden]",
-		"it is " + secret + ".":                                            "it is [hidden].",
-		`Put "https://a.blob.core.windows.net/c/k?sig=abc&se=1": refused`:  `Put "https://a.blob.core.windows.net/c/k": refused`,
-		"GET https://h/k?X-Amz-Signature=abc: 403":                         "GET https://h/k: 403",
-		"https://h/k: turn ?request_checksum_calculation=when_required on": "https://h/k: turn ?request_checksum_calculation=when_required on",
-	} {
-		if got := c.text(text); got != want {
-			t.Errorf("%q became %q, want %q", text, got, want)
-		}
-	}
-	cause := &url.Error{Op: "Put", URL: "https://h/k?sig=" + secret, Err: errors.New("refused")}
-	if err := c.err(cause); !errors.Is(err, error(cause)) || strings.Contains(err.Error(), secret) {
-		t.Errorf("%v", err)
 	}
 }

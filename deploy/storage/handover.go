@@ -17,12 +17,16 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
-// CloudRequest is the request that Upload and Attach write to the standard input of the command in
+// CloudRequest is the request that Prepare, Upload and Attach write to the standard input of the command in
 // cloud. It holds no secrets: the command reads them from the environment.
 type CloudRequest struct {
 	URL       string
 	PublicURL string
-	Upload    UploadOptions
+	// NoLists is Options.NoLists.
+	NoLists bool
+	// Prepare asks only whether the bucket can be written. Upload is not used then.
+	Prepare bool
+	Upload  UploadOptions
 	// Attach stores signatures, and nothing is uploaded. Default: nil.
 	Attach *AttachOptions `json:",omitempty"`
 	// Deadline is the context's deadline; zero if it has none.
@@ -61,7 +65,7 @@ func (s *Storage) handOver(ctx context.Context, request CloudRequest) ([]Object,
 	if err != nil {
 		return nil, err
 	}
-	request.URL, request.PublicURL = s.options.URL, s.public
+	request.URL, request.PublicURL, request.NoLists = s.options.URL, s.public, s.options.NoLists
 	request.Deadline, _ = ctx.Deadline()
 	data, err := json.Marshal(request)
 	if err != nil {
@@ -165,11 +169,14 @@ func serveCloud(ctx context.Context, request CloudRequest, people io.Writer, ope
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", l, err)
 	}
-	s, err := Open(Options{URL: request.URL, PublicURL: request.PublicURL, Bucket: bucket, Out: people})
+	s, err := Open(Options{URL: request.URL, PublicURL: request.PublicURL, NoLists: request.NoLists, Bucket: bucket, Out: people})
 	if err != nil {
 		return nil, err
 	}
-	if request.Attach != nil {
+	switch {
+	case request.Prepare:
+		return nil, s.prepare(ctx)
+	case request.Attach != nil:
 		return nil, s.attach(ctx, *request.Attach)
 	}
 	return (&upload{s, request.Upload}).run(ctx)

@@ -24,7 +24,7 @@ func Versions(ctx context.Context, s *Storage, filter string) ([]IndexEntry, err
 		return nil
 	})
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, s.clean.err(fmt.Errorf("list the versions of %s: %w", filter, err))
+		return nil, s.secrets.Error(fmt.Errorf("list the versions of %s: %w", filter, err))
 	}
 	return versions, nil
 }

@@ -66,8 +66,6 @@ func parseLocation(address string) (location, error) {
 	case (u.Scheme == schemeHTTP || u.Scheme == schemeHTTPS) && u.Hostname() == "":
 		return location{}, fmt.Errorf("%s://%s names no host; write %s://HOST/PATH", u.Scheme, u.Path, u.Scheme)
 	case l.isCloud(), u.Scheme == schemeHTTP, u.Scheme == schemeHTTPS:
-	case u.Scheme == "":
-		return location{}, errors.New("the address has no scheme; it begins with gs://, s3://, azblob://, file:// or https://")
 	default:
 		return location{}, fmt.Errorf("unknown scheme %q; an address begins with gs://, s3://, azblob://, file:// or https://", u.Scheme)
 	}
@@ -98,6 +96,12 @@ func parseAddress(address string) (*url.URL, error) {
 	switch {
 	case err != nil:
 		return nil, errors.New("it is not a URL") // the parser's error repeats the address
+	case u.Scheme == "":
+		hint := ""
+		if strings.HasPrefix(address, ".") || strings.HasPrefix(address, "/") {
+			hint = "; for a folder write file:// and its absolute path, such as file:///srv/filters"
+		}
+		return nil, errors.New("the address has no scheme; it begins with gs://, s3://, azblob://, file:// or https://" + hint)
 	case u.User != nil:
 		return nil, fmt.Errorf("%s://%s%s: %w", u.Scheme, u.Host, u.Path, ErrCredentialsInAddress)
 	case u.Fragment != "":

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
+	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -28,6 +30,9 @@ type server struct {
 	retry     retry.Policy
 	warn      func(format string, args ...any)
 	kind      serverKind
+	// fixedLists says that the server refuses to overwrite lists; nil if it does not, or if
+	// that is unknown.
+	fixedLists error
 }
 
 var _ Bucket = (*server)(nil)
@@ -52,12 +57,27 @@ func newServer(base string, transport http.RoundTripper, authorize func(*http.Re
 		retry:     policy,
 		warn:      warn,
 		client: &http.Client{
-			Transport: transport,
-			// net/http turns a redirected PUT into a GET, whose status 200 proves nothing.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport:     transport,
+			CheckRedirect: followReads,
 		},
 	}
 }
+
+// followReads follows the redirects of a read, as that of Artifactory to a bucket, without
+// credentials. net/http turns a redirected PUT into a GET, whose status 200 proves nothing.
+func followReads(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	if first.Method != http.MethodGet || len(via) > maxRedirects || first.URL.Scheme == schemeHTTPS && req.URL.Scheme != schemeHTTPS {
+		return http.ErrUseLastResponse
+	}
+	if req.URL.Host != first.URL.Host || req.URL.Scheme != first.URL.Scheme {
+		req.Header.Del("Authorization")
+	}
+	return nil
+}
+
+// maxRedirects is net/http's own limit.
+const maxRedirects = 10
 
 // Get opens an object. The request makes caches on the way revalidate.
 func (s *server) Get(ctx context.Context, key string) (io.ReadCloser, string, error) {
@@ -70,12 +90,30 @@ func (s *server) Get(ctx context.Context, key string) (io.ReadCloser, string, er
 	}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		return resp.Body, resp.Header.Get("ETag"), nil
+		peeked := bufio.NewReader(resp.Body)
+		// A short body gives an error and its bytes. Some servers call every file text/html.
+		if beginning, _ := peeked.Peek(512); retry.IsPage("", beginning) {
+			defer func() { _ = resp.Body.Close() }()
+			resp.Body = io.NopCloser(peeked)
+			return nil, "", retry.NewPageError(resp)
+		}
+		resp.Body = &peekedBody{peeked, resp.Body}
+		tag := resp.Header.Get("ETag")
+		if redirect.To(resp) != "" {
+			tag = "" // it is the other server's
+		}
+		return resp.Body, tag, nil
 	case http.StatusNotFound:
 		_ = resp.Body.Close()
 		return nil, "", ErrNotFound
 	}
 	return nil, "", refused(resp)
+}
+
+// peekedBody is a body whose beginning was looked at.
+type peekedBody struct {
+	io.Reader
+	io.Closer
 }
 
 // Create writes a new object by the safest method that the server supports.
@@ -266,11 +304,11 @@ func (s *server) tryOut(ctx context.Context) (serverKind, error) {
 	if err != nil {
 		return unknown, err
 	}
-	unlock, _, err := s.lock(ctx)
+	held, _, err := s.lock(ctx)
 	busy, answer := new(retry.StatusError), new(Refusal)
 	switch {
 	case err == nil:
-		unlock()
+		held.release()
 		return locking, nil
 	case errors.As(err, &busy) && busy.StatusCode == http.StatusLocked:
 		return locking, nil
@@ -285,11 +323,12 @@ func (s *server) tryOut(ctx context.Context) (serverKind, error) {
 // tryConditions reports whether the server answers 412 to a PUT whose condition is false.
 func (s *server) tryConditions(ctx context.Context) (bool, error) {
 	err := s.put(ctx, probeKey, probe, http.Header{"If-None-Match": {"*"}})
-	if answer := new(Refusal); errors.As(err, &answer) && errors.Is(s.expect(ctx, probeKey, ""), ErrPrecondition) {
-		return false, nil // it is there, and the server's own rules forbid overwriting it
-	}
 	if err == nil {
 		err = s.put(ctx, probeKey, probe, http.Header{"If-None-Match": {"*"}})
+	}
+	if answer := new(Refusal); errors.As(err, &answer) && errors.Is(s.expect(ctx, probeKey, ""), ErrPrecondition) {
+		// It is there, and the server's own rules forbid overwriting it.
+		return false, s.tryLists(ctx)
 	}
 	if err == nil {
 		return false, nil
@@ -302,6 +341,23 @@ func (s *server) tryConditions(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	return err != nil, nil
+}
+
+// listProbe has the name of a list, because servers that refuse to overwrite have exceptions by
+// name.
+const listProbe = tempPrefix + "lists/index.json"
+
+// tryLists finds out whether a server that refuses to overwrite has an exception for lists.
+func (s *server) tryLists(ctx context.Context) error {
+	err := s.put(ctx, listProbe, probe, nil)
+	if err == nil {
+		err = s.put(ctx, listProbe, probe, nil)
+	}
+	if answer := new(Refusal); errors.As(err, &answer) && errors.Is(s.expect(ctx, listProbe, ""), ErrPrecondition) {
+		s.fixedLists = fmt.Errorf("the server refuses to overwrite (%w), and %w: let it overwrite the paths **/index.json and **/SHA256SUMS below %s", err, ErrFixedLists, s.base)
+		return nil
+	}
+	return err
 }
 
 // Refusal is a final answer of a storage: trying again would not change it.
@@ -355,17 +411,12 @@ func writerAdvice(method string, status int) (advice string, kind error) {
 // refused makes a Refusal from an answer and the start of its body.
 func refused(resp *http.Response) *Refusal {
 	defer func() { _ = resp.Body.Close() }()
-	message, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what arrives is only shown
-	text := string(message)
-	if strings.Contains(resp.Header.Get("Content-Type"), "html") {
-		text = "" // an error page says nothing that the status does not
-	}
 	advice, kind := writerAdvice(resp.Request.Method, resp.StatusCode)
 	return &Refusal{
 		Method:     resp.Request.Method,
 		URL:        redact.URL(resp.Request.URL),
 		StatusCode: resp.StatusCode,
-		Message:    retry.Printable(text),
+		Message:    retry.Reason(resp),
 		Advice:     advice,
 		kind:       kind,
 	}

@@ -7,11 +7,14 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/internal/loopback"
 	"github.com/slipway-wasm/slipway/deploy/internal/progress"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
 
@@ -24,11 +27,15 @@ type Options struct {
 	URL string
 	// Dir is the folder of the embedded storage. Default: "dist/storage".
 	Dir string
-	// PublicURL is where readers fetch. Default: URL, if that is http or https.
+	// PublicURL is where readers fetch. Default: URL, if that is http, https or file. A folder
+	// itself proves what is in it, but proxies cannot fetch from there.
 	PublicURL string
 	// Username and Password (Basic), or else Token (Bearer), are the credentials for an https
 	// URL. The clouds' SDKs read theirs from the environment as usual.
 	Username, Password, Token string
+	// NoLists writes and reads neither SHA256SUMS nor index.json: the storage refuses to
+	// overwrite anything. Modules and their checksums are enough for proxies.
+	NoLists bool
 	// Bucket is the store at URL. The command in cloud sets it, because only that command can
 	// open the clouds' stores. Default: opened from URL.
 	Bucket Bucket
@@ -56,7 +63,7 @@ type Storage struct {
 	readers  *http.Client
 	report   *progress.Reporter
 	retry    retry.Policy
-	clean    cleaner
+	secrets  redact.Secrets
 	close    func() error
 }
 
@@ -74,6 +81,11 @@ var (
 	ErrElsewhere = errors.New("the public address does not serve what is in the storage")
 	// ErrPrivate says that Options.PublicURL does not answer everybody.
 	ErrPrivate = errors.New("readers are refused")
+	// ErrFixedLists says that the storage refuses to overwrite index.json or SHA256SUMS.
+	// Options.NoLists does without.
+	ErrFixedLists = errors.New("index.json and SHA256SUMS grow with each release")
+	// ErrLineBreak says that a password or a token ends with a line break.
+	ErrLineBreak = errors.New("it ends with a line break, as a file does; give it without")
 	// ErrMoved says that Options.URL redirects.
 	ErrMoved = errors.New("an upload does not follow redirects")
 )
@@ -87,11 +99,12 @@ func Open(opts Options) (*Storage, error) {
 		options: opts,
 		report:  progress.New(opts.Out),
 		retry:   opts.Retry,
-		clean:   newCleaner(opts.Username, opts.Password, opts.Token),
 		close:   func() error { return nil },
 	}
+	s.secrets.Add(opts.Username, opts.Password)
+	s.secrets.Add(opts.Username, opts.Token)
 	s.retry.Notify = func(err error, wait time.Duration) {
-		s.report.Printf("%s; trying again in %s", s.clean.text(err.Error()), wait.Round(100*time.Millisecond))
+		s.report.Printf("%s; trying again in %s", s.secrets.Text(err.Error()), wait.Round(100*time.Millisecond))
 	}
 	transport := &retry.Transport{Base: opts.Transport, Stall: opts.Stall}
 	s.readers = &http.Client{Transport: transport}
@@ -102,14 +115,20 @@ func Open(opts Options) (*Storage, error) {
 	if s.location, err = parseLocation(opts.URL); err != nil {
 		return nil, fmt.Errorf("storage URL: %w", err)
 	}
-	if opts.PublicURL == "" {
-		if s.location.scheme != schemeHTTP && s.location.scheme != schemeHTTPS {
-			return nil, fmt.Errorf("storage %s: %w; for example %s", s.location, ErrNoPublicURL, s.location.publicExample())
-		}
+	own := opts.PublicURL == ""
+	if own {
 		opts.PublicURL = opts.URL
 	}
-	if s.public, err = parsePublic(opts.PublicURL); err != nil {
-		return nil, fmt.Errorf("public storage URL: %w", err)
+	switch {
+	case own && s.location.isCloud():
+		return nil, fmt.Errorf("storage %s: %w; for example %s", s.location, ErrNoPublicURL, s.location.publicExample())
+	case own && s.location.scheme == schemeFile:
+		s.public = s.location.String()
+		s.readers = &http.Client{Transport: http.NewFileTransport(http.Dir("/"))}
+	default:
+		if s.public, err = parsePublic(opts.PublicURL); err != nil {
+			return nil, fmt.Errorf("public storage URL: %w", err)
+		}
 	}
 	switch {
 	case opts.Bucket != nil:
@@ -183,7 +202,14 @@ func (l location) publicExample() string {
 // authorization returns a function that adds the credentials to a request.
 func authorization(opts Options, l location) (func(*http.Request), error) {
 	basic := opts.Username != "" || opts.Password != ""
+	for _, c := range []struct{ name, value string }{{"username", opts.Username}, {"password", opts.Password}, {"token", opts.Token}} {
+		if strings.TrimRight(c.value, "\r\n") != c.value {
+			return nil, fmt.Errorf("the %s: %w", c.name, ErrLineBreak)
+		}
+	}
 	switch {
+	case hasControl(opts.Token):
+		return nil, errors.New("the token has a line break or another control character in it, which no header can have; give the token alone")
 	case basic && opts.Token != "":
 		return nil, fmt.Errorf("both a username with a password and a token were given: %w", ErrCredentials)
 	case basic && (opts.Username == "" || opts.Password == ""):
@@ -197,6 +223,8 @@ func authorization(opts Options, l location) (func(*http.Request), error) {
 	}
 	return func(*http.Request) {}, nil
 }
+
+func hasControl(text string) bool { return strings.ContainsFunc(text, unicode.IsControl) }
 
 // do runs an operation with the retries of the policy.
 func (s *Storage) do(ctx context.Context, operation func() error) error {

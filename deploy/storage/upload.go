@@ -100,7 +100,7 @@ func Upload(ctx context.Context, s *Storage, opts UploadOptions) ([]Object, erro
 	}
 	objects, err := run(ctx)
 	if err != nil {
-		return nil, s.clean.err(fmt.Errorf("upload %s to %s: %w", opts.Version.String(), s.location, err))
+		return nil, s.secrets.Error(fmt.Errorf("upload %s to %s: %w", opts.Version.String(), s.location, err))
 	}
 	return objects, nil
 }
@@ -139,6 +139,12 @@ func (u *upload) run(ctx context.Context) ([]Object, error) {
 	}
 	if err := u.amend(ctx, SumsKey(u.Version.String()), u.addSums, lookOnly); err != nil {
 		return nil, err
+	}
+	if b, ok := u.bucket.(*server); ok && slices.ContainsFunc(jobs, func(j *job) bool { return !j.object.Unchanged }) {
+		// What the server refuses is found out before the first module is sent.
+		if err := u.do(ctx, func() error { return u.checkServer(ctx, b) }); err != nil {
+			return nil, err
+		}
 	}
 	for _, j := range byName {
 		if err := j.store(ctx); err != nil {
@@ -392,6 +398,9 @@ const amendTries = 32
 // object as it is. So a write that was lost, or overtaken by another release, is done again.
 // With lookOnly it only finds out whether change returns an error.
 func (u *upload) amend(ctx context.Context, key string, change func(old []byte) ([]byte, error), mode amendMode) error {
+	if u.options.NoLists {
+		return nil
+	}
 	for range amendTries {
 		old, tag, err := u.read(ctx, key)
 		exists := !errors.Is(err, ErrNotFound)

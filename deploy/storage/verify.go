@@ -21,7 +21,8 @@ import (
 type VerifyOptions struct {
 	// Version is the version, for example "1.4.0".
 	Version version.Version
-	// Filters are the names of the filters. Default: all in the version's SHA256SUMS.
+	// Filters are the names of the filters. Default: all in the version's SHA256SUMS; with
+	// Options.NoLists they are required.
 	Filters []string
 }
 
@@ -32,13 +33,16 @@ type VerifyOptions struct {
 // The error names everything that is missing (ErrNotFound) or wrong.
 func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, error) {
 	fail := func(err error) ([]Object, error) {
-		return nil, s.clean.err(fmt.Errorf("verify %s at %s: %w", opts.Version.String(), s.public, err))
+		return nil, s.secrets.Error(fmt.Errorf("verify %s at %s: %w", opts.Version.String(), s.public, err))
 	}
 	if err := checkNames(opts.Version, opts.Filters); err != nil {
 		return fail(err)
 	}
 	filters := slices.Clone(opts.Filters)
-	if len(filters) == 0 {
+	switch {
+	case len(filters) == 0 && s.options.NoLists:
+		return fail(errors.New("nobody said which filters, and no list of them is kept"))
+	case len(filters) == 0:
 		var err error
 		if _, filters, err = s.publicSums(ctx, opts.Version, false); err != nil {
 			return fail(err)
@@ -65,7 +69,7 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 func Filters(ctx context.Context, s *Storage, v version.Version) ([]string, error) {
 	_, filters, err := s.publicSums(ctx, v, false)
 	if err != nil {
-		return nil, s.clean.err(fmt.Errorf("list the filters of %s: %w", v, err))
+		return nil, s.secrets.Error(fmt.Errorf("list the filters of %s: %w", v, err))
 	}
 	return filters, nil
 }
@@ -74,9 +78,12 @@ func Filters(ctx context.Context, s *Storage, v version.Version) ([]string, erro
 // checksum; if it has a sum, the module must match. fresh says that the objects were just
 // written: what is missing or old may come from a cache, and is fetched again.
 func (s *Storage) verify(ctx context.Context, v version.Version, objects []Object, fresh bool) error {
-	sums, _, err := s.publicSums(ctx, v, fresh)
-	if err != nil {
-		return err
+	var sums []sumLine
+	if !s.options.NoLists {
+		var err error
+		if sums, _, err = s.publicSums(ctx, v, fresh); err != nil {
+			return err
+		}
 	}
 	return concurrent.Each(parallel, objects, func(i int, _ Object) error { return s.verifyObject(ctx, &objects[i], sums, fresh) })
 }
@@ -97,6 +104,9 @@ func (s *Storage) verifyObject(ctx context.Context, o *Object, sums []sumLine, f
 	}
 	if err := s.verifyModule(ctx, o, fresh); err != nil {
 		return err
+	}
+	if s.options.NoLists {
+		return nil
 	}
 	line := slices.IndexFunc(sums, func(l sumLine) bool { return l.name == ModuleKey(o.Filter, o.Version) })
 	if line < 0 {

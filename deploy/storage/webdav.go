@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,8 +37,8 @@ const lockWait = 250 * time.Millisecond
 // putAside sends an object under a temporary name. Then it calls place, which moves the object
 // to its key, and holds the lock meanwhile.
 //
-// If a lock is not given back, as after a crash, the server ends it. place gets half of the
-// time until then, so that it never moves an object after the lock ended.
+// If a lock is not given back, as after a crash, the server ends it. place never moves an object
+// after the lock ended: see davLock.keep.
 func (s *server) putAside(ctx context.Context, key string, content Content, place func(ctx context.Context, temp string) error) error {
 	temp := path.Join(path.Dir(key), tempPrefix+rand.Text())
 	if err := s.put(ctx, temp, content, nil); err != nil {
@@ -54,24 +55,81 @@ func (s *server) putAside(ctx context.Context, key string, content Content, plac
 }
 
 func (s *server) locked(ctx context.Context, do func(context.Context) error) error {
-	var unlock func()
+	var held *davLock
 	var timeout time.Duration
 	err := s.retry.Do(ctx, func() (err error) {
-		unlock, timeout, err = s.lock(ctx)
+		held, timeout, err = s.lock(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	ctx, cancel := context.WithTimeout(ctx, timeout/2)
-	defer cancel()
+	defer held.release()
+	ctx, stop := held.keep(ctx, timeout)
+	defer stop()
 	return do(ctx)
+}
+
+// davLock is a lock that is held.
+type davLock struct {
+	*server
+	token string
+}
+
+// release gives the lock back. If that fails, the server ends it.
+func (l *davLock) release() {
+	resp, err := l.send(context.Background(), "UNLOCK", lockKey, http.Header{"Lock-Token": {l.token}}, nil)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+}
+
+// keep prolongs the lock until stop is called: a server may need minutes to move or to give
+// back a module. If it does not prolong it, the context ends at half of the time that is left,
+// so that nothing is moved after the lock ended.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc4918#section-9.10.2
+func (l *davLock) keep(ctx context.Context, timeout time.Duration) (kept context.Context, stop func()) {
+	kept, cancel := context.WithCancelCause(ctx)
+	end := time.AfterFunc(timeout/2, func() { cancel(errLockEnds) })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(max(timeout/5, time.Millisecond))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-kept.Done():
+				return
+			case <-ticker.C:
+			}
+			if l.refresh(kept) && end.Stop() {
+				end.Reset(timeout / 2)
+			}
+		}
+	}()
+	return kept, func() {
+		cancel(nil)
+		<-done
+		end.Stop()
+	}
+}
+
+var errLockEnds = errors.New("the server's lock ends before the work under it, and is not prolonged; run it again")
+
+// refresh reports whether the server prolonged the lock.
+func (l *davLock) refresh(ctx context.Context) bool {
+	resp, err := l.send(ctx, "LOCK", lockKey, http.Header{"If": {"(" + l.token + ")"}, "Timeout": {fmt.Sprintf("Second-%d", lockSeconds)}}, nil)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // lock takes the lock. If another upload holds it, the error is a StatusError with status 423
 // and the time to wait. timeout is the time after which the server ends the lock.
-func (s *server) lock(ctx context.Context) (unlock func(), timeout time.Duration, err error) {
+func (s *server) lock(ctx context.Context) (held *davLock, timeout time.Duration, err error) {
 	info := bytesContent([]byte(lockInfo), "application/xml", "")
 	asked := http.Header{"Depth": {"0"}, "Timeout": {fmt.Sprintf("Second-%d", lockSeconds)}, "Content-Type": {info.Type}}
 	resp, err := s.send(ctx, "LOCK", lockKey, asked, &info)
@@ -97,13 +155,7 @@ func (s *server) lock(ctx context.Context) (unlock func(), timeout time.Duration
 	if err != nil {
 		return nil, 0, err
 	}
-	unlock = func() {
-		resp, err := s.send(context.WithoutCancel(ctx), "UNLOCK", lockKey, http.Header{"Lock-Token": {token}}, nil)
-		if err == nil { // otherwise the server ends it
-			_ = resp.Body.Close()
-		}
-	}
-	return unlock, lockTimeout(answer), nil
+	return &davLock{s, token}, lockTimeout(answer), nil
 }
 
 var grantedSeconds = regexp.MustCompile(`Second-([0-9]{1,6})`)
