@@ -28,6 +28,9 @@ var (
 	// ErrNoTLS says that the registry does not speak TLS. RegistryOptions.PlainHTTP
 	// allows that.
 	ErrNoTLS = errors.New("the registry does not speak TLS here")
+	// ErrFixedTags says that the registry lets no tag move. RegistryOptions.FixedTags does
+	// not try.
+	ErrFixedTags = errors.New("the registry lets no tag move")
 	// ErrOtherRegistry says that a reference is in another registry.
 	ErrOtherRegistry = errors.New("not in the registry")
 	// ErrNoModule says that a manifest holds no wasm module in any Shape.
@@ -52,9 +55,11 @@ func (e *explained) Unwrap() []error {
 }
 
 // explain makes an error of the registry client fit to be shown. It removes query
-// strings, in which registries and their stores pass signatures, and adds what can be
-// done.
-func (r *Registry) explain(err error) error {
+// strings, in which registries and their stores pass signatures, and credentials, which a
+// registry may repeat, and adds what can be done.
+func (r *Registry) explain(err error) error { return r.secrets.Error(r.explainOpen(err)) }
+
+func (r *Registry) explainOpen(err error) error {
 	answer := new(errcode.ErrorResponse)
 	var plain tls.RecordHeaderError
 	page, challenge := new(retry.PageError), new(challengeError)
@@ -63,6 +68,9 @@ func (r *Registry) explain(err error) error {
 		return &explained{page.Error(), err, nil}
 	case errors.As(err, &challenge):
 		return &explained{challenge.Error(), err, ErrNoLogin}
+	case err != nil && strings.Contains(err.Error(), "blob upload Location "):
+		// oras-go sends no password and no module to another host, and has no type for that.
+		return &explained{redact.Text(err.Error()) + "; a proxy before the registry may hide the name and scheme that were asked for: let it pass on Host and X-Forwarded-Proto", err, nil}
 	case errors.Is(err, auth.ErrBasicCredentialNotFound),
 		// oras-go has no error type for half a credential.
 		err != nil && strings.Contains(err.Error(), "missing username or password for"):
@@ -74,6 +82,9 @@ func (r *Registry) explain(err error) error {
 			text += ": " + redact.Text(retry.Printable(strings.TrimPrefix(answer.Errors.Error(), ": ")))
 		}
 		advice, kind := r.advice(answer.StatusCode)
+		if answer.StatusCode == http.StatusNotFound && answer.Method != http.MethodGet && answer.Method != http.MethodHead {
+			advice = "; this registry makes no repository by itself: make it first"
+		}
 		return &explained{text + advice, err, kind}
 	case errors.As(err, &plain) && string(plain.RecordHeader[:]) == "HTTP/":
 		err = fmt.Errorf("%w; %w", err, ErrNoTLS)
@@ -99,6 +110,21 @@ func (r *Registry) advice(status int) (advice string, kind error) {
 		return "; the registry or a proxy before it limits uploads: raise its limit (nginx: client_max_body_size), or make the module smaller", nil
 	}
 	return "", nil
+}
+
+// refusesToMove reports whether an error is the final answer of a registry that a tag which
+// exists stays where it is. Registries with immutable tags give it various statuses: 400
+// (ECR), 403 (Artifact Registry), 409 (Quay) and 412 (Harbor).
+func refusesToMove(err error) bool {
+	answer := new(errcode.ErrorResponse)
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.StatusCode {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusPreconditionFailed, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
 }
 
 // compared marks the errors of oras-go that come from comparing content or an answer

@@ -174,7 +174,7 @@ func newImage(shape Shape, filter build.Built, release build.Release) (*Image, e
 	case Artifact:
 		// Only a runtime reads its content; Istio looks at the layer's media type. It
 		// has to be a layer for Istio, and registries want a config.
-		config = bytesBlob(mediaTypeModuleConfig, []byte("{}"))
+		config = emptyConfig()
 		layer = wasm
 		layer.MediaType = mediaTypeModuleLayer
 		layer.Annotations = title(filter.Module.Name + ".wasm")

@@ -25,12 +25,18 @@ import (
 // versions. It is the second half of a Push with HoldTags, and returns the images with
 // the tags that were moved to each.
 //
+// If the registry refuses to move a tag, or is not to be asked (FixedTags), the release is
+// complete without: see Published.Refusal.
+//
 // A registry cannot move a tag on the condition that it is still where it was. So Move
 // looks again after each write. A push of a newer version sets its version tag before
 // the moving ones. Whoever writes last therefore sees all versions, and leaves the tags
 // at the newest.
 func (r *Registry) Move(ctx context.Context, published []Published) ([]Published, error) {
 	moved := slices.Clone(published)
+	if r.fixed {
+		return moved, nil
+	}
 	movers := make([]*mover, len(published))
 	step := func(do func(i int) error) error {
 		return concurrent.Each(parallel, published, func(i int, p Published) error {
@@ -63,7 +69,7 @@ func (r *Registry) Move(ctx context.Context, published []Published) ([]Published
 		}
 		if done {
 			for i, m := range movers {
-				moved[i].Moved, moved[i].Versions = m.moved(), m.listed
+				moved[i].Moved, moved[i].Versions, moved[i].Refusal = m.moved(), m.listed, m.refusal
 			}
 			return moved, nil
 		}
@@ -96,6 +102,7 @@ type mover struct {
 	version version.Version
 	behind  []*moving
 	listed  []version.Version // in the last round, the newest first
+	refusal error             // of the registry to move a tag
 	// settled is when the tags that the last round wrote can be looked at again;
 	// zero if it wrote none.
 	settled time.Time
@@ -207,11 +214,20 @@ func (m *mover) round(ctx context.Context, lists *tagLists) error {
 		if err := m.do(ctx, func() error {
 			return m.repo.PushReference(ctx, b.to.desc, bytes.NewReader(b.to.manifest), m.shape.tag(b.tag))
 		}); err != nil {
-			return err
+			if !slices.Contains(tags, m.shape.tag(b.tag)) || !refusesToMove(err) {
+				return err
+			}
+			// The tags after this one would be refused as well.
+			m.refusal, m.behind = fixedTags(err), m.behind[:i]
+			return nil
 		}
 		b.wrote, m.settled = true, immutable.Settled(start)
 	}
 	return nil
+}
+
+func fixedTags(err error) error {
+	return fmt.Errorf("%w: %w; those that exist stay where they are", ErrFixedTags, err)
 }
 
 // newest is the newest version that a tag should point to instead of ours; zero if

@@ -75,6 +75,10 @@ type Published struct {
 	// Moved are the moving tags that were moved to it.
 	Moved []string `json:"moved,omitempty"`
 
+	// Refusal says that the registry refused to move a tag, and why: ErrFixedTags is in its
+	// chain. nil if it did not. The moving tags that exist stay where they are.
+	Refusal error `json:"-"`
+
 	// Versions are the filter's versions in this shape, the newest first, as listed
 	// after Move had moved the tags; nil if there was nothing to move.
 	Versions []version.Version `json:"-"`
@@ -323,7 +327,10 @@ const maxUnasked = 256
 
 // sendBlob sends a blob unless the repository has it.
 func (r *Registry) sendBlob(ctx context.Context, repo *remote.Repository, blob Blob) error {
-	return r.do(ctx, func() error {
+	if r.hasBlob(repo, blob.Digest) {
+		return nil
+	}
+	err := r.do(ctx, func() error {
 		if blob.Size > maxUnasked || !r.oneStep.Load() {
 			if exists, err := repo.Blobs().Exists(ctx, blob.Descriptor); exists || err != nil {
 				return err
@@ -331,6 +338,10 @@ func (r *Registry) sendBlob(ctx context.Context, repo *remote.Repository, blob B
 		}
 		return r.upload(ctx, repo, blob)
 	})
+	if err == nil {
+		r.haveBlob(repo, blob.Digest)
+	}
+	return err
 }
 
 // upload sends a blob, even if the repository has it.

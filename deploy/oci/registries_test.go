@@ -1,12 +1,15 @@
 package oci
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
+	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
 const (
@@ -117,4 +120,95 @@ func publishAndRead(t *testing.T, r *Registry, want []Published) error {
 		}
 	}
 	return nil
+}
+
+// putRange matches what sets 1.0, 1 and latest in the Artifact shape.
+const putRange = "^PUT .*/manifests/(1|1\\.0|latest)$"
+
+// TestImmutableTags: where no tag can move, the second release completes, says so, and sets
+// its own tag.
+func TestImmutableTags(t *testing.T) {
+	t.Parallel()
+	filter := buildtest.Filter(t, "headers", "")
+	for name, fault := range map[string]faultproxytest.Fault{
+		"as ECR":               faultproxytest.ImmutableTags(400, "The image tag exists and cannot be overwritten because the repository is immutable."),
+		"as Artifact Registry": faultproxytest.ImmutableTags(403, "Permission artifactregistry.tags.update denied"),
+		"as Quay":              faultproxytest.ImmutableTags(409, "Tag is immutable"),
+		"as Harbor":            faultproxytest.ImmutableTags(412, "configured as immutable, cannot be updated"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := faultproxytest.Start(t, startRegistry(t, embedded.Options{}), faultproxytest.Rule{Match: "^PUT .*/manifests/[^:]*$", Fault: fault})
+			release := func(text string, opts RegistryOptions, prepare error) Published {
+				t.Helper()
+				proxy.Forget()
+				opts.Address = proxy.Addr + "/acme"
+				r := openWith(t, opts)
+				if err := r.Prepare(t.Context(), []string{"headers"}, version.MustParse(text)); !errors.Is(err, prepare) {
+					t.Errorf("prepare %s: %v, want %v", text, err, prepare)
+				}
+				p, err := r.Push(t.Context(), images(t, []build.Built{filter}, buildtest.Release(text)), PushOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found := digestOf(t, r, "headers", text); found != p[0].ManifestDigest {
+					t.Errorf("tag %s is at %q, want %s", text, found, p[0].ManifestDigest)
+				}
+				return p[0]
+			}
+			first := release("1.0.0", RegistryOptions{}, nil)
+			if first.Refusal != nil || len(first.Moved) != 3 {
+				t.Errorf("first: moved %v, refusal %v", first.Moved, first.Refusal)
+			}
+			second := release("1.0.1", RegistryOptions{}, ErrFixedTags)
+			if puts := proxy.Requests(putRange); len(puts) != 1 || second.Refusal != nil {
+				t.Errorf("second, after it was found out: %v, refusal %v", puts, second.Refusal)
+			}
+			release("1.0.2", RegistryOptions{FixedTags: true}, nil)
+			if puts := proxy.Requests(putRange); len(puts) != 0 {
+				t.Errorf("third, with a choice: %v", puts)
+			}
+			// Without Prepare, as "push" does it.
+			r := openWith(t, RegistryOptions{Address: proxy.Addr + "/acme"})
+			p, err := r.Push(t.Context(), images(t, []build.Built{filter}, buildtest.Release("1.0.3")), PushOptions{})
+			if err != nil || !errors.Is(p[0].Refusal, ErrFixedTags) || !strings.Contains(p[0].Refusal.Error(), "; those that exist stay where they are") || len(p[0].Moved) > 0 {
+				t.Errorf("fourth: %+v, error %v", p, err)
+			}
+			if found := digestOf(t, r, "headers", "latest"); found != first.ManifestDigest {
+				t.Errorf("latest is at %s, want %s", found, first.ManifestDigest)
+			}
+		})
+	}
+}
+
+// TestPrepare: what would end a push is found before anything is built, and the attempt leaves
+// nothing behind.
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rule faultproxytest.Rule
+		want string // empty: all is well
+	}{
+		"well":                    {},
+		"nobody may write":        {faultproxytest.Rule{Match: startUpload, Fault: faultproxytest.Status(403)}, "let them write to the repository"},
+		"makes no repository":     {faultproxytest.Rule{Match: startUpload, Fault: faultproxytest.JSON(404, `{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}`)}, "404 Not Found: name unknown: no such repository; this registry makes no repository by itself: make it first"},
+		"wants somebody to login": {faultproxytest.Rule{Fault: faultproxytest.Status(401)}, "docker login"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := startRegistry(t, embedded.Options{})
+			proxy := faultproxytest.Start(t, address, c.rule)
+			if c.rule.Fault == nil {
+				proxy = faultproxytest.Start(t, address)
+			}
+			r := openTest(t, proxy.Addr)
+			err := r.Prepare(t.Context(), []string{"headers"}, version.MustParse("1.0.0"))
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), r.name("headers")+" cannot be pushed to")) {
+				t.Errorf("error %v, want %q in it", err, c.want)
+			}
+			if tags := tagDigests(t, openTest(t, address)); len(tags) > 0 {
+				t.Errorf("there are tags: %v", tags)
+			}
+		})
+	}
 }

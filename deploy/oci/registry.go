@@ -21,7 +21,6 @@ import (
 	"oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/credentials"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
@@ -43,6 +42,9 @@ type RegistryOptions struct {
 	// Anonymous uses no credentials, not even those in the docker credential store: it
 	// reads what everybody can read.
 	Anonymous bool
+	// FixedTags leaves the moving tags alone: the registry keeps every tag where it is, or
+	// is meant to.
+	FixedTags bool
 	// Transport sends the HTTP requests. Default: Go's own, with enough kept
 	// connections for filters that are pushed side by side.
 	Transport http.RoundTripper
@@ -66,10 +68,14 @@ type Registry struct {
 	host      string
 	static    bool // the credentials came from Username and Password
 	anonymous bool // no credentials are used, as requested
+	fixed     bool // the moving tags are left alone, as requested
 	plain     bool
 	client    *auth.Client
 	policy    retry.Policy
 	report    *progress.Reporter
+	secrets   redact.Secrets // that were sent
+
+	helperTimeout time.Duration // of docker's credential helpers
 
 	cache    *oci.Storage // nil without a cache
 	oneStep  atomic.Bool  // the registry took a blob in one request
@@ -77,8 +83,9 @@ type Registry struct {
 
 	mu    sync.Mutex
 	repos map[string]*remote.Repository
-	read  map[digest.Digest]wasmFacts       // of manifests that were sent and read back, with all of their content
-	sent  map[digest.Digest][]digest.Digest // referrers that were sent and not listed yet, by their subject
+	read  map[digest.Digest]wasmFacts            // of manifests that were sent and read back, with all of their content
+	blobs map[*remote.Repository][]digest.Digest // that were sent
+	sent  map[digest.Digest][]digest.Digest      // referrers that were sent and not listed yet, by their subject
 }
 
 // wasmFacts are the known facts about the module in a manifest.
@@ -94,10 +101,15 @@ func Open(opts RegistryOptions) (*Registry, error) {
 	r := &Registry{
 		base:   strings.TrimSuffix(opts.Address, "/"),
 		static: opts.Username != "" || opts.Password != "",
+		fixed:  opts.FixedTags,
+
+		helperTimeout: helperTimeout,
+
 		policy: opts.Retry,
 		report: progress.New(opts.Out),
 		repos:  make(map[string]*remote.Repository),
 		read:   make(map[digest.Digest]wasmFacts),
+		blobs:  make(map[*remote.Repository][]digest.Digest),
 		sent:   make(map[digest.Digest][]digest.Digest),
 	}
 	r.policy.Notify = func(err error, wait time.Duration) {
@@ -105,6 +117,9 @@ func Open(opts RegistryOptions) (*Registry, error) {
 	}
 	// A made-up last element tests whether repositories can exist below the address.
 	ref, err := registry.ParseReference(r.base + "/filter")
+	if _, lowerErr := registry.ParseReference(strings.ToLower(r.base) + "/filter"); err != nil && lowerErr == nil {
+		return nil, fmt.Errorf("registry %s: its path has upper-case letters, which no registry takes; write it in lowercase", redact.Value(opts.Address))
+	}
 	if err != nil || ref.Reference != "" {
 		return nil, fmt.Errorf("registry %s: write a host and the path below which each filter gets its repository, in lowercase and without scheme or tag, for example ghcr.io/acme/filters", redact.Value(opts.Address))
 	}
@@ -128,9 +143,13 @@ func Open(opts RegistryOptions) (*Registry, error) {
 		Header: http.Header{"User-Agent": {"slipway"}},
 	}
 	if r.static {
+		if strings.TrimRight(opts.Username, "\r\n") != opts.Username || strings.TrimRight(opts.Password, "\r\n") != opts.Password {
+			return nil, fmt.Errorf("registry credentials: one of the two ends with a line break, as a file does; give it without: %w", ErrWrongCredentials)
+		}
 		if opts.Username == "" || opts.Password == "" {
 			return nil, fmt.Errorf("registry credentials: one of the two is missing: %w", ErrWrongCredentials)
 		}
+		r.secrets.Add(opts.Username, opts.Password)
 		r.client.Credential = auth.StaticCredential(r.host, auth.Credential{Username: opts.Username, Password: opts.Password})
 		return r, nil
 	}
@@ -138,12 +157,8 @@ func Open(opts RegistryOptions) (*Registry, error) {
 		r.anonymous = true
 		return r, nil
 	}
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("read the docker credential store: %w", err)
-	}
-	r.client.Credential = credentials.Credential(store)
-	return r, nil
+	r.client.Credential, err = r.dockerCredentials()
+	return r, err
 }
 
 // Address is where filters are published, without a trailing slash.
