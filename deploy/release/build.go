@@ -18,9 +18,6 @@ import (
 
 // build builds the modules, unless an earlier run built the ones that are there.
 func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
-	if err := r.loadState(); err != nil {
-		return "", false, err
-	}
 	modules, err := build.Load(r.Dist, catalog.NamesOf(r.sources))
 	if confirmed = err == nil && reflect.DeepEqual(sumsOf(modules), r.state.Modules); !confirmed {
 		modules, err = r.Maker.Build(ctx, build.Options{
@@ -47,7 +44,7 @@ func (r *run) build(ctx context.Context, out io.Writer) (note string, confirmed 
 		return note, true, nil
 	}
 	if sums := sumsOf(modules); !reflect.DeepEqual(sums, r.state.Modules) {
-		r.state = &state{Asked: r.state.Asked, Modules: sums}
+		r.state = &state{Asked: r.state.Asked, Checked: r.state.Checked, Modules: sums}
 	}
 	return note, false, r.saveState()
 }

@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/internal/redact"
+	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
 // What can be wrong with a request for a release.
@@ -22,35 +27,106 @@ var (
 	ErrShapes = errors.New("missing, and rendered manifests refer to it")
 )
 
-// check finds every error that can be found before any work is done.
-func (r *run) check(ctx context.Context, _ io.Writer) (note string, confirmed bool, err error) {
-	if r.git, err = gitinfo.Read(ctx, ""); err != nil {
+// check finds every error that can be found before any work is done, and returns all of them.
+func (r *run) check(ctx context.Context, out io.Writer) (note string, confirmed bool, err error) {
+	note, commitErr := r.checkCommit(ctx)
+	var sourcesErr error
+	r.sources, sourcesErr = catalog.Load(catalog.LoadOptions{Names: r.Filters})
+	if sourcesErr == nil && commitErr == nil {
+		commitErr = r.loadState()
+	}
+	if err := errors.Join(commitErr, sourcesErr, r.checkStores(ctx, out), r.checkKeys(ctx)); err != nil {
 		return "", false, err
 	}
+	if r.state.Checked == r.destination() || r.previewing || !r.reaches[StepUpload] {
+		return note, false, nil
+	}
+	r.state.Checked = r.destination()
+	return note, false, r.saveState()
+}
+
+// checkCommit finds out whether a release can be made of the checkout.
+func (r *run) checkCommit(ctx context.Context) (note string, err error) {
+	if r.git, err = gitinfo.Read(ctx, ""); err != nil {
+		return "", err
+	}
+	var dirty error
 	if r.git.Dirty {
 		files, err := gitinfo.Git(ctx, gitinfo.GitOptions{}, "status", "--short", "--untracked-files=normal")
 		if err != nil {
-			return "", false, err
+			return "", err
 		}
-		return "", false, fmt.Errorf("files differ from commit %s, and a release is made of a commit; commit, stash or ignore them:\n%s", r.git.Commit, files)
+		dirty = fmt.Errorf("files differ from commit %s, and a release is made of a commit; commit, stash or ignore them:\n%s", r.git.Commit, files)
 	}
-	if r.sources, err = catalog.Load(catalog.LoadOptions{Names: r.Filters}); err != nil {
-		return "", false, err
-	}
+	note, err = r.checkTag(ctx)
+	return note, errors.Join(dirty, err)
+}
+
+func (r *run) checkTag(ctx context.Context) (note string, err error) {
 	tag := r.Version.Tag()
 	tagged, err := taggedCommit(ctx, tag)
-	if err != nil {
-		return "", false, err
-	}
 	switch {
+	case err != nil:
+		return "", err
 	case tagged == "" && !r.rehearsal():
-		return "", false, fmt.Errorf("there is %[1]w %[2]s; make it with \"git tag %[2]s\" and push it with \"git push origin %[2]s\"", ErrNoTag, tag)
+		return "", fmt.Errorf("there is %[1]w %[2]s; make it with \"git tag %[2]s\" and push it with \"git push origin %[2]s\"", ErrNoTag, tag)
 	case tagged == "":
-		return fmt.Sprintf("commit %s is clean; a rehearsal needs no tag", r.git.Commit), false, nil
+		return fmt.Sprintf("commit %s is clean; a rehearsal needs no tag", r.git.Commit), nil
 	case tagged != r.git.Commit:
-		return "", false, fmt.Errorf("git tag %s is at commit %s, and the checkout at %s; run \"git checkout %s\", or choose a new version", tag, tagged, r.git.Commit, tag)
+		return "", fmt.Errorf("git tag %s is at commit %s, and the checkout at %s; run \"git checkout %s\", or choose a new version", tag, tagged, r.git.Commit, tag)
 	}
-	return fmt.Sprintf("commit %s is clean and has the tag %s", r.git.Commit, tag), false, nil
+	return fmt.Sprintf("commit %s is clean and has the tag %s", r.git.Commit, tag), nil
+}
+
+// destination names where the release goes, for the state: an earlier run that got past the
+// check need not write its probes there again.
+func (r *run) destination() string {
+	var parts []string
+	if r.Registry != nil {
+		parts = append(parts, r.Registry.Address)
+	}
+	if r.Storage != nil {
+		parts = append(parts, redact.Address(r.Storage.URL))
+	}
+	return strings.Join(append(parts, r.Version.String()), " ")
+}
+
+// checkStores finds out whether the stores can be opened and written. A preview writes
+// nothing. A rehearsal's stores are its own.
+func (r *run) checkStores(ctx context.Context, out io.Writer) error {
+	if r.rehearsal() {
+		return nil
+	}
+	ctx, cancel := r.transfer(ctx)
+	defer cancel()
+	problems := []error{r.open(ctx, out)}
+	done := r.state != nil && r.state.Checked == r.destination()
+	if r.stores == nil || r.previewing || done {
+		return problems[0]
+	}
+	if r.stores.registry != nil && len(r.sources) > 0 && r.reaches[StepPush] {
+		err := r.stores.registry.Prepare(ctx, catalog.NamesOf(r.sources), r.Version)
+		if errors.Is(err, oci.ErrFixedTags) {
+			r.Notice(err)
+			err = nil
+		}
+		problems = append(problems, err)
+	}
+	if r.stores.storage != nil && len(r.sources) > 0 && r.reaches[StepUpload] {
+		problems = append(problems, storage.Prepare(ctx, r.stores.storage, catalog.NamesOf(r.sources), r.Version))
+	}
+	return errors.Join(problems...)
+}
+
+// checkKeys opens the keys that sign and verify.
+func (r *run) checkKeys(ctx context.Context) error {
+	if r.Registry == nil && !r.rehearsal() || !r.reaches[StepAttest] {
+		return nil // nothing is attested
+	}
+	if r.rehearsal() && (r.Signer == nil || r.Signer.Rehearsal) {
+		return nil // its key is made when it signs
+	}
+	return attest.CheckKeys(ctx, r.Signer, r.policy())
 }
 
 // taggedCommit is the commit that a git tag points to; empty if there is no such tag.

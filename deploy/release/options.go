@@ -56,6 +56,9 @@ type Options struct {
 	// Maker builds and tries modules. Default: Real.
 	Maker Maker
 
+	// Notice is told what does not stop the release, such as oci.ErrFixedTags. Default: it is
+	// printed to Out.
+	Notice func(error)
 	// Until is the name of the last step to run: see Steps. Default: all steps.
 	Until string
 	// Out receives progress lines. Default: none.

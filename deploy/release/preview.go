@@ -28,11 +28,9 @@ func Preview(ctx context.Context, opts Options) error {
 }
 
 func (r *run) preview(ctx context.Context) error {
+	r.previewing = true
 	note, _, err := r.check(ctx, r.Out)
 	if err != nil {
-		return err
-	}
-	if err := r.loadState(); err != nil {
 		return err
 	}
 	if err := r.previewStores(ctx); err != nil {

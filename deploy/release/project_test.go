@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
@@ -149,6 +150,7 @@ type job struct {
 	KillHTTP  int    // kill it at this request, counted from 1
 	Broken    string // what goes wrong: "test" and "e2e" fail, a "scenario" does or "nothing" is played, "build" makes other bytes each time, tests change "checkout" or "dist", and others change a "tag" in Registry
 	Different string // content that is added to the modules
+	Key       string // a private key to sign with
 	Forget    bool   // let e2e run modules other than those released
 }
 
@@ -255,6 +257,9 @@ func (j job) options() (opts release.Options, err error) {
 	}
 	if opts.Version, opts.Filters, err = version.Read(j.Version, j.Filters); err != nil {
 		return opts, err
+	}
+	if j.Key != "" {
+		opts.Signer = &attest.Signer{Key: j.Key}
 	}
 	policy := retry.Policy{Tries: 3, Delay: time.Millisecond}
 	if j.Registry != "" {

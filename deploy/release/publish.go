@@ -25,7 +25,9 @@ func (r *run) look(ctx context.Context, out io.Writer) (note string, confirmed b
 	}
 	// Only one process can open the embedded registry at a time, and tests take
 	// minutes.
-	defer func() { err = errors.Join(err, r.closeStores()) }()
+	if r.rehearsal() {
+		defer func() { err = errors.Join(err, r.closeStores()) }()
+	}
 	there, wanted := 0, 0
 	if r.stores.registry != nil {
 		if r.images, err = oci.NewImages(r.release, r.Shapes...); err != nil {
@@ -144,13 +146,17 @@ func (r *run) render(ctx context.Context, out io.Writer) (note string, confirmed
 			continue
 		}
 		source := r.facts[i]
+		if source.Repository == "" && strings.HasPrefix(source.URL, "file:") {
+			fmt.Fprintf(out, "%s: no manifests, because it is published in a folder, and nobody said where proxies fetch from\n", f.Name)
+			continue
+		}
 		source.Repository = r.recorded(source.Repository)
 		source.URL = r.recorded(source.URL)
 		opts.Filters = append(opts.Filters, f)
 		opts.Releases = append(opts.Releases, source)
 	}
 	if len(opts.Filters) == 0 {
-		return "no filter has a section apply", false, nil
+		return "there is nothing to render", false, nil
 	}
 	return "in " + opts.Dir, false, manifest.Render(ctx, opts)
 }
@@ -207,6 +213,12 @@ func (r *run) moveTags(ctx context.Context, out io.Writer) (note string, confirm
 		return "", false, err
 	}
 	history := r.history(ctx, out)
+	for _, p := range r.published {
+		if p.Refusal != nil { // one is enough: it is about the registry
+			r.Notice(p.Refusal)
+			break
+		}
+	}
 	var moved []string
 	for _, p := range r.published {
 		for _, tag := range p.Moved {

@@ -69,14 +69,17 @@ type run struct {
 	list    *list
 	started time.Time
 	times   []StepTime
+	// reaches has the steps that this run goes as far as. A job that stops earlier may have
+	// no credentials for the others.
+	reaches map[string]bool
 
 	// Set by the step check.
 	git     gitinfo.Info
 	sources []catalog.Filter
+	state   *state
 	// Set by the step build.
 	release build.Release
 	files   []string // files that influence what is published, and that only the commit vouches for
-	state   *state
 	// Set by the step look, and opened anew by push.
 	stores *stores
 	images []*oci.Image
@@ -90,6 +93,8 @@ type run struct {
 	// Set by the step record.
 	record *Record
 
+	// Set by Preview: nothing is written.
+	previewing bool
 	// Set by Preview: the published versions of each filter, the newest first.
 	versions map[string][]version.Version
 }
@@ -116,7 +121,17 @@ func newRun(opts Options) (*run, error) {
 	if opts.Until != "" && !slices.Contains(Steps, opts.Until) {
 		return nil, fmt.Errorf("there is no step %q to stop after; the steps are %s", opts.Until, strings.Join(Steps, ", "))
 	}
-	return &run{Options: opts, list: newList(opts.Out), started: time.Now()}, nil
+	r := &run{Options: opts, list: newList(opts.Out), started: time.Now(), reaches: map[string]bool{}}
+	for _, step := range Steps {
+		r.reaches[step] = true
+		if step == opts.Until {
+			break
+		}
+	}
+	if r.Notice == nil {
+		r.Notice = func(err error) { fmt.Fprintln(r.list, err) }
+	}
+	return r, nil
 }
 
 func (r *run) work(name string) string { return filepath.Join(r.Dist, workFolder, name) }

@@ -27,6 +27,8 @@ const stateFile = "state.json"
 type state struct {
 	// Asked is the request that the modules were built for.
 	Asked asked `json:"asked"`
+	// Checked is where a release was found to be possible: see destination.
+	Checked string `json:"checked,omitempty"`
 	// Modules are the wasm sha256 of the modules, by the filter's name.
 	Modules map[string]string `json:"modules"`
 	// Rebuilt says that a second build gave the same bytes.

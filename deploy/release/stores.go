@@ -51,21 +51,24 @@ func (r *run) open(ctx context.Context, out io.Writer) (err error) {
 		}
 		registry.Address, s.close = server.Addr(), server.Close
 	}
+	var problems []error
 	if registry.Out = out; registry.Address != "" {
-		if s.registry, err = oci.Open(registry); err != nil {
-			return errors.Join(err, s.close())
-		}
+		s.registry, err = oci.Open(registry)
+		problems = append(problems, err)
 	}
 	places := storage.Options{Dir: filepath.Join(r.Dist, "storage")}
 	if r.Storage != nil {
 		places = *r.Storage
 	}
 	if places.Out = out; r.Storage != nil || r.rehearsal() {
-		if s.storage, err = storage.Open(places); err != nil {
-			return errors.Join(err, s.close())
+		if s.storage, err = storage.Open(places); err == nil {
+			end := s.close
+			s.close = func() error { return errors.Join(s.storage.Close(), end()) }
 		}
-		end := s.close
-		s.close = func() error { return errors.Join(s.storage.Close(), end()) }
+		problems = append(problems, err)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return errors.Join(err, s.close())
 	}
 	r.stores = s
 	return nil

@@ -132,13 +132,23 @@ func push(ctx context.Context, c variables.Values, text string, out Output) erro
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
-	r, done, err := openRegistry(ctx, c, "", out)
+	fixed, err := fixedTags(c)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	r, done, err := openRegistryWith(ctx, c, "", oci.RegistryOptions{Out: out.Err, FixedTags: fixed})
 	if err != nil {
 		return err
 	}
 	published, err := r.Push(ctx, images, oci.PushOptions{})
 	if err = errors.Join(err, done()); err != nil {
 		return err
+	}
+	for _, p := range published {
+		if p.Refusal != nil { // one is enough: it is about the registry
+			fmt.Fprintf(out.Err, "%v\n", advice.Add(p.Refusal))
+			break
+		}
 	}
 	return out.print(published, func(w io.Writer) error {
 		for _, p := range published {
@@ -387,6 +397,15 @@ func readRelease(ctx context.Context, c variables.Values, text string) (*build.R
 		return nil, err
 	}
 	return build.ReadRelease(ctx, build.ReleaseOptions{Version: v, Filters: c.Filters, Dist: dist, EnvoyTested: LowestEnvoyTested})
+}
+
+// fixedTags reports whether the moving tags are to be left alone.
+func fixedTags(c variables.Values) (bool, error) {
+	switch c.MovingTags {
+	case "", "none":
+		return c.MovingTags != "", nil
+	}
+	return false, errors.New("MOVING_TAGS should be none, or unset to move them where the registry lets them")
 }
 
 func shapes(c variables.Values) ([]oci.Shape, error) {

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/version"
@@ -61,6 +62,10 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 	if err != nil {
 		return rel.Options{}, err
 	}
+	fixed, err := fixedTags(c)
+	if err != nil {
+		return rel.Options{}, err
+	}
 	tests := opts.Suite
 	tests.Env = gotest.Environment(os.Environ())
 	options := rel.Options{
@@ -79,12 +84,16 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 		HTTPBinImage:    c.HTTPBinImage,
 		Until:           opts.Until,
 		Out:             out.Out,
+		Notice:          func(err error) { fmt.Fprintln(out.Err, advice.Add(err)) },
 	}
 	if c.Registry != "" {
 		options.Registry = registryOptions(c)
+		options.Registry.FixedTags = fixed
 	}
 	if c.StorageURL != "" {
-		options.Storage = storageOptions(c)
+		if options.Storage, err = storageOptions(c); err != nil {
+			return rel.Options{}, err
+		}
 	}
 	if signer, ok := configuredSigner(c); ok {
 		options.Signer = &signer

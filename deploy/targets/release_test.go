@@ -196,8 +196,8 @@ func TestReleaseKeepsSecrets(t *testing.T) {
 		variables map[string]string
 		wantErr   string
 	}{
-		{"storage that repeats them", map[string]string{"STORAGE_URL": parrot.URL}, "step upload: "},
-		{"registry that repeats them", map[string]string{"REGISTRY": repeats + "/acme"}, "step look: "},
+		{"storage that repeats them", map[string]string{"STORAGE_URL": parrot.URL}, "step check: "},
+		{"registry that repeats them", map[string]string{"REGISTRY": repeats + "/acme"}, "step check: "},
 		{"registry's address with a password", map[string]string{"REGISTRY": "user:" + canaries["REGISTRY_PASSWORD"] + "@" + protected + "/acme"}, "write a host and the path"},
 		{"storage's address with a password", map[string]string{"STORAGE_URL": "https://user:" + canaries["STORAGE_PASSWORD"] + "@127.0.0.1:1/filters"}, "storage"},
 		{"both take them", map[string]string{

@@ -36,11 +36,14 @@ type Values struct {
 	RegistryPassword  string   `env:"REGISTRY_PASSWORD" kind:"secret" group:"registry" doc:"password or token for the registry" default:"the docker credential store's"`
 	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" group:"registry" doc:"talk to the registry of REGISTRY without TLS" default:"false, but true for a loopback address"`
 	Shapes            []string `env:"SHAPES" group:"shapes" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
+	MovingTags        string   `env:"MOVING_TAGS" group:"moving tags" doc:"none leaves the moving tags 1.4, 1 and latest alone, for a registry whose tags are immutable" default:"they move where the registry lets them"`
 	StorageURL        string   `env:"STORAGE_URL" group:"storage" doc:"storage for the filters: gs://, s3://, azblob:// with a bucket and a prefix, file:///FOLDER, or https:// for PUT" default:"an embedded storage in dist/storage"`
-	StoragePublicURL  string   `env:"STORAGE_PUBLIC_URL" group:"storage" doc:"where readers fetch what is in STORAGE_URL, without credentials" default:"STORAGE_URL, if that is https"`
+	StoragePublicURL  string   `env:"STORAGE_PUBLIC_URL" group:"storage" doc:"where readers fetch what is in STORAGE_URL, without credentials" default:"STORAGE_URL, if that is https or file; from a file no proxy can fetch"`
 	StorageUsername   string   `env:"STORAGE_USERNAME" group:"storage" doc:"user name for an https STORAGE_URL" default:"none"`
 	StoragePassword   string   `env:"STORAGE_PASSWORD" kind:"secret" group:"storage" doc:"password for an https STORAGE_URL" default:"none"`
 	StorageToken      string   `env:"STORAGE_TOKEN" kind:"secret" group:"storage" doc:"bearer token for an https STORAGE_URL, in place of name and password" default:"none"`
+
+	StorageLists string `env:"STORAGE_LISTS" group:"storage" doc:"none writes and reads neither index.json nor SHA256SUMS, for a storage that refuses to overwrite them" default:"they list what is published"`
 
 	SignKey          string `env:"SIGN_KEY" kind:"file" group:"signing" doc:"private key to sign with: a file of cosign generate-key-pair, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
 	CosignPassword   string `env:"COSIGN_PASSWORD" kind:"secret" group:"signing" doc:"password of the file SIGN_KEY" default:"none"`

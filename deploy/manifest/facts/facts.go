@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"oras.land/oras-go/v2/errdef"
 
@@ -95,7 +96,10 @@ func fromStorage(ctx context.Context, opts Options, releases []manifest.Source) 
 			return fmt.Errorf("%s: the module has wasm sha256 %s there and %s in the registry; publish both from one build, under a new version",
 				release.Filter, object.WasmSHA256, release.WasmSHA256)
 		}
-		release.URL, release.Redirect = object.URL, object.Redirect
+		// A folder proves what was published, and is no address for proxies.
+		if release.Repository == "" || !strings.HasPrefix(object.URL, "file:") {
+			release.URL, release.Redirect = object.URL, object.Redirect
+		}
 		release.WasmSHA256 = object.WasmSHA256
 	}
 	return nil
