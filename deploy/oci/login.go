@@ -19,12 +19,12 @@ const helperTimeout = time.Minute
 // dockerCredentials returns the credentials in the docker credential store. They are asked for
 // only if the registry wants some.
 func (r *Registry) dockerCredentials() (auth.CredentialFunc, error) {
-	if _, err := os.UserHomeDir(); err != nil && os.Getenv("DOCKER_CONFIG") == "" {
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if _, homeless := os.UserHomeDir(); err != nil && homeless != nil {
 		return func(context.Context, string) (auth.Credential, error) {
-			return auth.EmptyCredential, fmt.Errorf("%w, and the docker credential store is in nobody's home: %w", ErrNoCredentials, err)
+			return auth.EmptyCredential, fmt.Errorf("%w, and the docker credential store cannot be found without a home folder: %w", ErrNoCredentials, homeless)
 		}, nil
 	}
-	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("read the docker credential store: %w", err)
 	}

@@ -34,7 +34,7 @@ func TestLogin(t *testing.T) {
 		err    string // empty: it works
 	}{
 		{name: "no home, and nobody asks", rule: open, env: map[string]string{"HOME": "", "DOCKER_CONFIG": ""}},
-		{name: "no home, and somebody asks", rule: closed, env: map[string]string{"HOME": "", "DOCKER_CONFIG": ""}, err: "credentials are missing, and the docker credential store is in nobody's home: $HOME is not defined"},
+		{name: "no home, and somebody asks", rule: closed, env: map[string]string{"HOME": "", "DOCKER_CONFIG": ""}, err: "credentials are missing, and the docker credential store cannot be found without a home folder: $HOME is not defined"},
 		{name: "a helper", rule: closed, config: `{"credHelpers": {"%s": "answers"}}`, files: map[string]string{"docker-credential-answers": `echo '{"Username": "ann", "Secret": "secret"}'`}},
 		{name: "a helper that hangs", rule: closed, config: `{"credHelpers": {"%s": "hangs"}}`, files: map[string]string{"docker-credential-hangs": "sleep 3"}, err: "docker-credential-hangs does not say within 200ms how to log in to "},
 		{name: "a helper that fails", rule: closed, config: `{"credHelpers": {"%s": "fails"}}`, files: map[string]string{"docker-credential-fails": "echo the keychain is locked; exit 1"}, err: "docker-credential-fails: the keychain is locked"},

@@ -212,3 +212,45 @@ func TestPrepare(t *testing.T) {
 		})
 	}
 }
+
+// TestVerifyWithoutReferrers: a manifest can be verified, and rendered, where the list of what
+// is attached may not be read.
+func TestVerifyWithoutReferrers(t *testing.T) {
+	t.Parallel()
+	address := startRegistry(t, embedded.Options{})
+	filter := buildtest.Filter(t, "headers", "")
+	push(t, openTest(t, address), "1.0.0", filter)
+	r := openTest(t, faultproxytest.Start(t, address, faultproxytest.Rule{Match: listReferrers, Fault: faultproxytest.Status(403)}).Addr)
+	v, err := r.Verify(t.Context(), Reference{Repository: r.name("headers"), Tag: "1.0.0"})
+	if err != nil || v.Err() != nil || !strings.Contains(v.ReferrersUnknown, "403 Forbidden") {
+		t.Errorf("%+v, error %v", v, err)
+	}
+	var text strings.Builder
+	v.Text(&text)
+	if !strings.Contains(text.String(), "attached         list referrers: GET ") {
+		t.Errorf("told:\n%s", text.String())
+	}
+}
+
+// TestListsReferrersLater: a run that gave up on a late list lost nothing, and the next one
+// finishes.
+func TestListsReferrersLater(t *testing.T) {
+	t.Parallel()
+	address := startRegistry(t, embedded.Options{})
+	filter := buildtest.Filter(t, "headers", "")
+	release := buildtest.Release("1.0.0", filter)
+	if _, err := openTest(t, address).Push(t.Context(), images(t, []build.Built{filter}, release), PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	proxy := faultproxytest.Start(t, address, faultproxytest.Rule{Match: listReferrers, Times: 1 + listTries, Fault: faultproxytest.EmptyIndex})
+	if _, err := openTest(t, proxy.Addr).AttachSBOMs(t.Context(), release); err == nil || !strings.Contains(err.Error(), "nothing is lost: run this again later") {
+		t.Errorf("the first run: %v", err)
+	}
+	proxy.Forget()
+	if _, err := openTest(t, proxy.Addr).AttachSBOMs(t.Context(), release); err != nil {
+		t.Errorf("the second run: %v", err)
+	}
+	if puts := proxy.Requests("^PUT "); len(puts) > 0 {
+		t.Errorf("the second run sent it again: %q", puts)
+	}
+}

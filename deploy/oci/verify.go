@@ -41,6 +41,9 @@ type Verification struct {
 	Consumers []Verdict `json:"consumers"`
 	// Referrers is what is attached to it.
 	Referrers []Node `json:"referrers,omitempty"`
+	// ReferrersUnknown says why the registry's list of what is attached could not be read;
+	// empty if it could. The manifest can be right without.
+	ReferrersUnknown string `json:"referrersUnknown,omitempty"`
 	// Problems says what is wrong, one line each; empty if nothing is.
 	Problems []string `json:"problems,omitempty"`
 
@@ -70,6 +73,9 @@ func (r *Registry) Verify(ctx context.Context, ref Reference) (*Verification, er
 	v, found, err := r.verify(ctx, ref, nothing)
 	if err == nil {
 		v.Referrers, err = r.tree(ctx, found.repo, found.desc)
+		if err != nil && !damaged(err) && ctx.Err() == nil {
+			v.ReferrersUnknown, err = err.Error(), nil
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("verify %s: %w", ref, err)
@@ -267,5 +273,6 @@ func (v *Verification) Text(w io.Writer) error {
 	for _, problem := range v.Problems {
 		row("PROBLEM", problem)
 	}
+	row("attached", v.ReferrersUnknown)
 	return errors.Join(append(errs, writeTree(w, v.Referrers, "  "))...)
 }

@@ -747,7 +747,7 @@ func TestUnknown(t *testing.T) {
 		}, "manifest unknown, sum ok", "403 Forbidden"},
 		"no referrer may be listed": {func(t *testing.T, p *place) {
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/referrers/", Fault: faultproxytest.Status(403)}), nil)
-		}, "manifest unknown, sum ok", "403 Forbidden"},
+		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown", "403 Forbidden"},
 		"no bundle may be read": {func(t *testing.T, p *place) {
 			sum := sha256.Sum256(p.bundle(t, "provenance.sigstore.json"))
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/sha256:" + hex.EncodeToString(sum[:]), Fault: faultproxytest.Status(403)}), nil)
