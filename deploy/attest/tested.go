@@ -163,8 +163,11 @@ func newTestResult(tests Tests, release build.Release) testResult {
 }
 
 // checkPlayed returns an error if the report is not that of a release's modules, or if
-// one of their scenarios did not pass.
+// some of their scenarios were not played or did not pass.
 func checkPlayed(report scenario.Report, release build.Release) error {
+	if report.Run != "" {
+		return fmt.Errorf("only the scenarios that match %q were played; play all of them", report.Run)
+	}
 	for _, m := range release.Modules() {
 		if sum := report.Modules[m.Name]; sum != m.WasmSHA256 {
 			return fmt.Errorf("the scenarios of %s were played with a module that has wasm sha256 %q, and published is %s: %w", m.Name, sum, m.WasmSHA256, ErrPlayedOther)

@@ -86,6 +86,7 @@ func TestCheckPlayed(t *testing.T) {
 		"as played": {func(*scenario.Report) {}, ""},
 		"another module": {func(r *scenario.Report) { r.Modules = map[string]string{"headers": strings.Repeat("0", 64)} },
 			`with a module that has wasm sha256 "0000`},
+		"a part":    {func(r *scenario.Report) { r.Run = "headers/set" }, `only the scenarios that match "headers/set" were played`},
 		"no module": {func(r *scenario.Report) { r.Modules = nil }, `with a module that has wasm sha256 ""`},
 		"a failure": {func(r *scenario.Report) { r.Results[1].Outcome = scenario.Failed },
 			`scenario "set" of headers in Envoy 1.40.0: the outcome is "failed"`},

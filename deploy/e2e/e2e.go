@@ -81,6 +81,7 @@ func e2e(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w\nlogs and configurations are kept in %s", err, dir)
 	}
+	results.Run = o.Run
 	print(o.Out, results)
 	if err := write(o.Results, results.Report); err != nil {
 		return err

@@ -12,6 +12,8 @@ const JUnitFile = "e2e.xml"
 
 // Report says what was played, and with which modules.
 type Report struct {
+	// Run is the pattern that narrowed what was played. Empty: all scenarios were played.
+	Run string `json:"run,omitempty"`
 	// Modules are the wasm sha256 sums of the modules, by the filter's name, in hexadecimal.
 	Modules map[string]string `json:"modules"`
 	// EnvoyVersions are the versions of Envoy that ran the modules, the lowest first.
