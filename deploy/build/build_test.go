@@ -483,7 +483,7 @@ func (*pluginContext) OnPluginStart(int) types.OnPluginStartStatus {
 	}
 	_, err := build.Build(t.Context(), options(t, folder))
 	if err == nil || strings.Contains(err.Error(), "build none") || strings.Contains(err.Error(), "build right") ||
-		!strings.Contains(err.Error(), `proxy_on_configure refuses the example configuration, and logs "\"wrong\" is not right"`) {
+		!strings.Contains(err.Error(), `proxy_on_configure refuses the configuration, and logs "\"wrong\" is not right"`) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/scenario/local"
@@ -70,7 +71,16 @@ func e2e(ctx context.Context, o options) (err error) {
 	}
 	defer foreground.CloseInto(&err, storage.Close)
 	modules := map[string]local.Module{}
-	for _, m := range built {
+	for i, m := range built {
+		wasm, err := os.ReadFile(m.Path)
+		if err != nil {
+			return err
+		}
+		// Envoy tells nobody of a filter that refuses its configuration silently, and lets
+		// requests pass if it is to fail open.
+		if err := inspect.Shipped(ctx, filters[i], wasm); err != nil {
+			return err
+		}
 		key := m.Name + ".wasm"
 		if err := storage.Add(key, m.Path); err != nil {
 			return err

@@ -200,7 +200,7 @@ func (s *starting) configure(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !accepted && length > 0:
-		return errors.New("proxy_on_configure refuses the example configuration" + s.host.logged())
+		return errors.New("proxy_on_configure refuses the configuration" + s.host.logged())
 	case !accepted:
 		s.refuses = "proxy_on_configure refuses an empty configuration" + s.host.logged()
 	case s.host.failed != nil:

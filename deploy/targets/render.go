@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -47,8 +52,15 @@ func renderManifests(ctx context.Context, c variables.Values, text, compare stri
 	if err != nil {
 		return err
 	}
-	releases, err := readPublished(ctx, c, v, catalog.NamesOf(filters), oci.RegistryOptions{Out: out.Err}, out)
+	from, err := openPublished(ctx, c, oci.RegistryOptions{Out: out.Err}, out)
 	if err != nil {
+		return err
+	}
+	releases, err := from.read(ctx, v, catalog.NamesOf(filters))
+	if err == nil {
+		err = from.accepted(ctx, filters, releases)
+	}
+	if err := errors.Join(err, from.close()); err != nil {
 		return err
 	}
 	return manifest.Render(ctx, manifest.RenderOptions{
@@ -87,17 +99,70 @@ func readPublished(ctx context.Context, c variables.Values, v version.Version, f
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
-	releases, err = facts.Read(ctx, facts.Options{Filters: filters, Version: v, Registry: from.registry, Storage: from.storage})
+	return from.read(ctx, v, filters)
+}
+
+// read reads what is published of filters.
+func (from publishedIn) read(ctx context.Context, v version.Version, filters []string) ([]manifest.Source, error) {
+	releases, err := facts.Read(ctx, facts.Options{Filters: filters, Version: v, Registry: from.registry, Storage: from.storage})
+	if err != nil || !from.embedded {
+		return releases, err
+	}
+	for i := range releases {
+		releases[i].Repository = moved(releases[i].Repository, from.registry.Address(), rel.EmbeddedRegistry)
+		releases[i].URL = moved(releases[i].URL, strings.TrimSuffix(from.storage.PublicURL(""), "/"), rel.EmbeddedStorage)
+	}
+	return releases, nil
+}
+
+// accepted starts the published modules with the configurations that the manifests are going to
+// carry. A mistake there would be found by proxies, which then refuse requests or let them pass
+// unfiltered.
+func (from publishedIn) accepted(ctx context.Context, filters []catalog.Filter, releases []manifest.Source) error {
+	for _, f := range filters {
+		i := slices.IndexFunc(releases, func(s manifest.Source) bool { return s.Filter == f.Name })
+		if i < 0 || f.Metadata.Apply == nil {
+			continue
+		}
+		wasm, err := from.module(ctx, releases[i])
+		if err == nil {
+			err = inspect.Shipped(ctx, f, wasm)
+		}
+		if err != nil {
+			return fmt.Errorf("start what is published of %s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+// module returns the bytes of a published module. If dist has the very same bytes, nothing is
+// downloaded.
+func (from publishedIn) module(ctx context.Context, source manifest.Source) ([]byte, error) {
+	wasm, err := os.ReadFile(filepath.Join(dist, source.Filter+".wasm"))
+	if err == nil && source.WasmSHA256 != "" && checksum.Bytes(wasm) == source.WasmSHA256 {
+		return wasm, nil
+	}
+	if from.registry == nil {
+		fetched, err := inspect.Fetch(ctx, source.URL)
+		if err != nil {
+			return nil, err
+		}
+		return fetched.Wasm, nil
+	}
+	dir, err := os.MkdirTemp("", "slipway-render-")
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	repository := source.Repository
 	if from.embedded {
-		for i := range releases {
-			releases[i].Repository = moved(releases[i].Repository, from.registry.Address(), rel.EmbeddedRegistry)
-			releases[i].URL = moved(releases[i].URL, strings.TrimSuffix(from.storage.PublicURL(""), "/"), rel.EmbeddedStorage)
-		}
+		repository = moved(repository, rel.EmbeddedRegistry, from.registry.Address())
 	}
-	return releases, nil
+	file := filepath.Join(dir, "module.wasm")
+	if _, err := from.registry.Pull(ctx, oci.Reference{Repository: repository, Digest: source.ManifestDigest}, file); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
 }
 
 // publishedIn is where published versions are read.

@@ -1,6 +1,10 @@
 package targets
 
 import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +15,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -93,5 +99,49 @@ func TestPublished(t *testing.T) {
 		if diff := cmp.Diff([]manifest.Source{test.want}, got); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)
 		}
+	}
+}
+
+// TestRenderRefuses: render refuses a configuration that the published module refuses, and writes
+// nothing.
+func TestRenderRefuses(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "filter/headers/main.go", "package main\n")
+	write(t, "filter/headers/filter.yaml", "title: T\ndescription: D.\nlicense: MIT\napply:\n  failStrategy: FAIL_CLOSE\n  pluginConfig: {heders: []}\n")
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	configured := variables.Values{Registry: server.Addr() + "/acme"}
+	for version, module := range map[string]build.Built{
+		"1.0.0": buildtest.Filter(t, "headers", ""),
+		"1.1.0": buildtest.Module(t, "headers", wasmtest.Encode(wasmtest.Starts()["false from proxy_on_configure"].Options)),
+	} {
+		r, done, err := openRegistry(t.Context(), configured, "", Output{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		images, err := oci.NewImages(buildtest.Release(version, module))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Push(t.Context(), images, oci.PushOptions{})
+		if err := errors.Join(err, done()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := renderManifests(t.Context(), configured, "1.0.0", "", Output{Out: io.Discard, Err: io.Discard}); err != nil {
+		t.Error(err)
+	}
+	if err := os.RemoveAll("dist"); err != nil {
+		t.Fatal(err)
+	}
+	err = renderManifests(t.Context(), configured, "1.1.0", "", Output{Out: io.Discard, Err: io.Discard})
+	if !errors.Is(err, inspect.ErrRefusesShipped) || !strings.Contains(err.Error(), filepath.Join("headers", "filter.yaml")+": apply.pluginConfig: ") {
+		t.Errorf("error is %v", err)
+	}
+	if entries, _ := filepath.Glob("dist/manifests/*"); len(entries) > 0 {
+		t.Errorf("it wrote %v", entries)
 	}
 }

@@ -37,7 +37,7 @@ func Starts() map[string]Start {
 		"trap in proxy_on_vm_start":      {Options: does("proxy_on_vm_start", "ii:i", Unreachable), Reason: "proxy_on_vm_start traps: unreachable"},
 		"false from proxy_on_vm_start":   {Options: does("proxy_on_vm_start", "ii:i", False), Reason: "proxy_on_vm_start returns false"},
 		"trap in proxy_on_configure":     {Options: does("proxy_on_configure", "ii:i", Unreachable), Reason: "proxy_on_configure traps: unreachable"},
-		"false from proxy_on_configure":  {Options: does("proxy_on_configure", "ii:i", False), Reason: "proxy_on_configure refuses the example configuration"},
+		"false from proxy_on_configure":  {Options: does("proxy_on_configure", "ii:i", False), Reason: "proxy_on_configure refuses the configuration"},
 		"proc_exit in proxy_on_vm_start": {Options: calls(wasi, "proc_exit", "i:", "proxy_on_vm_start", "ii:i")},
 
 		"proxy_get_property in _initialize":                 forbidden("env", "proxy_get_property", "iiii:i"),
