@@ -159,7 +159,7 @@ func write(dir string, r scenario.Report) error {
 	if err := renameio.WriteFile(filepath.Join(dir, scenario.ReportFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
-	junit, err := r.JUnit()
+	junit, err := junitXML(r)
 	if err != nil {
 		return err
 	}

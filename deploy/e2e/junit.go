@@ -1,17 +1,19 @@
-package scenario
+package main
 
 import (
 	"bytes"
 	"fmt"
 
 	"github.com/jstemmer/go-junit-report/v2/junit"
+
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
-// JUnit returns the report as JUnit XML: a suite for each filter and version of Envoy, with a
+// junitXML returns a report as JUnit XML: a suite for each filter and version of Envoy, with a
 // test for each scenario.
 //
 // Reference: https://github.com/testmoapp/junitxml
-func (r Report) JUnit() ([]byte, error) {
+func junitXML(r scenario.Report) ([]byte, error) {
 	var suites junit.Testsuites
 	var suite *junit.Testsuite
 	end := func() {
@@ -27,9 +29,9 @@ func (r Report) JUnit() ([]byte, error) {
 		}
 		test := junit.Testcase{Name: result.Scenario, Classname: result.Filter, Time: fmt.Sprintf("%.3f", result.Duration.Seconds())}
 		switch result.Outcome {
-		case Failed:
+		case scenario.Failed:
 			test.Failure = &junit.Result{Message: "an expectation does not hold", Data: result.Reason}
-		case LeftOut:
+		case scenario.LeftOut:
 			test.Skipped = &junit.Result{Message: result.Reason}
 		}
 		suite.AddTestcase(test)
