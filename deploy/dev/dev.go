@@ -88,7 +88,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := w.watch(append([]string{filter.Dir}, scenarioFolders(filter)...)); err != nil {
 		return err
 	}
-	site, err := s.Open(ctx, addresses, httpbin.New())
+	site, err := s.Open(ctx, addresses, filter, httpbin.New())
 	if err != nil {
 		return err
 	}

@@ -178,7 +178,7 @@ func startSystems(ctx context.Context, opts Options) (await func() error) {
 
 // LocalOptions say what Run and Dev run, and on which addresses.
 type LocalOptions struct {
-	// Filter is a folder below filter/. Run's default is requestlog; Dev has none.
+	// Filter is a folder below filter/. Run's default is the only one; Dev has none.
 	Filter string
 	// Listener is the address on which Envoy receives requests, host:port. Default:
 	// 127.0.0.1:8085.

@@ -2,8 +2,9 @@
 //
 //	go run ./deploy/run [flags] [FILTER]
 //
-// FILTER is a folder below filter/. The default is requestlog. The filter gets the example
-// configuration of its filter.yaml. Ctrl-C stops everything.
+// FILTER is a folder below filter/. The default is the only one. The filter gets the example
+// configuration of its filter.yaml. Services that its scenarios script are there, if they name
+// their clusters. Ctrl-C stops everything.
 //
 // The environment variables are those of
 // package deploy/variables.
@@ -12,18 +13,24 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 )
 
 func main() {
 	foreground.Main("run", "the backend", func(ctx context.Context, o foreground.Options, args []string) error {
-		switch len(args) {
-		case 0:
-			args = []string{"requestlog"}
-		case 1:
-		default:
-			return fmt.Errorf("give one filter, not %q", args)
+		if len(args) == 0 {
+			filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter")})
+			if err != nil {
+				return err
+			}
+			args = catalog.NamesOf(filters)
+		}
+		if len(args) > 1 {
+			return fmt.Errorf("give one filter of %s", strings.Join(args, ", "))
 		}
 		return run(ctx, options{Options: o, Filter: args[0]})
 	})

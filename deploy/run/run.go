@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/google/renameio/v2"
 
@@ -46,7 +49,7 @@ func run(ctx context.Context, o options) (err error) {
 			err = os.RemoveAll(dir)
 		}
 	}()
-	site, err := o.Open(ctx, addresses, backend())
+	site, err := o.Open(ctx, addresses, filter, backend())
 	if err != nil {
 		return err
 	}
@@ -99,19 +102,18 @@ func run(ctx context.Context, o options) (err error) {
 	fmt.Fprintf(o.Out, `
 %[1]s runs in Envoy %[2]s.
   backend        http://%[3]s/hello
-  auth service   http://127.0.0.1:%[4]d/auth, the cluster %[5]s
-  module         %[6]s
-  configuration  %[7]s
-  admin          http://%[8]s
-  log            %[9]s, of which warnings and what the filter logs show here
+%[4]s  module         %[5]s
+  configuration  %[6]s
+  admin          http://%[7]s
+  log            %[8]s, of which warnings and what the filter logs show here
 
 Try:
 
-  curl -i http://%[10]s/hello
+  curl -i http://%[9]s/hello
 
 Ctrl-C ends everything.
 
-`, filter.Name, site.Envoy.Version, o.Backend, site.Auth.Port(), foreground.AuthCluster, storage.URL(key), file, o.Admin, proxy.LogFile(), o.Listener)
+`, filter.Name, site.Envoy.Version, o.Backend, services(site), storage.URL(key), file, o.Admin, proxy.LogFile(), o.Listener)
 
 	select {
 	case <-ctx.Done():
@@ -139,6 +141,15 @@ func (o options) build(ctx context.Context) (catalog.Filter, build.Module, error
 		return catalog.Filter{}, build.Module{}, err
 	}
 	return filters[0], modules[0], nil
+}
+
+// services has a line for each service.
+func services(site *foreground.Site) string {
+	var lines strings.Builder
+	for _, cluster := range slices.Sorted(maps.Keys(site.Services)) {
+		fmt.Fprintf(&lines, "  service        http://127.0.0.1:%d, the cluster %s\n", site.Services[cluster].Port(), cluster)
+	}
+	return lines.String()
 }
 
 // backend answers /hello.

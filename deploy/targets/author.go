@@ -63,7 +63,7 @@ func Dev(ctx context.Context, filter string, listener, backend, admin *string) e
 	return advice.Add(gotest.Dev(ctx, commands, gotest.LocalOptions{Filter: filter, Listener: given(listener), Backend: given(backend), Admin: given(admin)}))
 }
 
-// Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default requestlog) and prints the curl to try.
+// Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default the only one) and prints the curl to try.
 //
 // The filter gets the example of its filter.yaml as plugin configuration, and Envoy
 // fetches it from a URL, as in production. -listener, -backend (127.0.0.1:8080) and

@@ -8,22 +8,24 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/scenario/server"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
-
-// AuthCluster is the cluster of the auth service that the filter authtoken calls by default.
-const AuthCluster = "my_custom_svc"
 
 // Options say where a filter runs. All fields are required.
 type Options struct {
@@ -85,16 +87,18 @@ func (o Options) CheckFree() (parsed Addresses, err error) {
 	return parsed, errors.Join(errs...)
 }
 
-// Site is what a filter's Envoy runs with: a backend and an auth service.
+// Site is what a filter's Envoy runs with: a backend, and the services that the filter's scenarios
+// script.
 type Site struct {
-	Envoy     envoy.Binary
-	Auth      *authservice.Service
+	Envoy envoy.Binary
+	// Services are the servers by the names of their clusters.
+	Services  map[string]*server.Server
 	addresses Addresses
 	backend   *http.Server
 }
 
 // Open finds the configured Envoy and starts the rest. The caller closes the site.
-func (o Options) Open(ctx context.Context, addresses Addresses, backend http.Handler) (*Site, error) {
+func (o Options) Open(ctx context.Context, addresses Addresses, filter catalog.Filter, backend http.Handler) (_ *Site, err error) {
 	binary, err := findEnvoy(ctx, o.Config, o.Out)
 	if err != nil {
 		return nil, err
@@ -103,27 +107,56 @@ func (o Options) Open(ctx context.Context, addresses Addresses, backend http.Han
 	if err != nil {
 		return nil, fmt.Errorf("start the backend: %w", err)
 	}
-	server := &http.Server{Handler: backend, ReadHeaderTimeout: 10 * time.Second}
-	go server.Serve(listener) //nolint:errcheck // ends with Close
-	auth, err := authservice.Start(authservice.Answering)
-	if err != nil {
-		return nil, errors.Join(err, server.Close())
+	s := &Site{Envoy: binary, Services: map[string]*server.Server{}, addresses: addresses, backend: &http.Server{Handler: backend, ReadHeaderTimeout: 10 * time.Second}}
+	go s.backend.Serve(listener) //nolint:errcheck // ends with Close
+	if err := s.serve(filter); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	return &Site{Envoy: binary, Auth: auth, addresses: addresses, backend: server}, nil
+	return s, nil
+}
+
+// serve starts the services that the filter's scenarios script, if they name their clusters.
+func (s *Site) serve(filter catalog.Filter) error {
+	scenarios, err := scenario.Load([]catalog.Filter{filter})
+	if err != nil {
+		return err
+	}
+	for _, scenario := range scenarios {
+		for _, service := range scenario.Services {
+			if service.Cluster == "" || s.Services[service.Cluster] != nil {
+				continue
+			}
+			started, err := server.Start(service.Script, filepath.Dir(scenario.File))
+			if err != nil {
+				return err
+			}
+			s.Services[service.Cluster] = started
+		}
+	}
+	return nil
 }
 
 // Render renders the configuration of an Envoy that runs one filter.
 func (s *Site) Render(filter envoyconf.Filter) ([]byte, error) {
-	return envoyconf.Render(envoyconf.BuildOptions{
+	o := envoyconf.BuildOptions{
 		Admin:     s.addresses.Admin,
 		Listeners: []envoyconf.Listener{{Address: s.addresses.Listener, Filters: []envoyconf.Filter{filter}}},
 		Upstream:  s.addresses.Backend,
-		Clusters:  []envoyconf.Cluster{{Name: AuthCluster, Address: envoyconf.Address{Port: s.Auth.Port()}}},
-	})
+	}
+	for _, cluster := range slices.Sorted(maps.Keys(s.Services)) {
+		o.Clusters = append(o.Clusters, envoyconf.Cluster{Name: cluster, Address: envoyconf.Address{Port: s.Services[cluster].Port()}})
+	}
+	return envoyconf.Render(o)
 }
 
-// Close stops the backend and the auth service.
-func (s *Site) Close() error { return errors.Join(s.Auth.Close(), s.backend.Close()) }
+// Close stops the backend and the services.
+func (s *Site) Close() error {
+	err := s.backend.Close()
+	for _, service := range s.Services {
+		err = errors.Join(err, service.Close())
+	}
+	return err
+}
 
 // CloseInto calls close and adds its error to err: for a defer in a function with a named
 // error.
