@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // Compiler turns a filter's folder into a wasm module.
@@ -93,7 +94,7 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 	cmd.Dir, cmd.Env = dir, env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	if err := children.Run(cmd); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

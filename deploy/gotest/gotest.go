@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
@@ -110,7 +111,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	}
 	cmd := command(ctx, opts, module, gotestsum, slices.Concat(flags, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
-	if err := cmd.Run(); err != nil {
+	if err := children.Run(cmd); err != nil {
 		return err
 	}
 	skipped, err := skips(report.Name())
@@ -238,11 +239,10 @@ func whole(ctx context.Context, opts Options, step, folder string, args ...strin
 	return wait(command(ctx, opts, folder, "go", args...), step)
 }
 
-// wait runs a command. On an interrupt it gives the command time to stop its proxies, which a
-// killed command could not do.
+// wait runs a command. On an interrupt the command has time to stop its proxies: see package
+// children.
 func wait(cmd *exec.Cmd, step string) error {
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	if err := cmd.Run(); err != nil {
+	if err := children.Run(cmd); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
@@ -74,6 +75,7 @@ func (s *Storage) handOver(ctx context.Context, request CloudRequest) ([]Object,
 	cmd := exec.CommandContext(ctx, command)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
+	children.Follow(cmd)
 	cmd.Stderr = s.options.Out
 	var answer bytes.Buffer
 	cmd.Stdout = &answer

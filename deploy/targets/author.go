@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
-	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/scaffold"
 )
@@ -22,7 +21,7 @@ var commands = gotest.Options{Out: os.Stdout, Err: os.Stderr}
 //
 //	go tool mage doctor
 func Doctor(ctx context.Context) error {
-	return advice.Add(gotest.Doctor(ctx, commands))
+	return ended(gotest.Doctor(ctx, commands))
 }
 
 // New starts a filter in filter/NAME that works: it builds, has tests, runs and is released as it is.
@@ -37,7 +36,7 @@ func Doctor(ctx context.Context) error {
 func New(name string) error {
 	files, err := scaffold.New(scaffold.NewOptions{Name: name})
 	if err != nil {
-		return advice.Add(err)
+		return ended(err)
 	}
 	for _, file := range files {
 		printable.Fprintln(os.Stdout, file)
@@ -60,7 +59,7 @@ func New(name string) error {
 //	COMPILER=go go tool mage dev headers
 //	go tool mage dev headers -listener=127.0.0.1:9085
 func Dev(ctx context.Context, filter string, listener, backend, admin *string) error {
-	return advice.Add(gotest.Dev(ctx, commands, gotest.LocalOptions{Filter: filter, Listener: given(listener), Backend: given(backend), Admin: given(admin)}))
+	return ended(gotest.Dev(ctx, commands, gotest.LocalOptions{Filter: filter, Listener: given(listener), Backend: given(backend), Admin: given(admin)}))
 }
 
 // Run starts Envoy on 127.0.0.1:8085 with a filter (-filter=NAME, default the only one) and prints the curl to try.
@@ -73,5 +72,5 @@ func Dev(ctx context.Context, filter string, listener, backend, admin *string) e
 //
 //	go tool mage run -filter=headers
 func Run(ctx context.Context, filter, listener, backend, admin *string) error {
-	return advice.Add(gotest.Run(ctx, commands, gotest.LocalOptions{Filter: given(filter), Listener: given(listener), Backend: given(backend), Admin: given(admin)}))
+	return ended(gotest.Run(ctx, commands, gotest.LocalOptions{Filter: given(filter), Listener: given(listener), Backend: given(backend), Admin: given(admin)}))
 }

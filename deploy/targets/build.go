@@ -9,7 +9,6 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
@@ -38,7 +37,7 @@ func Build(ctx context.Context) error {
 //	go tool mage tinygo build
 func Tinygo(ctx context.Context) error {
 	_, err := tinygo.Install(ctx, tinygo.Options{Out: os.Stdout})
-	return advice.Add(err)
+	return ended(err)
 }
 
 // buildFilters builds the configured filters: see build.Build. If they may need TinyGo and

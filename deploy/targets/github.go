@@ -13,7 +13,6 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
@@ -32,7 +31,7 @@ type Github mg.Namespace
 //
 //	go tool mage github:draft v1.4.0
 func (Github) Draft(ctx context.Context, tag string) error {
-	return advice.Add(draftOnGitHub(ctx, tag, newOutput(nil)))
+	return ended(draftOnGitHub(ctx, tag, newOutput(nil)))
 }
 
 // Publish shows the drafted GitHub release of a git tag to everybody.
@@ -41,7 +40,7 @@ func (Github) Draft(ctx context.Context, tag string) error {
 //
 //	go tool mage github:publish v1.4.0
 func (Github) Publish(ctx context.Context, tag string) error {
-	return advice.Add(publishOnGitHub(ctx, tag, newOutput(nil)))
+	return ended(publishOnGitHub(ctx, tag, newOutput(nil)))
 }
 
 // draftOnGitHub makes a draft of the GitHub release of a git tag, with the record and

@@ -105,7 +105,7 @@ func Referrers(ctx context.Context, reference string, json *bool) error {
 //
 //	go tool mage registry -address=127.0.0.1:5002
 func Registry(ctx context.Context, address *string, writable *bool) error {
-	return advice.Add(serveRegistry(ctx, given(address), given(writable), newOutput(nil)))
+	return ended(serveRegistry(ctx, given(address), given(writable), newOutput(nil)))
 }
 
 // LowestEnvoyTested is the lowest Envoy version that the gate (.ci/run) runs the
@@ -146,7 +146,7 @@ func push(ctx context.Context, c variables.Values, text string, out Output) erro
 	}
 	for _, p := range published {
 		if p.Refusal != nil { // one is enough: it is about the registry
-			fmt.Fprintf(out.Err, "%v\n", advice.Add(p.Refusal))
+			printable.Fprintf(out.Err, "%v\n", advice.Add(p.Refusal))
 			break
 		}
 	}

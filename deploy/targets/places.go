@@ -12,7 +12,6 @@ import (
 
 	"github.com/magefile/mage/mg"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 )
@@ -25,7 +24,7 @@ import (
 //
 //	go tool mage mesh
 func Mesh(ctx context.Context) error {
-	return advice.Add(rollOutInMesh(ctx))
+	return ended(rollOutInMesh(ctx))
 }
 
 func rollOutInMesh(ctx context.Context) error {
@@ -63,7 +62,7 @@ func program(ctx context.Context, target, module, tool string, args ...string) e
 //
 //	BENCH_WASM=../rust/headers.wasm go tool mage bench
 func Bench(ctx context.Context) error {
-	return advice.Add(program(ctx, "bench", benches, "bench"))
+	return ended(program(ctx, "bench", benches, "bench"))
 }
 
 // Soak runs all filters in real Envoy for a time, such as 2m, and fails when a VM crashes or memory grows.
@@ -76,7 +75,7 @@ func Bench(ctx context.Context) error {
 //
 //	go tool mage soak 1h
 func Soak(ctx context.Context, duration time.Duration) error {
-	return advice.Add(program(ctx, "soak", benches, "bench", "-soak="+duration.String()))
+	return ended(program(ctx, "soak", benches, "bench", "-soak="+duration.String()))
 }
 
 // Kind is the smoke test in a whole cluster.
@@ -88,7 +87,7 @@ type Kind mg.Namespace
 //
 //	go tool mage kind:up
 func (Kind) Up(ctx context.Context) error {
-	return advice.Add(kindCluster(ctx, "up"))
+	return ended(kindCluster(ctx, "up"))
 }
 
 // Smoke plays a roll-out in that cluster or, where it is not up, in kubectl's current one (or -context=NAME), and leaves nothing behind.
@@ -101,7 +100,7 @@ func (Kind) Up(ctx context.Context) error {
 //	go tool mage kind:smoke -context=staging
 //	REGISTRY=ghcr.io/acme/filters go tool mage kind:smoke -published=v1.4.0
 func (Kind) Smoke(ctx context.Context, context, published *string) error {
-	return advice.Add(kind(ctx, "smoke", "-context="+given(context), "-published="+given(published)))
+	return ended(kind(ctx, "smoke", "-context="+given(context), "-published="+given(published)))
 }
 
 // Down removes what kind:up started, in whatever state it is.
@@ -110,7 +109,7 @@ func (Kind) Smoke(ctx context.Context, context, published *string) error {
 //
 //	go tool mage kind:down
 func (Kind) Down(ctx context.Context) error {
-	return advice.Add(kindCluster(ctx, "down"))
+	return ended(kindCluster(ctx, "down"))
 }
 
 // kindCluster runs a command that needs docker. It looks for docker before minutes go into

@@ -46,7 +46,7 @@ func Upload(ctx context.Context, version string, json *bool) error {
 //
 //	go tool mage storage -address=0.0.0.0:5001
 func Storage(ctx context.Context, address *string) error {
-	return advice.Add(serveStorage(ctx, given(address), newOutput(nil)))
+	return ended(serveStorage(ctx, given(address), newOutput(nil)))
 }
 
 // upload stores the built filters under a version, where proxies fetch them by URL

@@ -16,8 +16,6 @@ package targets
 import (
 	"os"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/advice"
-	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
@@ -28,7 +26,7 @@ func do(json *bool, work func(variables.Values, Output) error) error {
 	if err != nil {
 		return err
 	}
-	return printable.Error(advice.Add(work(c, newOutput(json))))
+	return ended(work(c, newOutput(json)))
 }
 
 // newOutput prints results to standard output, as JSON if the flag was given, and

@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
-	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 )
 
 // Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
@@ -17,9 +16,9 @@ import (
 //	go tool mage test
 func Test(ctx context.Context) error {
 	if err := Build(ctx); err != nil {
-		return advice.Add(err)
+		return ended(err)
 	}
-	return advice.Add(gotest.Test(ctx, testOptions()))
+	return ended(gotest.Test(ctx, testOptions()))
 }
 
 // E2e plays the filters' scenarios in real Envoy, or those whose FILTER/SCENARIO matches -run=PATTERN.
@@ -36,13 +35,13 @@ func Test(ctx context.Context) error {
 //	go tool mage e2e -run=headers/changes
 func E2e(ctx context.Context, run *string) error {
 	if err := Build(ctx); err != nil {
-		return advice.Add(err)
+		return ended(err)
 	}
 	opts := testOptions()
 	opts.Run = given(run)
 	opts.Env = append(gotest.Environment(os.Environ()), "FILTERS="+os.Getenv("FILTERS"))
 	_, err := gotest.E2E(ctx, opts)
-	return advice.Add(err)
+	return ended(err)
 }
 
 // testOptions are the options for tests of this repository. If CI is set, a skip is an

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
@@ -19,7 +18,7 @@ import (
 //
 //	go tool mage vars -target=push
 func Vars(target *string) error {
-	return advice.Add(printVariables(os.Stdout, given(target)))
+	return ended(printVariables(os.Stdout, given(target)))
 }
 
 // reads has the names of the variables, and groups of them, that each target reads.

@@ -109,6 +109,9 @@ func TestAdvice(t *testing.T) {
 	code := parse(t, "deploy/targets")
 	targets := 0
 	for name := range code.targets {
+		if strings.HasPrefix(name, ".") {
+			continue // a method by pointer, which is no target
+		}
 		targets++
 		for _, body := range code.bodies[name] {
 			ast.Inspect(body, func(node ast.Node) bool {
@@ -138,7 +141,7 @@ func isAdvised(expr ast.Expr) bool {
 	case *ast.CallExpr:
 		switch f := e.Fun.(type) {
 		case *ast.Ident:
-			return f.Name == "do"
+			return f.Name == "do" || f.Name == "ended"
 		case *ast.SelectorExpr:
 			x, ok := f.X.(*ast.Ident)
 			return ok && x.Name == "advice" && f.Sel.Name == "Add"

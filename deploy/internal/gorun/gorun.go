@@ -16,6 +16,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // Slipway is the module path of Slipway. The paths of its other modules begin with it.
@@ -35,10 +37,9 @@ func Run(ctx context.Context, module, pkg string, request, response any) error {
 		return err
 	}
 	cmd := goCommand(ctx, folder, "run", path.Join(Slipway, module, pkg))
-	cmd.WaitDelay = 5 * time.Second
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
-	output, err := cmd.Output()
+	output, err := children.Output(cmd)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -83,6 +84,7 @@ func RunTool(ctx context.Context, module, tool string, out, errOut io.Writer, ar
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = out, errOut
+	children.Follow(cmd)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = cleanUp
 	return cmd.Run()
@@ -94,7 +96,7 @@ func Output(ctx context.Context, folder string, args ...string) (string, error) 
 	cmd := goCommand(ctx, folder, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	output, err := cmd.Output()
+	output, err := children.Output(cmd)
 	if err != nil {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
@@ -109,6 +111,5 @@ func goCommand(ctx context.Context, folder string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "GOWORK=off")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	return cmd
 }

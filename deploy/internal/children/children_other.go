@@ -1,0 +1,13 @@
+//go:build !unix
+
+package children
+
+import (
+	"os"
+	"os/exec"
+)
+
+func separate(*exec.Cmd) {}
+
+// signalGroup kills the process: there are no groups here, and no interrupts.
+func signalGroup(process *os.Process, _ os.Signal) error { return process.Kill() }

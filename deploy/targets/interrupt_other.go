@@ -1,0 +1,6 @@
+//go:build !unix
+
+package targets
+
+// interruptSelf does nothing: the system ends the process itself.
+func interruptSelf() {}
