@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 	"github.com/slipway-wasm/slipway/deploy/version"
@@ -84,7 +85,7 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 		HTTPBinImage:    c.HTTPBinImage,
 		Until:           opts.Until,
 		Out:             out.Out,
-		Notice:          func(err error) { fmt.Fprintln(out.Err, advice.Add(err)) },
+		Notice:          func(err error) { printable.Fprintln(out.Err, advice.Add(err)) },
 	}
 	if c.Registry != "" {
 		options.Registry = registryOptions(c)
