@@ -149,6 +149,24 @@ func TestNotWasm(t *testing.T) {
 	}
 }
 
+// TestEmptyCustomSections: a custom section may be as small as its name, wherever it stands.
+func TestEmptyCustomSections(t *testing.T) {
+	t.Parallel()
+	whole := string(wasmtest.Encode(wasmtest.Filter()))
+	for name, wasm := range map[string]string{
+		"last":        whole + "\x00\x01\x00",
+		"last, named": whole + "\x00\x02\x01a",
+		"first":       whole[:8] + "\x00\x01\x00" + whole[8:],
+	} {
+		if _, err := inspect.Check(t.Context(), []byte(wasm), inspect.StartOptions{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := inspect.Describe(t.Context(), []byte(wasm)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestShortCounts: a few bytes that announce a large count are refused before anything
 // allocates memory for it.
 func TestShortCounts(t *testing.T) {

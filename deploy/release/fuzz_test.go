@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bytes"
 	"os"
 	"reflect"
 	"testing"
@@ -30,6 +31,8 @@ func FuzzWorkFolder(f *testing.F) {
 	}
 	f.Add(record, old)
 	f.Add([]byte(`{"recordVersion": 2}`), []byte(`{}`))
+	f.Add(record, bytes.Replace(old, []byte(`"headers": "00"`), nil, 1))
+	f.Add(record, bytes.Replace(old, []byte(`"played": {`), []byte(`"played": {"Modules": {}, "EnvoyVersions": []`), 1))
 	f.Add([]byte(`{"recordVersion": 1} {}`), []byte(`null`))
 	f.Add([]byte(`{"recordVersion": 1}}`), []byte(``))
 	f.Fuzz(func(t *testing.T, record, old []byte) {
@@ -49,6 +52,10 @@ func FuzzWorkFolder(f *testing.F) {
 		}
 		if err := r.loadState(); err != nil || !reflect.DeepEqual(r.state.Asked, r.asked()) {
 			t.Errorf("%q is the state of %+v: %v", old, r.state.Asked, err)
+		}
+		// What is believed says which modules were tested, and in which Envoys.
+		if s := r.state; (s.Tested || s.Rebuilt || s.Played != nil) && s.Modules["headers"] == "" || s.Played != nil && len(s.Played.EnvoyVersions) == 0 {
+			t.Errorf("%q is believed: %+v", old, s)
 		}
 	})
 }

@@ -69,10 +69,24 @@ func (r *run) loadState() error {
 		return err
 	}
 	var old state
-	if json.Unmarshal(data, &old) == nil && reflect.DeepEqual(old.Asked, r.state.Asked) {
+	if json.Unmarshal(data, &old) == nil && reflect.DeepEqual(old.Asked, r.state.Asked) && old.complete() {
 		r.state = &old
 	}
 	return nil
+}
+
+// complete reports whether the state says of each filter which module it is about, and, if the
+// scenarios passed, of these modules in some Envoy. What says less was not written here.
+func (s *state) complete() bool {
+	for _, filter := range s.Asked.Filters {
+		if s.Modules[filter] == "" {
+			return false
+		}
+	}
+	if len(s.Modules) != len(s.Asked.Filters) {
+		return false
+	}
+	return s.Played == nil || s.Played.Modules != nil && len(s.Played.EnvoyVersions) > 0 && reflect.DeepEqual(s.Played.Modules, s.Modules)
 }
 
 func (r *run) saveState() error {

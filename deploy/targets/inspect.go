@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -81,7 +80,7 @@ func inspectModule(ctx context.Context, c variables.Values, what string, out Out
 }
 
 func (i *inspection) read(ctx context.Context, c variables.Values, what string, out Output) ([]byte, error) {
-	wasm, err := os.ReadFile(what)
+	wasm, err := inspect.ReadFile(ctx, what)
 	if err == nil {
 		i.Source = what
 		i.Consumers = []oci.Verdict{
