@@ -47,6 +47,10 @@ const (
 
 // withoutCustom reads a module and skips its custom sections.
 func withoutCustom(module *bufio.Reader) ([]byte, error) {
+	beginning, _ := module.Peek(512) // of a shorter file, all that is there
+	if err := foreign(beginning); err != nil {
+		return nil, err
+	}
 	var out bytes.Buffer // it grows with the bytes that are there, not with the size that a section announces
 	if _, err := io.CopyN(&out, module, 8); err != nil {
 		return nil, fmt.Errorf("read its header: %w", err)

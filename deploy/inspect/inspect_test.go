@@ -2,6 +2,7 @@ package inspect_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -136,15 +137,35 @@ func TestOldABI(t *testing.T) {
 func TestNotWasm(t *testing.T) {
 	t.Parallel()
 	whole := wasmtest.Encode(wasmtest.Filter())
-	for name, wasm := range map[string][]byte{
-		"empty":     nil,
-		"text":      []byte("<html>not found</html>"),
-		"truncated": whole[:len(whole)-5],
-		"component": []byte("\x00asm\x0d\x00\x01\x00"),
+	archive := make([]byte, 1024)
+	copy(archive, "plugin.wasm")
+	copy(archive[257:], "ustar")
+	for name, test := range map[string]struct{ bytes, want string }{
+		"empty":              {"", "it is empty"},
+		"HTML":               {"<!DOCTYPE html><title>not found</title>", "it is a page of HTML"},
+		"truncated":          {string(whole[:len(whole)-5]), fmt.Sprintf("it is truncated at byte %d: the section that begins at byte ", len(whole)-5)},
+		"truncated header":   {"\x00asm\x01", "it is truncated at byte 5, within its header"},
+		"another version":    {"\x00asm\x02\x00\x00\x00", "its version is 02000000"},
+		"component":          {"\x00asm\x0d\x00\x01\x00", "it is a WebAssembly component, which no proxy takes; build a core module"},
+		"Git LFS pointer":    {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "it is a pointer of Git LFS and not the file itself"},
+		"gzip":               {"\x1f\x8b\x08\x00", "it is compressed with gzip; unpack it"},
+		"zstd":               {"\x28\xb5\x2f\xfd", "it is compressed with zstd; unpack it"},
+		"zip":                {"PK\x03\x04", "it is a zip archive"},
+		"tar":                {string(archive), "it is a tar archive"},
+		"WebAssembly text":   {"\n  (module\n)", "it is WebAssembly text"},
+		"WebAssembly text 2": {";; a comment\n(module)", "it is WebAssembly text"},
+		"an ELF program":     {"\x7fELF\x02\x01", `it begins with "\x7fELF\x02\x01", and a WebAssembly module with "\x00asm\x01\x00\x00\x00"`},
 	} {
-		_, err := inspect.Check(t.Context(), wasm, inspect.StartOptions{})
-		if err == nil || !strings.Contains(err.Error(), "not a valid WebAssembly module") {
-			t.Errorf("%s: error is %v", name, err)
+		_, err := inspect.Check(t.Context(), []byte(test.bytes), inspect.StartOptions{})
+		if err == nil || !strings.Contains(err.Error(), "not a valid WebAssembly module: "+test.want) {
+			t.Errorf("%s: error is %v, want %q", name, err, test.want)
+		}
+		file := filepath.Join(t.TempDir(), "module.wasm")
+		if err := os.WriteFile(file, []byte(test.bytes), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := inspect.File(t.Context(), file, inspect.StartOptions{}); err == nil || name != "truncated" && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s as a file: error is %v, want %q", name, err, test.want)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -41,17 +40,17 @@ const componentHeader = "\x00asm\x0d\x00\x01\x00"
 
 // sections lists a module's sections in their order, with the content of each.
 func sections(wasm []byte) (list []Section, contents [][]byte, err error) {
-	if bytes.HasPrefix(wasm, []byte(componentHeader)) {
-		return nil, nil, errComponent
-	}
-	if len(wasm) < 8 {
-		return nil, nil, errSections
+	if err := foreign(wasm); err != nil {
+		return nil, nil, err
 	}
 	for rest := wasm[8:]; len(rest) > 0; {
 		id := rest[0]
 		size, n := binary.Uvarint(rest[1:])
-		if n <= 0 || size > uint64(len(rest)-1-n) {
+		switch {
+		case n < 0:
 			return nil, nil, errSections
+		case n == 0 || size > uint64(len(rest)-1-n):
+			return nil, nil, fmt.Errorf("it is truncated at byte %d: the section that begins at byte %d goes on after it", len(wasm), len(wasm)-len(rest))
 		}
 		content := rest[1+n:][:size]
 		rest = rest[1+n:][size:]
