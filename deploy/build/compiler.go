@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,6 +64,9 @@ const TinyGoToolchain = "go1.22.12"
 // TinyGo has its own target wasip1.
 var platform = []string{"GOOS=wasip1", "GOARCH=wasm"}
 
+// ErrNewerGo says that a go.mod asks for a newer Go than the one that builds filters.
+var ErrNewerGo = errors.New("the filter's go.mod, or that of a module it requires, asks for a newer Go than builds it: lower its go line")
+
 // environment is the environment of every compiler: the caller's, without the variables that
 // would change the module's bytes. cache is the folder of the compilers' caches; empty means
 // their usual place.
@@ -104,6 +108,9 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 		}
 		if text == "" {
 			return nil, fmt.Errorf("%s %s: %w", name, args[0], err)
+		}
+		if strings.Contains(text, "requires go >= ") {
+			return nil, fmt.Errorf("%s %s: %w:\n%s\n%w", name, args[0], err, text, ErrNewerGo)
 		}
 		return nil, fmt.Errorf("%s %s: %w:\n%s", name, args[0], err, text)
 	}

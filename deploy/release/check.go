@@ -33,6 +33,7 @@ func (r *run) check(ctx context.Context, out io.Writer) (note string, confirmed 
 	var sourcesErr error
 	r.sources, sourcesErr = catalog.Load(catalog.LoadOptions{Names: r.Filters})
 	if sourcesErr == nil && commitErr == nil {
+		sourcesErr = r.checkSubmodules(ctx)
 		commitErr = r.loadState()
 	}
 	if err := errors.Join(commitErr, sourcesErr, r.checkStores(ctx, out), r.checkKeys(ctx)); err != nil {
@@ -60,6 +61,20 @@ func (r *run) checkCommit(ctx context.Context) (note string, err error) {
 	}
 	note, err = r.checkTag(ctx)
 	return note, errors.Join(dirty, err)
+}
+
+// checkSubmodules refuses filters in git submodules: the commit has only their commits' names,
+// and so the second build would find no file.
+func (r *run) checkSubmodules(ctx context.Context) error {
+	var problems []error
+	for _, f := range r.sources {
+		above, err := gitinfo.Git(ctx, gitinfo.GitOptions{Dir: f.Dir}, "rev-parse", "--show-superproject-working-tree")
+		if err == nil && above != "" {
+			err = fmt.Errorf("filter %s is in a git submodule of %s, whose commit does not hold its files; release it from the submodule's own repository, or move it here", f.Name, above)
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
 }
 
 func (r *run) checkTag(ctx context.Context) (note string, err error) {

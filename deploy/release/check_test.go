@@ -138,3 +138,20 @@ func TestReleaseToFolder(t *testing.T) {
 		t.Errorf("the record says %s", url)
 	}
 }
+
+// TestFilterInSubmodule: a filter in a git submodule is refused before it is built.
+func TestFilterInSubmodule(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.git(t, "rm", "-rq", "filter/headers")
+	lone := project{t.TempDir()}
+	lone.write(t, map[string]string{"main.go": "package main\n", "filter.yaml": metadata})
+	lone.git(t, "init", "-q", "-b", "main")
+	lone.commit(t, "filter")
+	p.git(t, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", lone.dir, "filter/headers")
+	p.commit(t, "submodules")
+	out := job{Dir: p.dir, Version: "1.4.0"}.fail(t, "step check: filter headers is in a git submodule of ")
+	if strings.Contains(out, "build ...") {
+		t.Errorf("something was built:\n%s", out)
+	}
+}

@@ -52,6 +52,10 @@ func (i Info) Revision() string {
 func Read(ctx context.Context, dir string, files ...string) (Info, error) {
 	head, err := Git(ctx, GitOptions{Dir: dir}, "log", "-1", "--no-show-signature", "--format=%H %ct")
 	if err != nil {
+		if strings.Contains(err.Error(), "safe.directory") {
+			// git says what to do, and the checkout is there.
+			return Info{}, fmt.Errorf("read the commit that is published: %w", err)
+		}
 		return Info{}, fmt.Errorf("read the commit that is published: %w; run this in a git checkout with at least one commit", err)
 	}
 	var info Info

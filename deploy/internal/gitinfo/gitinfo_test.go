@@ -78,6 +78,20 @@ func TestReadOutsideACheckout(t *testing.T) {
 	}
 }
 
+// TestReadOfAnother: git's advice about a checkout of another user stands alone.
+func TestReadOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Git(t.Context(), GitOptions{Dir: dir}, "init", "-q"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1") // of git itself, for its own tests
+	_, err := Read(t.Context(), dir)
+	if err == nil || !strings.Contains(err.Error(), "safe.directory") || strings.Contains(err.Error(), "run this in a git checkout") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestReadFiles: each published file must be the one of the commit, even if git's status does
 // not show that it differs.
 func TestReadFiles(t *testing.T) {

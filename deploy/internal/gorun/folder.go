@@ -31,7 +31,9 @@ import (
 func Folder(ctx context.Context, folder string) (string, error) {
 	source, ok := archive()
 	if !ok {
-		return filepath.Join(root(), filepath.FromSlash(folder)), nil
+		_, self, _, _ := runtime.Caller(0)
+		top, err := root(ctx, self)
+		return filepath.Join(top, filepath.FromSlash(folder)), err
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -40,10 +42,18 @@ func Folder(ctx context.Context, folder string) (string, error) {
 	return source.folder(ctx, filepath.Join(cache, "slipway", "modules"), folder)
 }
 
-// root returns the folder of Slipway's source that this program was compiled from.
-func root() string {
-	_, self, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(self), "..", "..", "..")
+// root returns the folder of Slipway's source that this program was compiled from. self is the
+// name of this file in it. With -trimpath that is no path, and the working directory's go.mod
+// has to know the folder.
+func root(ctx context.Context, self string) (string, error) {
+	if filepath.IsAbs(self) {
+		return filepath.Join(filepath.Dir(self), "..", "..", ".."), nil
+	}
+	dir, err := Output(ctx, ".", "list", "-m", "-f", "{{.Dir}}", Slipway)
+	if err != nil {
+		return "", fmt.Errorf("find Slipway's source, whose place this program was built without (-trimpath): %w", err)
+	}
+	return dir, nil
 }
 
 // fetched is a module's archive with Slipway.

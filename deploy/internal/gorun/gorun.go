@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +112,18 @@ func Output(ctx context.Context, folder string, args ...string) (string, error) 
 func goCommand(ctx context.Context, folder string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = Environment(os.Environ())
 	return cmd
+}
+
+// Environment returns an environment for the go command that builds Slipway's programs for this
+// machine from their own modules, whatever the caller's builds are like: another platform, a
+// vendor folder, a workspace.
+func Environment(environment []string) []string {
+	kept := slices.DeleteFunc(slices.Clone(environment), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains([]string{"GOOS", "GOARCH", "GOFLAGS", "GOWORK", "GO111MODULE", "GOEXPERIMENT"}, name)
+	})
+	// Not empty: an empty one falls back to the user's go env file.
+	return append(kept, "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH, "GOFLAGS=-mod=readonly", "GOWORK=off")
 }
