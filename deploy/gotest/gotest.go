@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -339,7 +340,8 @@ func raceFlags(ctx context.Context, opts Options) []string {
 func command(ctx context.Context, opts Options, module, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = filepath.Join(opts.Root, module)
-	cmd.Env = append(opts.environment(), "GOWORK=off")
+	// Tests run on this machine, whatever the caller builds for.
+	cmd.Env = append(opts.environment(), "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err
 	return cmd
 }

@@ -86,6 +86,20 @@ func TestTest(t *testing.T) {
 	}
 }
 
+// TestForeignPlatform: tests run on this machine, whatever the caller builds for.
+func TestForeignPlatform(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := gotest.Test(t.Context(), gotest.Options{
+		Root: repository(t, "package inner\n\nimport \"testing\"\n\nfunc TestInner(*testing.T) {}\n"),
+		Dist: t.TempDir(), Out: &out, Err: &out,
+		Env: append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm"),
+	})
+	if err != nil {
+		t.Errorf("error %v, output:\n%s", err, out.String())
+	}
+}
+
 // TestE2E: the scenarios are played with the modules in dist, and the repository's own tests run
 // with them.
 func TestE2E(t *testing.T) {
