@@ -226,7 +226,9 @@ func TestVerifyWithoutReferrers(t *testing.T) {
 		t.Errorf("%+v, error %v", v, err)
 	}
 	var text strings.Builder
-	v.Text(&text)
+	if err := v.Text(&text); err != nil {
+		t.Fatal(err)
+	}
 	if !strings.Contains(text.String(), "attached         list referrers: GET ") {
 		t.Errorf("told:\n%s", text.String())
 	}

@@ -131,7 +131,7 @@ func TestReleaseToFolder(t *testing.T) {
 	p.git(t, "tag", "v1.4.0")
 	dir := t.TempDir()
 	out := job{Dir: p.dir, Version: "1.4.0", Storage: dir}.must(t)
-	if !strings.Contains(out, "headers: no manifests, because it is published in a folder, and nobody said where proxies fetch from") {
+	if !strings.Contains(out, "headers: no manifests, because it is published in a folder, and no public address was given from which proxies fetch") {
 		t.Errorf("told:\n%s", out)
 	}
 	if url := p.record(t).Filters[1].URL; url != "file://"+dir+"/headers/1.4.0/headers.wasm" {

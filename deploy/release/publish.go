@@ -147,7 +147,7 @@ func (r *run) render(ctx context.Context, out io.Writer) (note string, confirmed
 		}
 		source := r.facts[i]
 		if source.Repository == "" && strings.HasPrefix(source.URL, "file:") {
-			printable.Fprintf(out, "%s: no manifests, because it is published in a folder, and nobody said where proxies fetch from\n", f.Name)
+			printable.Fprintf(out, "%s: no manifests, because it is published in a folder, and no public address was given from which proxies fetch\n", f.Name)
 			continue
 		}
 		source.Repository = r.recorded(source.Repository)

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -129,7 +130,7 @@ func newRun(opts Options) (*run, error) {
 		}
 	}
 	if r.Notice == nil {
-		r.Notice = func(err error) { fmt.Fprintln(r.list, err) }
+		r.Notice = func(err error) { printable.Fprintln(r.list, err) }
 	}
 	return r, nil
 }

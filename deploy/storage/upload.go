@@ -398,7 +398,7 @@ const amendTries = 32
 // object as it is. So a write that was lost, or overtaken by another release, is done again.
 // With lookOnly it only finds out whether change returns an error.
 func (u *upload) amend(ctx context.Context, key string, change func(old []byte) ([]byte, error), mode amendMode) error {
-	if u.options.NoLists {
+	if list := strings.HasSuffix(key, "/index.json") || strings.HasSuffix(key, "/SHA256SUMS"); list && u.options.NoLists {
 		return nil
 	}
 	for range amendTries {

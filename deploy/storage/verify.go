@@ -41,7 +41,7 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 	filters := slices.Clone(opts.Filters)
 	switch {
 	case len(filters) == 0 && s.options.NoLists:
-		return fail(errors.New("nobody said which filters, and no list of them is kept"))
+		return fail(errors.New("no filters were given, and the storage keeps no list of them"))
 	case len(filters) == 0:
 		var err error
 		if _, filters, err = s.publicSums(ctx, opts.Version, false); err != nil {
@@ -65,8 +65,11 @@ func Verify(ctx context.Context, s *Storage, opts VerifyOptions) ([]Object, erro
 }
 
 // Filters fetches the names of the filters in a version's SHA256SUMS as readers do, in the order
-// of the file.
+// of the file. With Options.NoLists there are none.
 func Filters(ctx context.Context, s *Storage, v version.Version) ([]string, error) {
+	if s.options.NoLists {
+		return nil, nil
+	}
 	_, filters, err := s.publicSums(ctx, v, false)
 	if err != nil {
 		return nil, s.secrets.Error(fmt.Errorf("list the filters of %s: %w", v, err))

@@ -146,7 +146,7 @@ func push(ctx context.Context, c variables.Values, text string, out Output) erro
 	}
 	for _, p := range published {
 		if p.Refusal != nil { // one is enough: it is about the registry
-			printable.Fprintf(out.Err, "%v\n", advice.Add(p.Refusal))
+			printable.Fprintln(out.Err, advice.Add(p.Refusal))
 			break
 		}
 	}

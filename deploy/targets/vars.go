@@ -53,7 +53,7 @@ var reads = map[string][]string{
 	"tinygo":         {},
 	"upload":         {"FILTERS", "registry", "storage", "TRANSFER_TIMEOUT"},
 	"vars":           {},
-	"verify":         {"FILTERS", "registry", "storage", "verification", "VERIFY_TESTED", "TRANSFER_TIMEOUT"},
+	"verify":         {"FILTERS", "registry", "storage", "verification", "VERIFY_TESTED", "MOVING_TAGS", "TRANSFER_TIMEOUT"},
 }
 
 // known are the variables of package variables.

@@ -48,6 +48,11 @@ func verifyPublished(ctx context.Context, c variables.Values, what string, befor
 	defer cancel()
 	v, names, err := version.Read(what, c.Filters)
 	var found *verify.Report
+	fixed, fixedErr := fixedTags(c)
+	if fixedErr != nil {
+		return fmt.Errorf("verify: %w", fixedErr)
+	}
+	beforeTags = beforeTags || fixed
 	switch {
 	case err == nil:
 		c.Filters = names

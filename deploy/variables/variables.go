@@ -36,7 +36,7 @@ type Values struct {
 	RegistryPassword  string   `env:"REGISTRY_PASSWORD" kind:"secret" group:"registry" doc:"password or token for the registry" default:"the docker credential store's"`
 	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" group:"registry" doc:"talk to the registry of REGISTRY without TLS" default:"false, but true for a loopback address"`
 	Shapes            []string `env:"SHAPES" group:"shapes" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
-	MovingTags        string   `env:"MOVING_TAGS" group:"moving tags" doc:"none leaves the moving tags 1.4, 1 and latest alone, for a registry whose tags are immutable" default:"they move where the registry lets them"`
+	MovingTags        string   `env:"MOVING_TAGS" group:"moving tags" doc:"none leaves the moving tags 1.4, 1 and latest alone, for a registry whose tags are immutable; verify does not look at them then" default:"they move where the registry lets them"`
 	StorageURL        string   `env:"STORAGE_URL" group:"storage" doc:"storage for the filters: gs://, s3://, azblob:// with a bucket and a prefix, file:///FOLDER, or https:// for PUT" default:"an embedded storage in dist/storage"`
 	StoragePublicURL  string   `env:"STORAGE_PUBLIC_URL" group:"storage" doc:"where readers fetch what is in STORAGE_URL, without credentials" default:"STORAGE_URL, if that is https or file; from a file no proxy can fetch"`
 	StorageUsername   string   `env:"STORAGE_USERNAME" group:"storage" doc:"user name for an https STORAGE_URL" default:"none"`
