@@ -190,7 +190,7 @@ func (c challenge) String() string {
 // or a scheme or a token68.
 //
 // Reference: https://www.rfc-editor.org/rfc/rfc9110#name-challenge-and-response
-var challengeToken = regexp.MustCompile(`^[\s,]*([!#$%&'*+.^_|~0-9A-Za-z/-]+)(\s*=\s*("(?:[^"\\]|\\.)*"|[!#$%&'*+.^_|~0-9A-Za-z-]+)|=*)`)
+var challengeToken = regexp.MustCompile(`^([\s,]*)([!#$%&'*+.^_|~0-9A-Za-z/-]+)(\s*=\s*("(?:[^"\\]|\\.)*"|[!#$%&'*+.^_|~0-9A-Za-z-]+)|=*)`)
 
 // parseChallenges reads all challenges of all headers. It stops at what it cannot read.
 func parseChallenges(headers []string) []challenge {
@@ -202,13 +202,14 @@ func parseChallenges(headers []string) []challenge {
 			if found == nil {
 				break
 			}
-			fresh = fresh || strings.Contains(rest[:strings.Index(rest, found[1])], ",")
+			before, name, value := found[1], found[2], found[4]
+			fresh = fresh || strings.Contains(before, ",")
 			rest = rest[len(found[0]):]
 			switch {
-			case found[3] != "" && len(all) > 0:
-				all[len(all)-1].params[strings.ToLower(found[1])] = unquote(found[3])
-			case found[3] == "" && fresh:
-				all = append(all, challenge{found[1], map[string]string{}})
+			case value != "" && len(all) > 0:
+				all[len(all)-1].params[strings.ToLower(name)] = unquote(value)
+			case value == "" && fresh:
+				all = append(all, challenge{name, map[string]string{}})
 			}
 			fresh = false
 		}

@@ -197,3 +197,19 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+// FuzzChallenges: whatever a registry offers, reading it ends, and what is chosen is read back as
+// the same.
+func FuzzChallenges(f *testing.F) {
+	f.Add(`Negotiate oRQw==, NTLM, Digest realm="a, Basic \"b\"", qop="auth", Basic realm="acme"`)
+	f.Add(`Bearer realm="https://auth.example/token",service="r",scope="a b"`)
+	f.Add(`Basic realm=acme, Bearer`)
+	f.Fuzz(func(t *testing.T, header string) {
+		for _, c := range parseChallenges([]string{header}) {
+			again := parseChallenges([]string{c.String()})
+			if len(again) != 1 || again[0].scheme != c.scheme || len(again[0].params) != len(c.params) {
+				t.Errorf("%q has %+v, which is read back as %+v", header, c, again)
+			}
+		}
+	})
+}

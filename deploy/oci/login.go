@@ -21,7 +21,7 @@ const helperTimeout = time.Minute
 func (r *Registry) dockerCredentials() (auth.CredentialFunc, error) {
 	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
 	if _, homeless := os.UserHomeDir(); err != nil && homeless != nil {
-		return func(context.Context, string) (auth.Credential, error) {
+		return func(context.Context, string) (auth.Credential, error) { //nolint:nilerr // whoever asks gets it
 			return auth.EmptyCredential, fmt.Errorf("%w, and the docker credential store cannot be found without a home folder: %w", ErrNoCredentials, homeless)
 		}, nil
 	}

@@ -29,8 +29,9 @@ import (
 type Transport struct {
 	// Base does the requests. Default: http.DefaultTransport.
 	Base http.RoundTripper
-	// Stall is how long a connection may stand still. Default: 1 minute, which is
-	// what registries take at most to store a large upload before they answer.
+	// Stall is how long a connection may stand still. Default: 2 minutes. Registries
+	// take up to one to store a large upload before they answer, and so do servers that
+	// move a file.
 	Stall time.Duration
 }
 
@@ -95,7 +96,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		base = http.DefaultTransport
 	}
 	if stall == 0 {
-		stall = time.Minute
+		stall = 2 * time.Minute
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
 	watch := newWatch(stall, cancel)

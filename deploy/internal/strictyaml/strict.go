@@ -67,7 +67,7 @@ func checkNode(node ast.Node, t reflect.Type, field string) error {
 	switch kind := t.Kind(); {
 	case kind == reflect.String && !isString:
 		return At(node, "%s: %s is no text; write it in quotes", orFile(field), text)
-	case kind == reflect.Int64 && !(plain && coreInteger.MatchString(text)):
+	case kind == reflect.Int64 && (!plain || !coreInteger.MatchString(text)):
 		return At(node, "%s: %s is no whole number", orFile(field), text)
 	case kind == reflect.Float64 && !isNumber(value):
 		return At(node, "%s: %s is no number", orFile(field), text)
