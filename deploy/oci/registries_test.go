@@ -62,7 +62,7 @@ func TestRegistriesAsTheyAre(t *testing.T) {
 		"answers PUT with a login page":            {rules: one(putVersionTag, faultproxytest.LoginPage), err: `text/html, a page with the title "Sign in to Acme"`},
 		"answers errors in HTML":                   {rules: one(putManifest, faultproxytest.ErrorPage(503, "The quota of <acme> is used up")), err: "503 Service Unavailable: Error The quota of <acme> is used up"},
 		"refuses in HTML":                          {rules: one(putManifest, faultproxytest.ErrorPage(400, "The quota of <acme> is used up")), err: "400 Bad Request: Error The quota of <acme> is used up"},
-		"limits the rate until a date":             {rules: []faultproxytest.Rule{{Match: putManifest, Times: 1, Fault: faultproxytest.Status(429, "Date", "Mon, 02 Jan 2006 15:04:05 GMT", "Retry-After", "Mon, 02 Jan 2006 15:04:06 GMT")}}},
+		"limits the rate until a date":             {rules: []faultproxytest.Rule{{Match: putManifest, Times: 1, Fault: faultproxytest.Status(429, "Date", "Fri, 02 Jan 2099 15:04:05 GMT", "Retry-After", "Fri, 02 Jan 2099 15:04:06 GMT")}}},
 		"lets the token end in a push":             {rules: one("", faultproxytest.Tokens(5))},
 	} {
 		t.Run(name, func(t *testing.T) {
