@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/bench/cost"
+	"github.com/slipway-wasm/slipway/deploy/bench/marked"
 	"github.com/slipway-wasm/slipway/deploy/bench/pipeline"
 	"github.com/slipway-wasm/slipway/deploy/bench/report"
 	"github.com/slipway-wasm/slipway/deploy/bench/soak"
@@ -138,17 +139,22 @@ func runSoak(ctx context.Context, c variables.Values, duration time.Duration) er
 	if err != nil {
 		return err
 	}
-	filters, err := catalog.Load(catalog.LoadOptions{Names: soak.Filters})
+	filters, err := catalog.Load(catalog.LoadOptions{Names: c.Filters})
 	if err != nil {
 		return err
 	}
+	subjects, err := marked.Read(filters)
+	if err != nil {
+		return err
+	}
+	defer subjects.Close() //nolint:errcheck // nobody asks them any more
 	modules, err := build.Build(ctx, build.Options{
 		Filters: filters, Compiler: c.Compiler, GoToolchain: c.GoToolchain, TinyGoVersion: c.TinyGoVersion, Out: os.Stderr,
 	})
 	if err != nil {
 		return err
 	}
-	seen, err := soak.Run(ctx, soak.Options{Envoy: bin, Modules: modules, Duration: duration, Log: os.Stderr})
+	seen, err := soak.Run(ctx, soak.Options{Envoy: bin, Subjects: subjects, Modules: modules, Duration: duration, Log: os.Stderr})
 	if seen != nil {
 		fmt.Print(seen)
 	}

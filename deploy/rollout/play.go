@@ -12,77 +12,93 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/scenario/play"
 )
 
 // pollInterval is the time between two looks for what must follow a change.
 const pollInterval = 50 * time.Millisecond
 
-// stage is one running scenario.
+// stage is one plan that is being played.
 type stage struct {
+	name     string
+	filters  []string
 	dir      string // for manifests
 	workload Workload
 	stores   *stores
 	releases map[string][]manifest.Source
 
+	place    play.Place        // of the current step
 	folders  map[string]string // of each filter's manifests, as rendered last
 	rendered int               // how often manifests were rendered
-	requests int               // how many were sent
 	mark     int               // lines of log before the current step
 	start    time.Time         // of the current step
 }
 
-// PlayAll plays every scenario, some side by side, prints the table of all steps
+// folder is that of a filter's manifests in one form.
+func (s *stage) folder(filter, form string) string { return filepath.Join(s.folders[filter], form) }
+
+// PlayAll plays every plan, some side by side, prints the table of all steps
 // and returns what failed.
 func (r *Rollout) PlayAll(ctx context.Context, mesh Mesh) error {
-	scenarios := r.Scenarios()
-	failures := make([]error, len(scenarios))
+	plans := r.Plans()
+	failures := make([]error, len(plans))
 	var group errgroup.Group
 	group.SetLimit(r.options.Parallel)
-	for i, scenario := range scenarios {
+	for i, plan := range plans {
 		group.Go(func() error {
-			failures[i] = r.Play(ctx, mesh, scenario)
+			failures[i] = r.Play(ctx, mesh, plan)
 			return nil
 		})
 	}
-	_ = group.Wait() // every scenario keeps its own error: all are reported
+	_ = group.Wait() // every plan keeps its own error: all are reported
 	r.report.print(r.options.Out)
 	return errors.Join(failures...)
 }
 
-// Play plays one scenario. Its error names the step, says what was expected and what
+// Play plays one plan. Its error names the step, says what was expected and what
 // was seen instead, and repeats what the proxy's agent said.
-func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err error) {
+func (r *Rollout) Play(ctx context.Context, mesh Mesh, plan Plan) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("scenario %s: %w", scenario.Name, err)
+			err = fmt.Errorf("plan %s: %w", plan.Name, err)
 		}
 	}()
 	s := &stage{
-		dir:      filepath.Join(r.dir, scenario.Name),
+		name:     plan.Name,
+		filters:  plan.filters,
+		dir:      filepath.Join(r.dir, plan.Name),
 		releases: map[string][]manifest.Source{},
 		folders:  map[string]string{},
 	}
-	if s.stores, err = r.openStores(scenario.Name); err != nil {
+	if s.stores, err = r.openStores(plan.Name); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stores.close()) }()
-	if err := s.publish(ctx, scenario); err != nil {
+	if err := s.publish(ctx, plan); err != nil {
 		return err
 	}
 
 	start := time.Now()
-	s.workload, err = mesh.Workload(ctx, scenario.Name)
-	r.report.add(row{scenario.Name, "the workload is up", time.Since(start), err != nil})
+	s.workload, err = mesh.Workload(ctx, plan.Name)
+	r.report.add(row{plan: plan.Name, step: "the workload is up", took: time.Since(start), failed: err != nil})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.workload.Close()) }()
-	for _, step := range scenario.steps {
+	return plan.steps(ctx, s)
+}
+
+// playAll plays steps one after the other, until one fails.
+func (s *stage) playAll(ctx context.Context, steps []step) error {
+	r := s.stores.rollout
+	for _, step := range steps {
 		err := s.play(ctx, step, r.options.StepTimeout)
-		r.report.add(row{scenario.Name, step.name, time.Since(s.start), err != nil})
+		if !step.quiet || err != nil {
+			r.report.add(row{plan: s.name, step: step.name, took: time.Since(s.start), failed: err != nil})
+		}
 		if err != nil {
 			return fmt.Errorf("step %q: %w%s%s", step.name, err, s.said(ctx), s.kept(ctx))
 		}
@@ -90,14 +106,14 @@ func (r *Rollout) Play(ctx context.Context, mesh Mesh, scenario Scenario) (err e
 	return nil
 }
 
-// publish publishes the scenario's releases, unless they are published already.
-func (s *stage) publish(ctx context.Context, scenario Scenario) (err error) {
-	if len(scenario.published) > 0 {
-		s.releases[scenario.published[0].Version] = scenario.published
+// publish publishes the plan's releases, unless they are published already.
+func (s *stage) publish(ctx context.Context, plan Plan) (err error) {
+	if len(plan.published) > 0 {
+		s.releases[plan.published[0].Version] = plan.published
 		return nil
 	}
 	for _, release := range []string{First, Second} {
-		if s.releases[release], err = s.stores.publish(ctx, release, scenario.filters); err != nil {
+		if s.releases[release], err = s.stores.publish(ctx, release, plan.filters); err != nil {
 			return err
 		}
 	}
@@ -112,7 +128,7 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 	}
 	s.mark = len(lines)
 	s.start = time.Now()
-	if err := step.change(ctx, s); err != nil {
+	if err := step.change(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("gave up after %v", timeout))
@@ -122,8 +138,8 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 	var last error
 	for {
 		err := s.see(ctx, step)
-		if err == nil {
-			return nil
+		if err == nil || errors.As(err, new(final)) {
+			return err
 		}
 		if last == nil || ctx.Err() == nil { // else it only says that time is up
 			last = err
@@ -141,6 +157,23 @@ func (s *stage) play(ctx context.Context, step step, timeout time.Duration) erro
 			return fmt.Errorf("%w (%w)", last, context.Cause(ctx))
 		}
 	}
+}
+
+// see returns nil if the effect of a step shows now.
+func (s *stage) see(ctx context.Context, step step) error {
+	if err := step.see(ctx); err != nil || step.why == "" {
+		return err
+	}
+	said, err := s.agentRefusals(ctx)
+	if err != nil {
+		return err
+	}
+	for _, line := range said {
+		if strings.Contains(line, step.why) && strings.Contains(line, "applying "+step.instead+" RBAC filter") {
+			return nil
+		}
+	}
+	return fmt.Errorf("the agent did not say %q and that it applies an RBAC filter to %s", step.why, step.instead)
 }
 
 // agentRefusals returns the lines since the step began in which the agent says that

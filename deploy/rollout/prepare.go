@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,11 +13,12 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
-// The releases that are rolled out. The first is what the repository builds; the
-// second adds [ReleaseHeader] to every response.
+// The releases that are rolled out. The first is what the repository builds. The second does
+// the same, and has other bytes.
 const (
 	First  = "1.0.0"
 	Second = "1.1.0"
@@ -34,9 +36,14 @@ const (
 type Options struct {
 	// Root is the repository's folder. Default: ".".
 	Root string
+	// Filters narrows what is rolled out to these. Default: all filters with a section apply.
+	Filters []string
+	// EnvoyVersion is the version of the proxies' Envoy. Default: scenarios that leave versions
+	// out are played nevertheless.
+	EnvoyVersion string
 	// Compiler, GoToolchain and TinyGoVersion are those of build.Options.
 	Compiler, GoToolchain, TinyGoVersion string
-	// Registry is where to push, in plain HTTP. Each scenario pushes below a path of
+	// Registry is where to push, in plain HTTP. Each plan pushes below a path of
 	// its own, because one of them moves tags, and because agents on one machine share
 	// a cache. Required: the address.
 	Registry oci.RegistryOptions
@@ -47,7 +54,7 @@ type Options struct {
 	ProxySees func(manifest.Source) manifest.Source
 	// HTTPBinImage is that of manifest.RenderOptions.
 	HTTPBinImage string
-	// Parallel is how many scenarios are played side by side. Default: 4.
+	// Parallel is how many plans are played side by side. Default: 4.
 	Parallel int
 	// StepTimeout bounds the time from a step's change to what must be seen. Default:
 	// 5 minutes.
@@ -58,8 +65,9 @@ type Options struct {
 
 // Rollout holds two releases of the filters, ready to be played.
 type Rollout struct {
-	options Options
-	filters []catalog.Filter
+	options   Options
+	filters   []catalog.Filter
+	scenarios []scenario.Scenario
 	// modules are the built filters of each release, in the order of filters.
 	modules map[string][]build.Module
 	dir     string // for manifests
@@ -68,8 +76,9 @@ type Rollout struct {
 	published []manifest.Source
 }
 
-// Prepare builds both releases of Slipway's own filters. A module below dist that is up
-// to date is not built again.
+// Prepare reads the filters with their scenarios, and builds both releases. A module in dist
+// that is up to date is not built again. A filter without a section apply has no manifests,
+// and is left out.
 func Prepare(ctx context.Context, o Options) (*Rollout, error) {
 	if o.Root == "" {
 		o.Root = "."
@@ -87,9 +96,22 @@ func Prepare(ctx context.Context, o Options) (*Rollout, error) {
 		o.ProxySees = func(r manifest.Source) manifest.Source { return r }
 	}
 	r := &Rollout{options: o, modules: map[string][]build.Module{}}
-	var err error
-	if r.filters, err = catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: names}); err != nil {
+	all, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: o.Filters})
+	if err != nil {
 		return nil, err
+	}
+	if r.scenarios, err = scenario.Load(all); err != nil {
+		return nil, err
+	}
+	for _, f := range all {
+		if f.Metadata.Apply == nil {
+			r.report.leave(f.Name, "all", "its "+catalog.MetadataFile+" has no section apply, so there are no manifests")
+			continue
+		}
+		r.filters = append(r.filters, f)
+	}
+	if len(r.filters) == 0 {
+		return nil, errors.New("prepare the roll-out: no filter has a section apply, so there is nothing to roll out")
 	}
 	if r.dir, err = os.MkdirTemp("", "slipway-rollout-"); err != nil {
 		return nil, err
@@ -101,29 +123,20 @@ func Prepare(ctx context.Context, o Options) (*Rollout, error) {
 	return r, nil
 }
 
-func (r *Rollout) build(ctx context.Context) error {
-	compile := func(release, dist string, filters []catalog.Filter) (err error) {
-		r.modules[release], err = build.Build(ctx, build.Options{
-			Filters:       filters,
-			Dist:          filepath.Join(r.options.Root, dist),
-			Compiler:      r.options.Compiler,
-			GoToolchain:   r.options.GoToolchain,
-			TinyGoVersion: r.options.TinyGoVersion,
-			Out:           r.options.Out,
-		})
-		return err
+func (r *Rollout) build(ctx context.Context) (err error) {
+	r.modules[First], err = build.Build(ctx, build.Options{
+		Filters:       r.filters,
+		Dist:          filepath.Join(r.options.Root, "dist"),
+		Compiler:      r.options.Compiler,
+		GoToolchain:   r.options.GoToolchain,
+		TinyGoVersion: r.options.TinyGoVersion,
+		Out:           r.options.Out,
+	})
+	if err == nil {
+		r.modules[Second], err = secondRelease(r.modules[First], filepath.Join(r.dir, "second"))
 	}
-	if err := compile(First, "dist", r.filters); err != nil {
-		return err
-	}
-	sources := filepath.Join(r.dir, "filter")
-	second, err := secondRelease(r.filters, sources)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(r.options.Out, "the same as release %s, which says so in the header %s:\n", Second, ReleaseHeader)
-	return compile(Second, filepath.Join("dist", "rollout"), second)
+	return err
 }
 
-// Close removes what Prepare made, but for the modules below dist.
+// Close removes what Prepare made, but for the modules in dist.
 func (r *Rollout) Close() error { return os.RemoveAll(r.dir) }

@@ -9,72 +9,61 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
-// variant says how the manifests of a release differ from what the filters' own
-// filter.yaml and the published facts give.
+// variant says how the manifests of a release differ from what a scenario and the published
+// facts give.
 type variant struct {
 	release string
 	// failStrategy replaces that of all filters. Empty: each keeps its own.
 	failStrategy string
-	// header is the value that headers is configured to show to httpbin. Empty:
-	// hello.
-	header string
+	// env is added to the environment of all filters.
+	env []catalog.EnvVar
 	// fault makes the facts wrong. Nil: they are right.
 	fault func(*manifest.Source)
 }
 
-// render writes the filters' manifests as "mage render" does. Their folders are then
-// the stage's.
-func (s *stage) render(ctx context.Context, v variant, filters []string) error {
-	if v.header == "" {
-		v.header = hello
-	}
+// render writes the manifests of a scenario's filters as "mage render" does. Their folders are
+// then the stage's.
+func (s *stage) render(ctx context.Context, v variant, sc *scenario.Scenario) error {
 	s.rendered++
 	opts := manifest.RenderOptions{Dir: filepath.Join(s.dir, strconv.Itoa(s.rendered))}
-	for _, f := range s.stores.rollout.filters {
-		if !slices.Contains(filters, f.Name) {
-			continue
-		}
-		apply := *f.Metadata.Apply
+	plugins, err := sc.Plugins(s.stores.rollout.filters)
+	if err != nil {
+		return err
+	}
+	for i, plugin := range plugins {
+		f := s.stores.rollout.filter(plugin.Filter)
 		if v.failStrategy != "" {
-			apply.FailStrategy = v.failStrategy
+			plugin.FailStrategy = v.failStrategy
 		}
-		configure(&apply, f.Name, s.workload.Namespace(), v)
-		f.Metadata.Apply = &apply
+		plugin.Env = slices.Concat(plugin.Env, v.env)
+		if f, err = configured(s.workload, f, plugin); err != nil {
+			return err
+		}
+		if len(plugins) > 1 {
+			// Istio orders filters by phase and priority, the highest first.
+			f.Metadata.Apply.Phase, f.Metadata.Apply.Priority = "", int64(len(plugins)-i)
+		}
 		opts.Filters = append(opts.Filters, f)
 		s.folders[f.Name] = filepath.Join(opts.Dir, f.Name)
-	}
-	for _, release := range s.releases[v.release] {
-		if !slices.Contains(filters, release.Filter) {
-			continue
+		for _, release := range s.releases[v.release] {
+			if release.Filter != f.Name {
+				continue
+			}
+			if v.fault != nil {
+				v.fault(&release)
+			}
+			opts.Releases = append(opts.Releases, release)
 		}
-		if v.fault != nil {
-			v.fault(&release)
-		}
-		opts.Releases = append(opts.Releases, release)
 	}
-	err := manifest.Render(ctx, opts)
+	err = manifest.Render(ctx, opts)
 	s.start = time.Now() // the step's time begins now
 	return err
 }
 
-// configure gives a filter a configuration whose effect can be seen.
-func configure(apply *catalog.Apply, filter, namespace string, v variant) {
-	switch filter {
-	case authtoken:
-		// httpbin itself answers with a token. The cluster is the one that istiod
-		// makes of httpbin's service.
-		host := "httpbin." + namespace + ".svc.cluster.local"
-		apply.PluginConfig = map[string]any{
-			"cluster":   "outbound|8000||" + host,
-			"authority": host,
-			"path":      "/response-headers?authorization=" + token,
-			"interval":  "1s",
-		}
-	case headers:
-		apply.PluginConfig = map[string]any{
-			"request": map[string]any{"set": map[string]any{"x-my-custom-header": v.header}},
-		}
-	}
+// filter returns the filter with a name.
+func (r *Rollout) filter(name string) catalog.Filter {
+	return r.filters[slices.IndexFunc(r.filters, func(f catalog.Filter) bool { return f.Name == name })]
 }

@@ -18,7 +18,10 @@ import (
 
 // Mesh rolls two releases of the filters out with Istio's control plane, its agent and real Envoy, without docker.
 //
-// It needs Linux. The first run compiles Istio, which takes minutes.
+// A release is live when the proxy has the module with its digest, and the filter's own
+// scenario holds. Then each is broken, rolled back and deleted, in every form that Istio
+// pulls. What a mesh cannot do is left out, with the reason, and counted. It needs Linux.
+// The first run compiles Istio, which takes minutes.
 //
 // Example:
 //
@@ -51,7 +54,9 @@ func program(ctx context.Context, target, module, tool string, args ...string) e
 
 // Bench measures what filters cost a request in real Envoy, and what it costs to build, push and release more and more of them.
 //
-// Filters stand side by side with Envoy's own header_mutation and Lua. Each compiler
+// A filter is measured with the configuration and the first request of the scenario that
+// has "bench: true", or as its manifests run it. Filters stand side by side with Envoy's
+// own header_mutation and Lua. Each compiler
 // that is installed is measured, or the one that COMPILER names, with a filter that does
 // nothing as the floor. The pipeline is measured with 1 and 10 new filters, the release
 // with 1; BENCH_ALL=true adds 50, and releases of all. What is unchanged has to be
@@ -67,9 +72,9 @@ func Bench(ctx context.Context) error {
 
 // Soak runs all filters in real Envoy for a time, such as 2m, and fails when a VM crashes or memory grows.
 //
-// Requests with large headers and bodies, and aborted ones, come in while the filters'
-// configurations are reloaded and the auth service fails in every way it can. 30s is
-// the least that tells growth from warming up.
+// The filters are configured as for bench. Requests with large headers and bodies, and
+// aborted ones, come in while the filters are reloaded and the services that they call
+// fail in every way they can. 30s is the least that tells growth from warming up.
 //
 // Example:
 //

@@ -21,11 +21,11 @@ const (
 )
 
 // configuration is a bootstrap with a listener for each kind of traffic.
-func configuration(c contestant, httpbin, auth int) ([]byte, error) {
+func configuration(c contestant, httpbin int) ([]byte, error) {
 	bootstrap, err := envoyconf.Build(envoyconf.BuildOptions{
 		Listeners: []envoyconf.Listener{{Name: direct, Filters: c.filters}, {Name: proxied, Filters: c.filters}},
 		Upstream:  envoyconf.Address{Port: httpbin},
-		Clusters:  []envoyconf.Cluster{{Name: "auth", Address: envoyconf.Address{Port: auth}}},
+		Clusters:  c.clusters,
 	})
 	if err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package cost
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -12,7 +14,9 @@ import (
 	luav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/slipway-wasm/slipway/deploy/bench/marked"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // The names of the contestants without a module.
@@ -25,15 +29,30 @@ const (
 type contestant struct {
 	// name is unique. For a module that was built it is "<filter> (<compiler>)".
 	name string
-	// filters are the wasm modules, in order.
-	filters []envoyconf.Filter
+	// filters are the wasm modules, in order, and clusters the services that they call.
+	filters  []envoyconf.Filter
+	clusters []envoyconf.Cluster
 	// native is a filter of Envoy's own, nil for none.
 	native proto.Message
 	// logged has Envoy write what filters log at level info.
 	logged bool
 	// size is the size of all modules together, in bytes.
 	size int64
+	// asked is what it is asked.
+	asked asked
+	// base is the index of the contestant without a filter that is asked the same.
+	base int
 }
+
+// asked is a request, and the status of its answer.
+type asked struct {
+	request scenario.Request
+	body    []byte
+	status  int
+}
+
+// usual is what contestants without a scenario are asked.
+var usual = asked{request: scenario.Request{Path: "/get"}, status: http.StatusOK}
 
 // module is a wasm file to measure.
 type module struct {
@@ -42,69 +61,91 @@ type module struct {
 	size       int64
 }
 
-// configurations are the plugin configurations by the filter's name. Envoy's own
-// filters below do what headers does with this one.
-var configurations = map[string]string{
-	"headers":    `{"request": {"set": {"x-my-custom-header": "hello world"}}}`,
-	"requestlog": ``,
-	"authtoken":  `{"cluster": "auth", "interval": "1s"}`,
-}
+// all is the title of the chain of all filters.
+const all = "chain"
 
-// chained are the filters of the chain, in the order of the scenario of that name.
-var chained = []string{"authtoken", "headers", "requestlog"}
-
-// contestants lists what is compared. built are the modules by compiler.
-func contestants(compilers []string, built map[string][]module, named []module, all bool) []contestant {
-	list := []contestant{{name: none}, {name: again}}
+// contestants lists what is compared. built are the modules by compiler; one that is no
+// subject's does nothing.
+func contestants(compilers []string, built map[string][]module, subjects marked.Subjects, named []module, more bool) ([]contestant, error) {
+	list := []contestant{{name: none, asked: usual}, {name: again, asked: usual}}
+	add := func(c contestant) {
+		same := func(o contestant) bool { return strings.HasPrefix(o.name, none) && reflect.DeepEqual(o.asked, c.asked) }
+		if c.base = slices.IndexFunc(list, same); c.base < 0 {
+			c.base = len(list)
+			list = append(list, contestant{name: none + ", asked as " + c.name, asked: c.asked, base: c.base})
+		}
+		list = append(list, c)
+	}
 	for _, compiler := range compilers {
 		modules := built[compiler]
-		add := func(title string, names []string, logged bool, configuration string) {
-			c := contestant{name: fmt.Sprintf("%s (%s)", title, compiler), logged: logged}
-			for _, name := range names {
-				i := slices.IndexFunc(modules, func(m module) bool { return m.name == name })
-				if i < 0 {
-					return // left out by FILTERS
-				}
-				f := filter(modules[i])
-				if configuration != "" {
-					f.Configuration = configuration
-				}
-				c.filters = append(c.filters, f)
-				c.size += modules[i].size
-			}
-			list = append(list, c)
+		source := func(filter string) envoyconf.Source {
+			i := slices.IndexFunc(modules, func(m module) bool { return m.name == filter })
+			return envoyconf.Local{Path: modules[i].path}
 		}
+		chain := contestant{name: fmt.Sprintf("%s (%s)", all, compiler)}
 		for _, m := range modules {
-			add(m.name, []string{m.name}, false, "")
+			c := contestant{name: fmt.Sprintf("%s (%s)", m.name, compiler), size: m.size, asked: usual}
+			subject, is := subjects.Named(m.name)
+			if !is {
+				c.filters = []envoyconf.Filter{{Name: m.name, Source: source(m.name)}}
+				add(c)
+				continue
+			}
+			var err error
+			if c.filters, err = subject.Filters(source); err != nil {
+				return nil, err
+			}
+			if c.asked, err = askedOf(subject); err != nil {
+				return nil, err
+			}
+			c.clusters = subject.Clusters()
+			add(c)
+			if more {
+				c.name, c.logged = fmt.Sprintf("%s, lines written (%s)", m.name, compiler), true
+				add(c)
+			}
+			if len(c.filters) != 1 || chain.filters != nil && !reflect.DeepEqual(chain.asked, c.asked) {
+				continue // the chain would be asked what one of its filters is not
+			}
+			chain.asked, chain.size = c.asked, chain.size+m.size
+			chain.filters = append(chain.filters, c.filters...)
+			chain.clusters = append(chain.clusters, c.clusters...)
 		}
-		add("chain", chained, false, "")
-		if all {
-			add("headers, debug_log false", []string{"headers"}, false,
-				`{"request": {"set": {"x-my-custom-header": "hello world"}}, "debug_log": false}`)
-			add("requestlog, line written", []string{"requestlog"}, true, "")
+		if len(chain.filters) > 1 && len(chain.filters) == len(subjects) {
+			add(chain)
 		}
 	}
 	for _, m := range named {
-		list = append(list, contestant{name: m.named, filters: []envoyconf.Filter{filter(m)}, size: m.size})
-	}
-	return append(list,
-		contestant{name: "header_mutation (Envoy)", native: headerMutation()},
-		contestant{name: "Lua (Envoy)", native: lua()})
-}
-
-func filter(m module) envoyconf.Filter {
-	return envoyconf.Filter{Name: m.name, Source: envoyconf.Local{Path: m.path}, Configuration: configurationOf(m.name)}
-}
-
-// configurationOf returns the configuration of the filter that the module's name begins
-// with, so that a module such as headers-rust.wasm does the same work as headers.
-func configurationOf(name string) string {
-	for filter, configuration := range configurations {
-		if strings.HasPrefix(name, filter) {
-			return configuration
+		c := contestant{name: m.named, size: m.size, asked: usual}
+		c.filters = []envoyconf.Filter{{Name: m.name, Source: envoyconf.Local{Path: m.path}}}
+		// A module such as greeting-rust.wasm does the same work as greeting.
+		for _, subject := range subjects {
+			if !strings.HasPrefix(m.name, subject.Name) || len(subject.Plugins) != 1 {
+				continue
+			}
+			var err error
+			if c.filters, err = subject.Filters(func(string) envoyconf.Source { return envoyconf.Local{Path: m.path} }); err != nil {
+				return nil, err
+			}
+			if c.asked, err = askedOf(subject); err != nil {
+				return nil, err
+			}
+			c.clusters = subject.Clusters()
+			break
 		}
+		add(c)
 	}
-	return ""
+	add(contestant{name: "header_mutation (Envoy)", native: headerMutation(), asked: usual})
+	add(contestant{name: "Lua (Envoy)", native: lua(), asked: usual})
+	return list, nil
+}
+
+func askedOf(s marked.Subject) (asked, error) {
+	body, err := s.Body()
+	if len(body) == 0 {
+		body = nil
+	}
+	return asked{s.Request(), body, s.Status()}, err
 }
 
 func moduleName(path string) string {

@@ -24,11 +24,11 @@ import (
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-wasm/slipway/deploy/bench/marked"
 	"github.com/slipway-wasm/slipway/deploy/bench/usage"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 )
 
@@ -101,7 +101,16 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 }
 
 func run(ctx context.Context, o Options, dir string) (*Result, error) {
-	compilers, built, err := buildAll(ctx, o)
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: o.Filters})
+	if err != nil {
+		return nil, err
+	}
+	subjects, err := marked.Read(filters)
+	if err != nil {
+		return nil, err
+	}
+	defer subjects.Close() //nolint:errcheck // nobody asks them any more
+	compilers, built, err := buildAll(ctx, o, filters)
 	if err != nil {
 		return nil, err
 	}
@@ -113,12 +122,16 @@ func run(ctx context.Context, o Options, dir string) (*Result, error) {
 	for _, c := range compilers {
 		names = append(names, c.Name)
 	}
-	backends, err := startBackends()
+	list, err := contestants(names, built, subjects, named, o.All)
 	if err != nil {
 		return nil, err
 	}
-	defer backends.close()
-	running, err := startAll(ctx, o, dir, contestants(names, built, named, o.All), backends)
+	httpbin, stop, err := serveHTTPBin()
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	running, err := startAll(ctx, o, dir, list, httpbin)
 	defer func() {
 		for _, r := range running {
 			_ = r.proxy.Stop() // a round has reported its errors already
@@ -145,11 +158,7 @@ func run(ctx context.Context, o Options, dir string) (*Result, error) {
 
 // buildAll builds the filters and the no-op filter with each compiler, each into a
 // folder of its own.
-func buildAll(ctx context.Context, o Options) ([]build.Toolchain, map[string][]module, error) {
-	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(o.Root, "filter"), Names: o.Filters})
-	if err != nil {
-		return nil, nil, err
-	}
+func buildAll(ctx context.Context, o Options, filters []catalog.Filter) ([]build.Toolchain, map[string][]module, error) {
 	source, err := gorun.Source(ctx, "filter")
 	if err != nil {
 		return nil, nil, err
@@ -201,32 +210,15 @@ func modulesNamed(paths []string) ([]module, error) {
 	return modules, nil
 }
 
-// backends are the servers that the Envoys talk to.
-type backends struct {
-	httpbin int
-	auth    *authservice.Service
-	close   func()
-}
-
-func startBackends() (backends, error) {
-	auth, err := authservice.Start(authservice.Answering)
-	if err != nil {
-		return backends{}, err
-	}
+// serveHTTPBin returns the port of a httpbin that runs until stop.
+func serveHTTPBin() (port int, stop func(), err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return backends{}, errors.Join(err, auth.Close())
+		return 0, nil, err
 	}
 	server := &http.Server{Handler: httpbin.New()}
 	go server.Serve(listener) //nolint:errcheck // ends with Close
-	return backends{
-		httpbin: listener.Addr().(*net.TCPAddr).Port,
-		auth:    auth,
-		close: func() {
-			_ = server.Close()
-			_ = auth.Close()
-		},
-	}, nil
+	return listener.Addr().(*net.TCPAddr).Port, func() { _ = server.Close() }, nil
 }
 
 // runner is a contestant in an Envoy of its own.
@@ -239,13 +231,13 @@ type runner struct {
 
 // startAll starts an Envoy for each contestant. It returns the running ones, even with
 // an error.
-func startAll(ctx context.Context, o Options, dir string, list []contestant, b backends) ([]*runner, error) {
+func startAll(ctx context.Context, o Options, dir string, list []contestant, httpbin int) ([]*runner, error) {
 	running := make([]*runner, len(list))
 	var group errgroup.Group
 	group.SetLimit(runtime.NumCPU())
 	for i, c := range list {
 		group.Go(func() error {
-			config, err := configuration(c, b.httpbin, b.auth.Port())
+			config, err := configuration(c, httpbin)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -279,7 +271,7 @@ func startAll(ctx context.Context, o Options, dir string, list []contestant, b b
 func measure(ctx context.Context, o Options, kind string, running []*runner) (Traffic, error) {
 	traffic := Traffic{Name: kind}
 	for _, r := range running {
-		traffic.Rows = append(traffic.Rows, &Row{Name: r.name, Size: r.size, RSSBefore: r.before})
+		traffic.Rows = append(traffic.Rows, &Row{Name: r.name, Size: r.size, RSSBefore: r.before, base: r.base})
 	}
 	for round := range o.Rounds + 1 {
 		order := make([]int, len(running))
@@ -323,7 +315,7 @@ func (r *runner) round(ctx context.Context, kind string, requests int) (Round, e
 	if err != nil {
 		return Round{}, err
 	}
-	seen, err := load(ctx, url+"/get", int64(requests))
+	seen, err := load(ctx, url, r.asked, int64(requests))
 	if err != nil {
 		return Round{}, err
 	}

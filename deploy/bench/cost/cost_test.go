@@ -1,13 +1,18 @@
 package cost
 
 import (
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/slipway-wasm/slipway/deploy/bench/marked"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // seen is a result of two contestants in three rounds. The machine is twice as slow in
@@ -83,36 +88,62 @@ func TestContestants(t *testing.T) {
 		{name: "authtoken", path: "/a.wasm", size: 4}, {name: "requestlog", path: "/r.wasm", size: 8},
 	}}
 	named := []module{{name: "headers-rust", path: "/rust/headers-rust.wasm", named: "../headers-rust.wasm"}, {name: "other", path: "/other.wasm", named: "/other.wasm"}}
-	found := map[string]contestant{}
-	for _, c := range contestants([]string{"go"}, built, named, true) {
-		if _, twice := found[c.name]; twice {
-			t.Errorf("%s is there twice", c.name)
+	subjects := marked.Subjects{subject("authtoken", ""), subject("headers", `{"a": 1}`), subject("requestlog", "")}
+	list := func(subjects marked.Subjects, named []module) map[string]contestant {
+		t.Helper()
+		all, err := contestants([]string{"go"}, built, subjects, named, true)
+		if err != nil {
+			t.Fatal(err)
 		}
-		found[c.name] = c
-		if _, err := configuration(c, 1, 2); err != nil {
-			t.Errorf("%s: %v", c.name, err)
+		found := map[string]contestant{}
+		for _, c := range all {
+			if _, twice := found[c.name]; twice {
+				t.Errorf("%s is there twice", c.name)
+			}
+			found[c.name] = c
+			if !strings.HasPrefix(all[c.base].name, none) || !reflect.DeepEqual(all[c.base].asked, c.asked) {
+				t.Errorf("%s is compared with %s", c.name, all[c.base].name)
+			}
+			if _, err := configuration(c, 1); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
 		}
+		return found
 	}
+	found := list(subjects, named)
 	if c := found["chain (go)"]; len(c.filters) != 3 || c.size != 14 {
 		t.Errorf("chain: %+v", c)
 	}
-	if c := found["../headers-rust.wasm"]; c.filters[0].Configuration != found["headers (go)"].filters[0].Configuration {
+	if c := found["../headers-rust.wasm"]; c.filters[0].Configuration != `{"a": 1}` {
 		t.Errorf("a module whose name begins with headers is configured otherwise: %q", c.filters[0].Configuration)
 	}
 	if c := found["/other.wasm"]; len(c.filters) != 1 || c.filters[0].Configuration != "" {
 		t.Errorf("other module: %+v", c)
 	}
-	built["go"] = built["go"][:2]
-	for _, c := range contestants([]string{"go"}, built, nil, false) {
-		if strings.HasPrefix(c.name, "chain") {
-			t.Error("a chain without all of its filters")
-		}
+
+	// A filter that is asked something else has a baseline of its own, and is in no chain.
+	subjects[1].Scenario.Steps[0].Request.Path = "/else"
+	found = list(subjects, nil)
+	if _, ok := found[none+", asked as headers (go)"]; !ok {
+		t.Errorf("no baseline for another request: %v", slices.Sorted(maps.Keys(found)))
+	}
+	if _, ok := found["chain (go)"]; ok {
+		t.Error("a chain of filters that are asked different things")
+	}
+}
+
+// subject is a filter that is asked for /get.
+func subject(name, configuration string) marked.Subject {
+	return marked.Subject{
+		Name:     name,
+		Scenario: scenario.Scenario{Filter: name, Steps: []scenario.Step{{Request: &scenario.Request{Path: "/get"}}}},
+		Plugins:  []scenario.Plugin{{Filter: name, Configuration: configuration}},
 	}
 }
 
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
-	config, err := configuration(contestant{native: lua()}, 1, 2)
+	config, err := configuration(contestant{native: lua()}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +155,7 @@ func TestConfiguration(t *testing.T) {
 	if strings.Count(string(config), "direct_response:") != 1 {
 		t.Errorf("not one listener answers by itself:\n%s", config)
 	}
-	_, err = configuration(contestant{filters: []envoyconf.Filter{{Name: "x", Source: envoyconf.Local{Path: "relative"}}}}, 1, 2)
+	_, err = configuration(contestant{filters: []envoyconf.Filter{{Name: "x", Source: envoyconf.Local{Path: "relative"}}}}, 1)
 	if err == nil {
 		t.Error("a relative path is taken")
 	}

@@ -47,7 +47,7 @@ type Row struct {
 	P50               float64 `json:"p50Microseconds"`
 	P99               float64 `json:"p99Microseconds"`
 	Max               float64 `json:"maxMicroseconds"`
-	// Errors counts answers other than 200, and requests without one.
+	// Errors counts answers with another status than expected, and requests without one.
 	Errors int64 `json:"errors"`
 	// RSSBefore and RSSAfter are Envoy's resident memory in bytes, before the first
 	// request of a run and after the last one of this traffic.
@@ -55,6 +55,8 @@ type Row struct {
 	RSSAfter  uint64 `json:"rssAfter"`
 	// Rounds are the individual rounds, in order.
 	Rounds []Round `json:"rounds"`
+
+	base int // the row without a filter that was asked the same
 }
 
 // Round is what was seen in one round, in the units of Row.
@@ -74,11 +76,10 @@ type Spread struct {
 	High   float64 `json:"high"`
 }
 
-// summarize fills the rows from their rounds. The first row is the one without a
-// filter.
+// summarize fills the rows from their rounds.
 func (t *Traffic) summarize() {
-	base := t.Rows[0].Rounds
 	for _, row := range t.Rows {
+		base := t.Rows[row.base].Rounds
 		row.CPU = spread(row.Rounds, func(_ int, r Round) float64 { return r.CPU })
 		row.Added = spread(row.Rounds, func(i int, r Round) float64 { return r.CPU - base[i].CPU })
 		row.Ratio = spread(row.Rounds, func(i int, r Round) float64 { return r.CPU / base[i].CPU })

@@ -10,7 +10,7 @@ import (
 // String is the report for people.
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Envoy %s, %v: %d reloads, %d changes of the auth service\n", r.Envoy, r.Duration, r.Reloads, r.Flaps)
+	fmt.Fprintf(&b, "Envoy %s, %v: %d reloads, %d changes of the services\n", r.Envoy, r.Duration, r.Reloads, r.Flaps)
 	for _, kind := range slices.Sorted(maps.Keys(r.Requests)) {
 		fmt.Fprintf(&b, "  %-18s %9d\n", kind, r.Requests[kind])
 	}

@@ -16,27 +16,28 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-wasm/slipway/deploy/bench/marked"
 	"github.com/slipway-wasm/slipway/deploy/bench/usage"
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/envoy/authservice"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
-
-// Filters are the filters that are soaked.
-var Filters = []string{"authtoken", "headers", "requestlog"}
 
 // Options describe one soak. All but Log are required.
 type Options struct {
 	// Envoy is the binary that runs the filters.
 	Envoy envoy.Binary
-	// Modules are the modules of Filters, in any order.
+	// Subjects are the filters, in the order of the chain, with the services that they call.
+	Subjects marked.Subjects
+	// Modules are their modules, in any order.
 	Modules []build.Module
 	// Duration is how long, at least MinDuration.
 	Duration time.Duration
@@ -66,7 +67,7 @@ type Report struct {
 	// Requests counts the requests of each kind of traffic.
 	Requests map[string]int64
 	// Reloads is how often a change of configuration was made and seen, and Flaps how
-	// often the auth service changed its behaviour.
+	// often the services changed their behaviour.
 	Reloads int
 	Flaps   int
 	// Memory is Envoy's resident memory, every half second.
@@ -102,11 +103,6 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 func run(ctx context.Context, o Options, dir string) (report *Report, err error) {
 	report = &Report{Envoy: o.Envoy.Version, Duration: o.Duration, Requests: map[string]int64{}}
-	auth, err := authservice.Start(authservice.Answering)
-	if err != nil {
-		return report, err
-	}
-	defer auth.Close() //nolint:errcheck // nobody asks it any more
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return report, err
@@ -116,11 +112,11 @@ func run(ctx context.Context, o Options, dir string) (report *Report, err error)
 	go server.Serve(listener) //nolint:errcheck // ends with Close
 	defer server.Close()      //nolint:errcheck // nobody asks it any more
 
-	s := &soak{dir: dir, modules: o.Modules}
+	s := &soak{dir: dir, subjects: o.Subjects, modules: o.Modules}
 	if err := s.write(0); err != nil {
 		return report, err
 	}
-	config, err := s.bootstrap(listener.Addr().(*net.TCPAddr).Port, auth.Port())
+	config, err := s.bootstrap(listener.Addr().(*net.TCPAddr).Port)
 	if err != nil {
 		return report, err
 	}
@@ -128,13 +124,14 @@ func run(ctx context.Context, o Options, dir string) (report *Report, err error)
 	watch := &watcher{}
 	proxy, err := envoy.Start(ctx, envoy.StartOptions{
 		Path: o.Envoy.Path, Config: config, Dir: filepath.Join(dir, "envoy"), Concurrency: workers,
-		// What requestlog logs would only fill a disk.
+		// What filters log of requests would only fill a disk.
 		LogLevel: "warn", WasmLogLevel: "warn", ReadyTimeout: readyTimeout, OnLine: watch.line,
 	})
 	if err != nil {
 		return report, err
 	}
 	defer func() { err = errors.Join(err, proxy.Stop()) }()
+	s.proxy = proxy
 	if s.url, err = proxy.ListenerURL(ctx, envoyconf.DefaultListener); err != nil {
 		return report, err
 	}
@@ -147,11 +144,14 @@ func run(ctx context.Context, o Options, dir string) (report *Report, err error)
 	timed, cancel := context.WithTimeout(ctx, o.Duration)
 	defer cancel()
 	group, timed := errgroup.WithContext(timed)
-	counts := traffic(timed, group, s.url)
+	counts, err := traffic(timed, group, s.url, s.header())
+	if err != nil {
+		return report, err
+	}
 	group.Go(func() error {
 		return every(timed, flapEvery, func() error {
 			report.Flaps++
-			return auth.Set(modes[report.Flaps%len(modes)])
+			return s.flap(report.Flaps)
 		})
 	})
 	group.Go(func() error {
@@ -184,84 +184,136 @@ func run(ctx context.Context, o Options, dir string) (report *Report, err error)
 	}
 	if err == nil {
 		// What matters is what still works after all that.
-		if err = auth.Set(authservice.Answering); err == nil {
+		if err = s.flap(0); err == nil {
 			err = s.reload(ctx, report.Reloads+1)
 		}
 	}
 	return report, errors.Join(err, watch.failure(), growth(report.Memory))
 }
 
-// modes are how the auth service behaves, in turn.
-var modes = []authservice.Mode{
-	authservice.Answering, authservice.Failing, authservice.Answering, authservice.Down,
-	authservice.Garbage, authservice.Slow, authservice.Silent,
+// modes are how services behave, in turn. The empty one stands for what the scenario says.
+var modes = []scenario.Script{
+	{}, {Answers: []scenario.Answer{{Status: http.StatusInternalServerError}}}, {}, {Answers: []scenario.Answer{{Down: true}}},
+	{Answers: []scenario.Answer{{Body: scenario.Body{Size: 1 << 20}}}}, // nothing that a filter expects
+	{Answers: []scenario.Answer{{Delay: scenario.Duration(time.Second)}}}, {Answers: []scenario.Answer{{Silent: true}}},
 }
 
 // soak is the running system.
 type soak struct {
-	dir     string
-	modules []build.Module
-	url     string
+	dir      string
+	subjects marked.Subjects
+	modules  []build.Module
+	proxy    *envoy.Proxy
+	url      string
 }
 
-// marker is the response header that tells which configuration is in force.
-const marker = "x-soak"
-
-// configurations are those of one generation. Each changes with it.
-func configurations(generation int) map[string]string {
-	return map[string]string{
-		"headers":    fmt.Sprintf(`{"request": {"set": {"x-a": "%d"}, "remove": ["x-b"]}, "response": {"set": {%q: "%d"}}}`, generation, marker, generation),
-		"requestlog": fmt.Sprintf(`{"max_line_bytes": %d}`, 4096+generation%1024),
-		"authtoken":  fmt.Sprintf(`{"cluster": "auth", "interval": "1s", "timeout": "500ms", "static": {"x-generation": "%d"}}`, generation),
+// flap changes how all services behave.
+func (s *soak) flap(n int) error {
+	for _, subject := range s.subjects {
+		for name, started := range subject.Servers {
+			script := modes[n%len(modes)]
+			if script.Answers == nil {
+				script = subject.Scenario.Services[name].Script
+			}
+			if err := started.Set(script); err != nil {
+				return err
+			}
+		}
 	}
+	return nil
+}
+
+// header has what the filters are asked with, of all scenarios together.
+func (s *soak) header() http.Header {
+	header := http.Header{}
+	for _, subject := range s.subjects {
+		for name, values := range subject.Request().Headers {
+			header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return header
 }
 
 func (s *soak) file(filter string) string { return filepath.Join(s.dir, filter+".ecds.json") }
 
-// write puts the files that Envoy watches in place.
+// filters are the filters of all scenarios, each once.
+func (s *soak) filters() ([]envoyconf.Filter, error) {
+	var all []envoyconf.Filter
+	for _, subject := range s.subjects {
+		filters, err := subject.Filters(func(name string) envoyconf.Source {
+			i := slices.IndexFunc(s.modules, func(m build.Module) bool { return m.Name == name })
+			return envoyconf.Local{Path: s.modules[i].Path}
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range filters {
+			// A scenario with a chain says nothing of the chain's other filters.
+			if f.Name == subject.Name {
+				all = append(all, f)
+			}
+		}
+	}
+	return all, nil
+}
+
+// write puts the files that Envoy watches in place. The root id is what changes with each
+// generation: it makes another plugin of the same virtual machine, and filters by the Go SDK
+// pass over it.
 func (s *soak) write(generation int) error {
-	for _, m := range s.modules {
-		content, err := envoyconf.Discovery(envoyconf.Filter{
-			Name: m.Name, Source: envoyconf.Local{Path: m.Path}, Configuration: configurations(generation)[m.Name],
-		}, fmt.Sprint(generation))
+	filters, err := s.filters()
+	if err != nil {
+		return err
+	}
+	for _, f := range filters {
+		f.RootID = fmt.Sprintf("generation-%d", generation)
+		content, err := envoyconf.Discovery(f, fmt.Sprint(generation))
 		if err != nil {
 			return err
 		}
-		if err := renameio.WriteFile(s.file(m.Name), content, 0o644); err != nil {
+		if err := renameio.WriteFile(s.file(f.Name), content, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *soak) bootstrap(upstream, auth int) ([]byte, error) {
-	opts := envoyconf.BuildOptions{
-		Upstream: envoyconf.Address{Port: upstream},
-		Clusters: []envoyconf.Cluster{{Name: "auth", Address: envoyconf.Address{Port: auth}}},
-	}
+func (s *soak) bootstrap(upstream int) ([]byte, error) {
+	opts := envoyconf.BuildOptions{Upstream: envoyconf.Address{Port: upstream}}
 	var chain []envoyconf.Filter
-	for _, m := range s.modules {
-		chain = append(chain, envoyconf.Filter{Name: m.Name, Source: envoyconf.Discovered{Path: s.file(m.Name)}})
+	for _, subject := range s.subjects {
+		opts.Clusters = append(opts.Clusters, subject.Clusters()...)
+		chain = append(chain, envoyconf.Filter{Name: subject.Name, Source: envoyconf.Discovered{Path: s.file(subject.Name)}})
 	}
 	opts.Listeners = []envoyconf.Listener{{Filters: chain}}
 	return envoyconf.Render(opts)
 }
 
-// reload changes the filters' configurations and waits until a response shows the
-// change. A reload that the soak's end cuts short does not count.
+// reload changes the filters' configurations and waits until Envoy has the change of each. A
+// reload that the soak's end cuts short does not count.
 func (s *soak) reload(ctx context.Context, generation int) error {
+	before, err := s.reloads(ctx)
+	if err != nil {
+		return err
+	}
 	if err := s.write(generation); err != nil {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, converge)
 	defer cancel()
-	want, seen := fmt.Sprint(generation), ""
-	err := every(limited, sampleEvery/10, func() error {
-		header, err := get(limited, s.url+"/get", nil)
+	waiting := ""
+	err = every(limited, sampleEvery/10, func() error {
+		now, err := s.reloads(limited)
 		if err != nil {
 			return err
 		}
-		if seen = header.Get(marker); seen == want && header.Get("x-generation") == want {
+		waiting = ""
+		for name, n := range before {
+			if now[name] <= n {
+				waiting = name
+			}
+		}
+		if waiting == "" {
 			return errSeen
 		}
 		return nil
@@ -272,8 +324,18 @@ func (s *soak) reload(ctx context.Context, generation int) error {
 	case err != nil:
 		return err
 	default:
-		return fmt.Errorf("the configuration %s is not seen after %v: responses still show %q", want, converge, seen)
+		return fmt.Errorf("Envoy has not taken the configuration %d of %s after %v", generation, waiting, converge) //nolint:staticcheck // a name
 	}
+}
+
+// reloads are how many configurations of each filter Envoy has taken.
+func (s *soak) reloads(ctx context.Context) (map[string]uint64, error) {
+	stats, err := s.proxy.Stats(ctx)
+	taken := map[string]uint64{}
+	for _, subject := range s.subjects {
+		taken[subject.Name] = stats["extension_config_discovery.http_filter."+subject.Name+".config_reload"]
+	}
+	return taken, err
 }
 
 var errSeen = errors.New("seen")

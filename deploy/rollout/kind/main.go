@@ -100,6 +100,7 @@ func smokeOptions(ctx context.Context, c variables.Values, own variables.Kind, k
 		Context:       kubeContext,
 		RegistryImage: registryImage(own),
 		HTTPBinImage:  c.HTTPBinImage,
+		Filters:       c.Filters,
 		Compiler:      c.Compiler,
 		GoToolchain:   c.GoToolchain,
 		TinyGoVersion: c.TinyGoVersion,

@@ -14,14 +14,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 
-	"github.com/mccutchen/go-httpbin/v2/httpbin"
 	"istio.io/istio/pkg/test"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
@@ -81,7 +78,13 @@ func play(ctx context.Context, c variables.Values, dir string) (err error) {
 		return err
 	}
 	defer func() { closing(files.Close) }()
+	proxy, err := envoy.Find(ctx, envoy.FindOptions{Path: c.EnvoyPath, Log: os.Stdout})
+	if err != nil {
+		return err
+	}
 	r, err := rollout.Prepare(ctx, rollout.Options{
+		Filters:       c.Filters,
+		EnvoyVersion:  proxy.Version,
 		Compiler:      c.Compiler,
 		GoToolchain:   c.GoToolchain,
 		TinyGoVersion: c.TinyGoVersion,
@@ -101,25 +104,13 @@ func play(ctx context.Context, c variables.Values, dir string) (err error) {
 		return err
 	}
 
-	m := &mesh{dir: dir, registry: images.Addr()}
-	if m.envoy, err = envoy.Find(ctx, envoy.FindOptions{Path: c.EnvoyPath, Log: os.Stdout}); err != nil {
-		return err
-	}
+	m := &mesh{dir: dir, registry: images.Addr(), envoy: proxy}
 	if m.agent, err = agent.Build(ctx, os.Stdout); err != nil {
 		return err
 	}
 	if m.bootstrap, err = agent.BootstrapTemplate(ctx); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: httpbin.New()}
-	go server.Serve(listener) //nolint:errcheck // ends with Close
-	defer func() { closing(server.Close) }()
-	m.httpbin = listener.Addr().(*net.TCPAddr).Port
-
 	if m.data, err = agent.OpenDataDir(ctx, agent.DefaultDataDir, os.Stdout); err != nil {
 		return err
 	}

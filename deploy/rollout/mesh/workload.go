@@ -7,27 +7,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/mccutchen/go-httpbin/v2/httpbin"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
-	"github.com/slipway-wasm/slipway/deploy/envoy/stats"
 	"github.com/slipway-wasm/slipway/deploy/rollout"
 	"github.com/slipway-wasm/slipway/deploy/rollout/mesh/agent"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/scenario/server"
 )
 
 // mesh implements rollout.Mesh.
 type mesh struct {
 	dir       string // for what workloads leave to be looked at
 	registry  string // host and port
-	httpbin   int    // port
 	envoy     envoy.Binary
 	agent     string // the agent's binary
 	bootstrap string // Istio's template for Envoy's bootstrap
@@ -35,14 +39,15 @@ type mesh struct {
 	istiod    *istiod
 }
 
-// workload implements rollout.Workload: an agent, its Envoy, and the httpbin that
-// all workloads share.
+// workload implements rollout.Scripted: an agent, its Envoy, and the servers behind it.
 type workload struct {
 	mesh  *mesh
 	name  string
 	port  int // of the listener for inbound traffic
 	admin int // port of Envoy's
 	agent *agent.Agent
+	// fronts are the servers, by the name of the service. The empty one is the upstream.
+	fronts map[string]*front
 }
 
 // upTimeout is long, because only a broken workload reaches it.
@@ -82,13 +87,22 @@ func (m *mesh) Workload(ctx context.Context, name string) (_ rollout.Workload, e
 	if err != nil {
 		return nil, err
 	}
-	w := &workload{mesh: m, name: name, port: ports[0], admin: ports[1]}
+	w := &workload{mesh: m, name: name, port: ports[0], admin: ports[1], fronts: map[string]*front{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Close())
 		}
 	}()
-	if err := m.istiod.apply(fmt.Sprintf(sidecar, name, w.port, m.httpbin), name); err != nil {
+	first, err := server.Record(httpbin.New())
+	if err != nil {
+		return nil, err
+	}
+	upstream, err := newFront(first)
+	if err != nil {
+		return nil, err
+	}
+	w.fronts[""] = upstream
+	if err := m.istiod.apply(fmt.Sprintf(sidecar, name, w.port, upstream.port()), name); err != nil {
 		return nil, err
 	}
 	w.agent, err = agent.Start(agent.Options{
@@ -124,9 +138,14 @@ func (w *workload) awaitUp(ctx context.Context) error {
 			return errors.New("the agent has exited")
 		default:
 		}
-		res, err := w.Get(ctx, "/status/200", nil)
-		if err == nil && res.Status != http.StatusOK {
-			err = fmt.Errorf("status %d: %s", res.Status, res.Body)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL(), http.NoBody)
+		if err != nil {
+			return err
+		}
+		req.Close = true
+		status, body, err := rollout.Do(http.DefaultClient, req)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d: %s", status, body)
 		}
 		return err
 	})
@@ -163,31 +182,147 @@ func kustomize(folder string) (string, error) {
 	return string(manifests), err
 }
 
-func (w *workload) Get(ctx context.Context, path string, header http.Header) (*rollout.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", w.port, path), http.NoBody)
-	if err != nil {
-		return nil, err
+func (w *workload) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", w.port) }
+
+func (w *workload) Authority() string { return "" }
+
+// Lacks returns the reason why scenarios cannot have a part here.
+func (w *workload) Lacks(part scenario.Part) string {
+	if part == scenario.PartPrometheus {
+		return "Istio's bootstrap names the labels"
 	}
-	if header != nil {
-		req.Header = header.Clone()
-	}
-	req.Close = true
-	return rollout.Do(http.DefaultClient, req)
+	return ""
 }
 
-func (w *workload) Stats(ctx context.Context) (map[string]uint64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/stats", w.admin), http.NoBody)
+// servicePort is the port of the services that filters call.
+const servicePort = 80
+
+// Cluster returns the name that istiod gives to the cluster of a service.
+func (w *workload) Cluster(service string) string {
+	return fmt.Sprintf("outbound|%d||%s", servicePort, w.host(service))
+}
+
+func (w *workload) host(service string) string { return service + "." + w.name + ".svc.cluster.local" }
+
+// service makes a server of this machine a service of the mesh.
+const service = `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: %[1]s}
+spec:
+  hosts: [%[2]s]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{name: http, number: %[3]d, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {http: %[4]d}}]
+`
+
+// Serve starts the servers of a scenario. Each is behind a port that stays the same, so that
+// the proxy's clusters do.
+func (w *workload) Serve(_ context.Context, s *scenario.Scenario) (map[string]*server.Server, error) {
+	dir := filepath.Dir(s.File)
+	servers := map[string]*server.Server{}
+	var err error
+	if s.Upstream != nil {
+		servers[""], err = server.Start(*s.Upstream, dir)
+	} else {
+		servers[""], err = server.Record(httpbin.New())
+	}
 	if err != nil {
 		return nil, err
 	}
-	res, err := rollout.Do(http.DefaultClient, req)
+	for name, script := range s.Services {
+		if servers[name], err = server.Start(script.Script, dir); err != nil {
+			return nil, err
+		}
+	}
+	for name, started := range servers {
+		if f := w.fronts[name]; f != nil {
+			if err := f.follow(started); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if w.fronts[name], err = newFront(started); err != nil {
+			return nil, err
+		}
+		if err := w.mesh.istiod.apply(fmt.Sprintf(service, name, w.host(name), servicePort, w.fronts[name].port()), w.name); err != nil {
+			return nil, err
+		}
+	}
+	return servers, nil
+}
+
+// front is a port behind which one server follows another.
+type front struct {
+	listener net.Listener
+	server   atomic.Pointer[server.Server]
+}
+
+// newFront starts with a server, which it closes when another one follows.
+func newFront(first *server.Server) (*front, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, first.Close())
 	}
-	if res.Status != http.StatusOK {
-		return nil, fmt.Errorf("ask Envoy for its statistics: status %d: %s", res.Status, res.Body)
+	f := &front{listener: listener}
+	f.server.Store(first)
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return // closed
+			}
+			go f.forward(conn)
+		}
+	}()
+	return f, nil
+}
+
+// forward ends a connection at once while the server is down.
+func (f *front) forward(from net.Conn) {
+	defer from.Close() //nolint:errcheck // there is nothing to save
+	to, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", f.server.Load().Port()))
+	if err != nil {
+		return
 	}
-	return stats.Parse(string(res.Body)), nil
+	defer to.Close() //nolint:errcheck // there is nothing to save
+	ended := make(chan error, 2)
+	for _, way := range [][2]net.Conn{{to, from}, {from, to}} {
+		go func() {
+			_, err := io.Copy(way[0], way[1])
+			ended <- err
+		}()
+	}
+	<-ended
+}
+
+// follow closes the server, and lets another one follow.
+func (f *front) follow(next *server.Server) error { return f.server.Swap(next).Close() }
+
+func (f *front) port() int { return f.listener.Addr().(*net.TCPAddr).Port }
+
+func (f *front) close() error { return errors.Join(f.listener.Close(), f.server.Load().Close()) }
+
+func (w *workload) Admin(ctx context.Context, path string) (string, error) {
+	return w.askAdmin(ctx, http.MethodGet, path)
+}
+
+func (w *workload) ResetCounters(ctx context.Context) error {
+	_, err := w.askAdmin(ctx, http.MethodPost, "/reset_counters")
+	return err
+}
+
+func (w *workload) askAdmin(ctx context.Context, method, path string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, fmt.Sprintf("http://127.0.0.1:%d%s", w.admin, path), http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	status, body, err := rollout.Do(http.DefaultClient, req)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("ask Envoy for %s: status %d: %s", path, status, body)
+	}
+	return string(body), err
 }
 
 func (w *workload) Log(context.Context) ([]string, error) {
@@ -208,6 +343,9 @@ func (w *workload) Close() error {
 	err := w.mesh.istiod.deleteNamespace(w.name)
 	if w.agent != nil {
 		err = errors.Join(err, w.agent.Stop())
+	}
+	for _, f := range w.fronts {
+		err = errors.Join(err, f.close())
 	}
 	return err
 }

@@ -31,7 +31,7 @@ const standingWarning = "EnvoyFilter exposes internal implementation details"
 // it.
 type refusal struct {
 	name     string
-	file     string // below the folder of the filter headers
+	file     string // below the folder of a filter
 	old, new string
 	// warned says that istiod only warns of the mistake.
 	warned bool
@@ -108,7 +108,11 @@ func oneForm(manifests, form string) (string, error) {
 // check sends the file with its mistake until it is refused. It is accepted until the
 // webhook is there.
 func (r refusal) check(ctx context.Context, k kubectl.Kubectl, manifests string) error {
-	file := filepath.Join(manifests, "headers", filepath.FromSlash(r.file))
+	files, err := filepath.Glob(filepath.Join(manifests, "*", filepath.FromSlash(r.file)))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("%s has no %s of any filter: %w", manifests, r.file, err)
+	}
+	file := files[0]
 	content, err := os.ReadFile(file)
 	if err != nil {
 		return err

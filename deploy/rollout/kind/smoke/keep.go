@@ -31,10 +31,7 @@ func (w *workload) Keep(ctx context.Context) (string, error) {
 	}
 	if w.admin != nil {
 		for file, path := range map[string]string{"config_dump.json": "/config_dump?include_eds", "stats.txt": "/stats", "clusters.txt": "/clusters"} {
-			keep[file] = func() (string, error) {
-				body, err := w.fromAdmin(ctx, path)
-				return string(body), err
-			}
+			keep[file] = func() (string, error) { return w.Admin(ctx, path) }
 		}
 	}
 	return folder, write(folder, keep)

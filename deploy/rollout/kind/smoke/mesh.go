@@ -36,7 +36,7 @@ type mesh struct {
 }
 
 // egress lets the client's sidecar listen for requests that enter the pod through a
-// tunnel, and route them by their host to the scenarios' httpbins. Without
+// tunnel, and route them by their host to the plans' httpbins. Without
 // REGISTRY_ONLY, it would pass a request that has no route on to where the request
 // went: to itself.
 const egress = `
@@ -56,7 +56,7 @@ spec:
 // its sidecar, so they take the same way as any request of a pod in the mesh. The pod
 // is one more httpbin, because its image is there already: no image with a client is
 // needed.
-func (m *mesh) startClient(ctx context.Context, scenarios []rollout.Scenario) (*workload, error) {
+func (m *mesh) startClient(ctx context.Context, plans []rollout.Plan) (*workload, error) {
 	w, err := m.start(ctx, m.namespace)
 	if err != nil {
 		return nil, err
@@ -70,8 +70,8 @@ func (m *mesh) startClient(ctx context.Context, scenarios []rollout.Scenario) (*
 		return closing(fmt.Errorf("no sidecar is injected into a pod with the label sidecar.istio.io/inject=true; install Istio's control plane, with its default revision, in the cluster %s", m.config.Host))
 	}
 	var hosts []string
-	for _, s := range scenarios {
-		hosts = append(hosts, fmt.Sprintf("%q", m.namespaceOf(s.Name)+"/*"))
+	for _, p := range plans {
+		hosts = append(hosts, fmt.Sprintf("%q", m.namespaceOf(p.Name)+"/*"))
 	}
 	if _, err := w.kubectl.Run(ctx, strings.NewReader(fmt.Sprintf(egress, httpbinPort, strings.Join(hosts, ", "))), "apply", "--filename=-"); err != nil {
 		return closing(err)
@@ -82,7 +82,7 @@ func (m *mesh) startClient(ctx context.Context, scenarios []rollout.Scenario) (*
 	return w, nil
 }
 
-func (m *mesh) namespaceOf(scenario string) string { return m.namespace + "-" + scenario }
+func (m *mesh) namespaceOf(plan string) string { return m.namespace + "-" + plan }
 
 // Workload brings up the rendered httpbin in a namespace of its own.
 func (m *mesh) Workload(ctx context.Context, name string) (rollout.Workload, error) {
@@ -101,12 +101,9 @@ func (w *workload) awaitAnswer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("no answer after %v", upTimeout))
 	defer cancel()
 	for {
-		res, err := w.Get(ctx, "/status/200", nil)
-		if err == nil && res.Status == http.StatusOK {
-			return nil
-		}
+		_, err := ask(ctx, http.MethodGet, w.URL()+"/status/200", w.Authority())
 		if err == nil {
-			err = fmt.Errorf("status %d: %s", res.Status, res.Body)
+			return nil
 		}
 		if ended := wait(ctx); ended != nil {
 			return fmt.Errorf("%w: %w", ended, err)

@@ -1,4 +1,4 @@
-// Package smoke plays the roll-out scenarios in a cluster that has Istio.
+// Package smoke plays the roll-out in a cluster that has Istio.
 //
 // It exists because only a cluster has all of it: the API server's schema, istiod's
 // webhook, injection, iptables, certificates, and kubectl in between. It works in
@@ -52,6 +52,8 @@ type Options struct {
 	RegistryImage string
 	// HTTPBinImage is that of manifest.RenderOptions.
 	HTTPBinImage string
+	// Filters are those of rollout.Options.
+	Filters []string
 	// Compiler, GoToolchain and TinyGoVersion are those of build.Options.
 	Compiler, GoToolchain, TinyGoVersion string
 	// CollectLogs adds what else is known of the cluster to a folder. Default: it adds
@@ -67,7 +69,7 @@ type Registry struct {
 	Address, InCluster string
 }
 
-// Run plays all scenarios. If one fails, the error names the folder with what was kept.
+// Run plays all plans. If one fails, the error names the folder with what was kept.
 // Whatever happens, the cluster is left as it was.
 func Run(ctx context.Context, opts Options) (err error) {
 	start := time.Now()
@@ -78,7 +80,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if err != nil {
 		return fmt.Errorf(`find a cluster: %w; start one with "go tool mage kind:up" or give kubectl one`, err)
 	}
-	// The scenarios send many requests, side by side.
+	// The plans send many requests, side by side.
 	config.QPS, config.Burst = 100, 200
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -139,9 +141,13 @@ func (m *mesh) run(ctx context.Context, opts Options) (err error) {
 	if err != nil {
 		return err
 	}
-	m.httpbin = filepath.Join(manifests, "headers", httpbinForm)
+	folders, err := filepath.Glob(filepath.Join(manifests, "*", httpbinForm))
+	if err != nil || len(folders) == 0 {
+		return fmt.Errorf("%s has no form %s of any filter: %w", manifests, httpbinForm, err)
+	}
+	m.httpbin = folders[0]
 
-	client, err := m.startClient(ctx, r.Scenarios())
+	client, err := m.startClient(ctx, r.Plans())
 	if err != nil {
 		return err
 	}
@@ -176,6 +182,7 @@ func (m *mesh) prepare(ctx context.Context, opts Options, registry Registry) (_ 
 	close := func() error { return errors.Join(files.Close(), os.RemoveAll(dir)) }
 	r, err := rollout.Prepare(ctx, rollout.Options{
 		Root:          opts.Root,
+		Filters:       opts.Filters,
 		Compiler:      opts.Compiler,
 		GoToolchain:   opts.GoToolchain,
 		TinyGoVersion: opts.TinyGoVersion,

@@ -15,9 +15,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/slipway-wasm/slipway/deploy/envoy/stats"
 	"github.com/slipway-wasm/slipway/deploy/rollout"
 	"github.com/slipway-wasm/slipway/deploy/rollout/kind/kubectl"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 const (
@@ -82,8 +82,9 @@ func (m *mesh) overlay(namespace string) (string, error) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return "", err
 	}
-	// The log level is for requestlog, which writes at info. The agent writes at info
-	// anyway. Envoy drains for seconds unless told otherwise.
+	// The log level is for filters, which may write at info. The agent writes at info
+	// anyway. Envoy drains for seconds unless told otherwise,
+	// and keeps the modules of what it drains.
 	content := fmt.Sprintf(`apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: %s
@@ -102,6 +103,7 @@ patches:
             proxy.istio.io/config: |
               concurrency: 1
               terminationDrainDuration: 0s
+              drainDuration: 1s
               proxyMetadata: {WASM_INSECURE_REGISTRIES: "%s"}
         spec: {terminationGracePeriodSeconds: 1}
 `, namespace, filepath.Base(m.httpbin), m.registry)
@@ -178,43 +180,53 @@ func (w *workload) Delete(ctx context.Context, folder string) error {
 	return err
 }
 
-// Get sends a request through the client pod's sidecar.
-func (w *workload) Get(ctx context.Context, path string, header http.Header) (*rollout.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.mesh.egress.Address+path, http.NoBody)
-	if err != nil {
-		return nil, err
+// URL is where requests enter the client pod's sidecar.
+func (w *workload) URL() string { return "http://" + w.mesh.egress.Address }
+
+// Authority is the service that the client's sidecar routes to.
+func (w *workload) Authority() string {
+	return fmt.Sprintf("httpbin.%s.svc.cluster.local:%d", w.Namespace(), httpbinPort)
+}
+
+// Lacks returns the reason why scenarios cannot have a part here.
+func (w *workload) Lacks(part scenario.Part) string {
+	switch part {
+	case scenario.PartServices:
+		return "the cluster reaches no server of this machine"
+	case scenario.PartUpstream, scenario.PartSeen:
+		return "the upstream is a pod with httpbin"
+	case scenario.PartAuthority:
+		return "the client's sidecar routes by it"
+	case scenario.PartPrometheus:
+		return "Istio's bootstrap names the labels"
 	}
-	req.Host = fmt.Sprintf("httpbin.%s.svc.cluster.local:%d", w.Namespace(), httpbinPort)
-	if header != nil {
-		req.Header = header
-	}
-	return rollout.Do(client, req)
+	return ""
 }
 
 // client opens a connection for each request.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 
-func (w *workload) Stats(ctx context.Context) (map[string]uint64, error) {
-	body, err := w.fromAdmin(ctx, "/stats")
-	if err != nil {
-		return nil, err
-	}
-	return stats.Parse(string(body)), nil
+func (w *workload) Admin(ctx context.Context, path string) (string, error) {
+	return ask(ctx, http.MethodGet, "http://"+w.admin.Address+path, "")
 }
 
-func (w *workload) fromAdmin(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.admin.Address+path, http.NoBody)
+func (w *workload) ResetCounters(ctx context.Context) error {
+	_, err := ask(ctx, http.MethodPost, "http://"+w.admin.Address+"/reset_counters", "")
+	return err
+}
+
+// ask sends a request, and returns the body of an answer with status 200.
+func ask(ctx context.Context, method, url, authority string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	res, err := rollout.Do(client, req)
-	if err != nil {
-		return nil, err
+	req.Host = authority
+	status, body, err := rollout.Do(client, req)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("ask %s: status %d: %s", url, status, body)
 	}
-	if res.Status != http.StatusOK {
-		return nil, fmt.Errorf("ask Envoy's admin for %s: status %d", path, res.Status)
-	}
-	return res.Body, nil
+	return string(body), err
 }
 
 func (w *workload) Log(ctx context.Context) ([]string, error) {

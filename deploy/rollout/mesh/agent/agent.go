@@ -89,7 +89,7 @@ func Start(o Options) (*Agent, error) {
 		fmt.Sprintf("ENVOY_STATUS_PORT=%d", o.Ready),
 		fmt.Sprintf("ENVOY_PROMETHEUS_PORT=%d", o.Metrics),
 		fmt.Sprintf("PROXY_CONFIG={binaryPath: %q, configPath: %q, proxyBootstrapTemplatePath: %q, discoveryAddress: %q, "+
-			"controlPlaneAuthPolicy: NONE, proxyAdminPort: %d, statusPort: %d, terminationDrainDuration: 0s, concurrency: 1}",
+			"controlPlaneAuthPolicy: NONE, proxyAdminPort: %d, statusPort: %d, terminationDrainDuration: 0s, drainDuration: 1s, concurrency: 1}",
 			o.Envoy, filepath.Join(o.Dir, "proxy"), o.Bootstrap, o.Istiod, o.Admin, o.Status))
 	cmd.Stdout, cmd.Stderr = logs, logs
 	cmd.SysProcAttr = &syscall.SysProcAttr{

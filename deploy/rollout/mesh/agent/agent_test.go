@@ -118,6 +118,6 @@ func answers(ctx context.Context, port int) error {
 	if err != nil {
 		return err
 	}
-	_, err = rollout.Do(http.DefaultClient, req)
+	_, _, err = rollout.Do(http.DefaultClient, req)
 	return err
 }
