@@ -100,7 +100,7 @@ func TestDrifted(t *testing.T) {
 	t.Parallel()
 	mods := map[string]goMod{}
 	for folder, text := range map[string]string{
-		".":         `{"Require": [{"Path": "a.com/direct", "Version": "v1.0.0"}, {"Path": "a.com/same", "Version": "v1.0.0"}, {"Path": "a.com/deep", "Version": "v1.0.0", "Indirect": true}]}`,
+		".":                   `{"Require": [{"Path": "a.com/direct", "Version": "v1.0.0"}, {"Path": "a.com/same", "Version": "v1.0.0"}, {"Path": "a.com/deep", "Version": "v1.0.0", "Indirect": true}]}`,
 		"deploy/rollout/kind": `{"Require": [{"Path": "a.com/direct", "Version": "v1.1.0", "Indirect": true}, {"Path": "a.com/same", "Version": "v1.0.0"}, {"Path": "a.com/deep", "Version": "v1.1.0", "Indirect": true}]}`,
 	} {
 		var mod goMod

@@ -1,0 +1,69 @@
+package repository
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// ownFilter matches a text that names one of Slipway's filters. The name headers is also a
+// word, so it counts only as a path or where a filter is looked for.
+var ownFilter = regexp.MustCompile(`authtoken|requestlog|filter/headers|^headers[:/@]`)
+
+// TestNames: the product knows no filter by its name, because every repository has its own.
+// Examples in comments are none of that.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	// What "go tool mage run" runs without a name.
+	except := map[string]bool{"run/main.go": true}
+	root := os.DirFS("../../deploy")
+	files := 0
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		files++
+		source, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, source, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(node ast.Node) bool {
+			if text, ok := node.(*ast.BasicLit); ok && text.Kind == token.STRING && namesFilter(text.Value) && !except[name] {
+				t.Errorf("deploy/%s names a filter: %s", set.Position(text.Pos()), text.Value)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 150 {
+		t.Errorf("only %d files were looked at", files)
+	}
+}
+
+func namesFilter(literal string) bool { return ownFilter.MatchString(strings.Trim(literal, "`\"")) }
+
+// The check can fail.
+func TestNamesFilter(t *testing.T) {
+	t.Parallel()
+	for literal, want := range map[string]bool{
+		`"requestlog"`: true, `"an authtoken"`: true, "`filter/headers`": true, `"headers:1.4.0"`: true, `"headers"`: false, `"oci"`: false,
+	} {
+		if got := namesFilter(literal); got != want {
+			t.Errorf("%s names a filter: %v", literal, got)
+		}
+	}
+}
