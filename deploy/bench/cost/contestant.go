@@ -51,8 +51,13 @@ type asked struct {
 	status  int
 }
 
-// usual is what contestants without a scenario are asked.
-var usual = asked{request: scenario.Request{Path: "/get"}, status: http.StatusOK}
+// usual is what contestants without a scenario are asked: the same as the first filter.
+func usual(subjects marked.Subjects) (asked, error) {
+	if len(subjects) > 0 {
+		return askedOf(subjects[0])
+	}
+	return asked{request: scenario.Request{Path: "/get"}, status: http.StatusOK}, nil
+}
 
 // module is a wasm file to measure.
 type module struct {
@@ -67,6 +72,10 @@ const all = "chain"
 // contestants lists what is compared. built are the modules by compiler; one that is no
 // subject's does nothing.
 func contestants(compilers []string, built map[string][]module, subjects marked.Subjects, named []module, more bool) ([]contestant, error) {
+	usual, err := usual(subjects)
+	if err != nil {
+		return nil, err
+	}
 	list := []contestant{{name: none, asked: usual}, {name: again, asked: usual}}
 	add := func(c contestant) {
 		same := func(o contestant) bool { return strings.HasPrefix(o.name, none) && reflect.DeepEqual(o.asked, c.asked) }
