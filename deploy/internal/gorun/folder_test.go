@@ -33,7 +33,7 @@ func TestArchiveOf(t *testing.T) {
 		source, ok := archiveOf(c.info)
 		got := ""
 		if ok {
-			got = source.Version.String() + " " + source.sum
+			got = source.String() + " " + source.sum
 		}
 		if got != c.want {
 			t.Errorf("%s: compiled from %q, want %q", name, got, c.want)

@@ -287,11 +287,11 @@ func (f *front) forward(from net.Conn) {
 		return
 	}
 	defer to.Close() //nolint:errcheck // there is nothing to save
-	ended := make(chan error, 2)
+	ended := make(chan struct{}, 2)
 	for _, way := range [][2]net.Conn{{to, from}, {from, to}} {
 		go func() {
-			_, err := io.Copy(way[0], way[1])
-			ended <- err
+			_, _ = io.Copy(way[0], way[1]) // either end may go at any time
+			ended <- struct{}{}
 		}()
 	}
 	<-ended

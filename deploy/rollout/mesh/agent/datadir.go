@@ -45,7 +45,7 @@ type DataDir struct {
 func OpenDataDir(ctx context.Context, path string, out io.Writer) (*DataDir, error) {
 	d := &DataDir{path: path, out: out}
 	if err := d.open(ctx); err != nil {
-		return nil, fmt.Errorf("Istio's agent keeps modules in %[1]s and nowhere else: %[2]w; make the folder for the user who runs this: sudo install -d -o \"$USER\" %[1]s", path, err)
+		return nil, fmt.Errorf("open the agent's folder: Istio's agent keeps modules in %[1]s and nowhere else: %[2]w; make the folder for the user who runs this: sudo install -d -o \"$USER\" %[1]s", path, err)
 	}
 	return d, nil
 }
@@ -135,7 +135,7 @@ func (d *DataDir) add(path string) error {
 	return err
 }
 
-// expect notes the folders into which agents will put the modules of manifests.
+// Expect notes the folders into which agents will put the modules of manifests.
 func (d *DataDir) Expect(manifests string) error {
 	for _, name := range moduleNames(manifests) {
 		sum := sha256.Sum256([]byte(name))
