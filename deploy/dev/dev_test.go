@@ -123,6 +123,17 @@ func (*stream) OnHttpResponseHeaders(int, bool) types.Action {
 }
 `
 
+// refuses is a scenario of the filter below.
+const refuses = `description: It refuses any configuration.
+proxy: {pluginConfig: any, failStrategy: FAIL_CLOSE}
+steps:
+- name: requests are refused
+  request: {path: /get}
+  expect:
+    refusal: {message: any configuration is refused}
+    response: {status: 503}
+`
+
 // answersFirst is a scenario of that filter.
 const answersFirst = `description: It says which source it was made from.
 steps:
@@ -171,6 +182,7 @@ func newDesk(t *testing.T, source string) (*desk, options) {
 	d.save(d.main, source)
 	d.save(d.metadata, metadata)
 	d.save(d.scenario, answersFirst)
+	d.save(filepath.Join(filepath.Dir(d.scenario), "refuses.yaml"), refuses)
 	return d, options{Filter: "dev", Options: foreground.Options{
 		Listener: d.listener, Backend: envoytest.MustFreeAddress(t), Admin: envoytest.MustFreeAddress(t),
 		Root: root, Config: cfg, Out: &d.out,
@@ -196,7 +208,7 @@ func TestDev(t *testing.T) {
 
 	d.eventuallyPrints("failed   Save a file to try again.", filepath.Join("filter", "dev", "main.go")+":36:15: undefined: types.ActionContinues")
 	d.save(d.main, mainGo)
-	d.eventuallyPrints("holds    2 of 2 scenarios, ")
+	d.eventuallyPrints("holds    3 of 3 scenarios, ")
 	d.eventuallyPrints("curl -i http://" + d.listener + "/headers")
 	d.eventuallyAnswers("200 first")
 	d.eventuallyPrints(" info     #2    answering first\n")
@@ -205,9 +217,9 @@ func TestDev(t *testing.T) {
 	d.save(d.main, second)
 	d.eventuallyAnswers("200 second")
 	d.eventuallyPrints(" after the save: built in ")
-	d.eventuallyPrints("broke    answers\n", `step "it answers first":`, "curl: curl -i http://", `- "first"`, `+ "second"`, "holds    1 of 2 scenarios, ")
+	d.eventuallyPrints("broke    answers\n", `step "it answers first":`, "curl: curl -i http://", `- "first"`, `+ "second"`, "holds    2 of 3 scenarios, ")
 	d.save(d.scenario, strings.ReplaceAll(answersFirst, "first", "second"))
-	d.eventuallyPrints("holds    2 of 2 scenarios, ", "; mended: answers\n")
+	d.eventuallyPrints("holds    3 of 3 scenarios, ", "; mended: answers\n")
 	d.save(d.scenario, "steps: [")
 	d.eventuallyPrints("failed   The scenarios were not played.", filepath.Join("scenarios", "answers.yaml")+":1:")
 	d.save(d.scenario, strings.ReplaceAll(answersFirst, "first", "third"))

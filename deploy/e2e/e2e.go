@@ -14,11 +14,8 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
-	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/scenario/local"
 	"github.com/slipway-wasm/slipway/deploy/variables"
@@ -65,11 +62,6 @@ func e2e(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	storage, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(dir, "storage")})
-	if err != nil {
-		return err
-	}
-	defer foreground.CloseInto(&err, storage.Close)
 	modules := map[string]local.Module{}
 	for i, m := range built {
 		wasm, err := os.ReadFile(m.Path)
@@ -81,11 +73,7 @@ func e2e(ctx context.Context, o options) (err error) {
 		if err := inspect.Shipped(ctx, filters[i], wasm); err != nil {
 			return err
 		}
-		key := m.Name + ".wasm"
-		if err := storage.Add(key, m.Path); err != nil {
-			return err
-		}
-		modules[m.Name] = local.Module{Remote: envoyconf.Remote{URL: storage.URL(key), SHA256: m.WasmSHA256}, Path: m.Path}
+		modules[m.Name] = local.Module{Path: m.Path}
 	}
 	results, err := local.Play(ctx, local.Options{Filters: filters, Modules: modules, Scenarios: scenarios, Envoys: envoys, Run: run, Dir: dir})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,7 +17,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/scenario/play"
 )
@@ -62,6 +65,11 @@ func Play(ctx context.Context, o Options) (Results, error) {
 			return r, fmt.Errorf("play scenarios: none matches %s", o.Run)
 		}
 	}
+	end, err := o.serve()
+	if err != nil {
+		return r, fmt.Errorf("play scenarios: %w", err)
+	}
+	defer end()
 	for _, binary := range o.Envoys {
 		r.EnvoyVersions = append(r.EnvoyVersions, binary.Version)
 		if err := r.in(ctx, binary, all, o); err != nil {
@@ -79,8 +87,37 @@ func Play(ctx context.Context, o Options) (Results, error) {
 	return r, nil
 }
 
+// serve serves the modules that are files only, until end is called.
+//
+// Envoy could read them by itself. But then it does not start at all with a configuration that a
+// filter refuses, and in production it fetches them.
+func (o *Options) serve() (end func(), err error) {
+	storage, err := httpstore.Serve(httpstore.ServeOptions{Dir: filepath.Join(o.Dir, "storage")})
+	if err != nil {
+		return nil, err
+	}
+	end = func() { _ = storage.Close() } // all Envoys have ended
+	served := map[string]Module{}
+	for name, m := range o.Modules {
+		if m.Remote.URL == "" {
+			wasm, err := os.ReadFile(m.Path)
+			if err == nil {
+				err = storage.Add(name+".wasm", m.Path)
+			}
+			if err != nil {
+				end()
+				return nil, err
+			}
+			m.Remote.URL, m.Remote.SHA256 = storage.URL(name+".wasm"), checksum.Bytes(wasm)
+		}
+		served[name] = m
+	}
+	o.Modules = served
+	return end, nil
+}
+
 // Start starts one Envoy for scenarios that do not disturb each other, whatever Options.Scenarios
-// has. The caller plays them, and closes the Proxy.
+// has. Each module needs a URL. The caller plays them, and closes the Proxy.
 func Start(ctx context.Context, scenarios []scenario.Scenario, o Options) (*Proxy, error) {
 	var parts []*part
 	for i := range scenarios {

@@ -34,7 +34,7 @@ const (
 
 // Module is where Envoy gets a filter's module.
 type Module struct {
-	// Remote is its URL and wasm sha256. Without a URL, Envoy reads the file.
+	// Remote is its URL and wasm sha256. Without a URL, Play serves the file.
 	Remote envoyconf.Remote
 	// Path is the same module as a file. Filters that get another configuration while Envoy
 	// runs are read from it, too.
@@ -203,12 +203,9 @@ func (s *Stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
 	if !ok {
 		return envoyconf.Filter{}, fmt.Errorf("there is no module of filter %s", p.Filter)
 	}
-	f := envoyconf.Filter{Name: s.pluginName(p.Filter), Source: envoyconf.Local{Path: module.Path}, Environment: map[string]string{}}
-	if module.Remote.URL != "" {
-		remote := module.Remote
-		remote.Timeout = fetchTimeout
-		f.Source = remote
-	}
+	remote := module.Remote
+	remote.Timeout = fetchTimeout
+	f := envoyconf.Filter{Name: s.pluginName(p.Filter), Source: remote, Environment: map[string]string{}}
 	var err error
 	if f.Configuration, err = scenario.Expand(p.Configuration, s.variable); err != nil {
 		return envoyconf.Filter{}, err
