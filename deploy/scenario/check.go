@@ -59,7 +59,7 @@ func (s *Scenario) checkProxy(filter catalog.Filter) error {
 		}
 	}
 	if len(p.Chain) == 0 {
-		return p.Settings.check(at)
+		return p.check(at)
 	}
 	if !reflect.ValueOf(p.Settings).IsZero() {
 		return wrong(to(at, "chain"), "pluginConfig, vmConfig and failStrategy cannot stand beside chain; move them to a filter of the chain")
@@ -75,7 +75,7 @@ func (s *Scenario) checkProxy(filter catalog.Filter) error {
 			return wrong(to(at, "filter"), "%s is there twice; remove one", link.Filter)
 		}
 		names = append(names, link.Filter)
-		if err := link.Settings.check(at); err != nil {
+		if err := link.check(at); err != nil {
 			return err
 		}
 	}
@@ -179,9 +179,9 @@ func (s Script) check(at []any, dir string) error {
 	}
 	for i, a := range s.Answers {
 		at, last := to(at, "answers", i), i == len(s.Answers)-1
-		more := a.Status != 0 || a.Headers != nil || a.Body != (Body{}) || a.Delay != 0
+		answers := a.Status != 0 || a.Headers != nil || a.Body != (Body{}) || a.Delay != 0 && !a.Reset
 		ways := 0
-		for _, way := range []bool{a.Silent, a.Reset, a.Down, more} {
+		for _, way := range []bool{a.Silent, a.Reset, a.Down, answers} {
 			if way {
 				ways++
 			}
@@ -191,7 +191,7 @@ func (s Script) check(at []any, dir string) error {
 			return wrong(to(at, "times"), "%d is no number of calls", a.Times)
 		case a.Times > 0 && last:
 			return wrong(to(at, "times"), "the last answer is given to all calls that follow; remove times, or add the answer that follows")
-		case ways > 1 && !(ways == 2 && a.Reset && a.Delay != 0 && a.Status == 0 && a.Headers == nil && a.Body == (Body{})):
+		case ways > 1:
 			return wrong(at, "silent, reset and down cannot stand beside another answer; keep one")
 		case a.Down && !last:
 			return wrong(to(at, "down"), "no call reaches a server that is down, so nothing can follow; make it the last answer")

@@ -79,7 +79,7 @@ func counts(a, b *part) bool {
 		if !ok && strings.Contains(name, ".") || strings.HasPrefix(name, "envoy_") {
 			return true
 		}
-		if common && !(a.names(own) && !b.names(own)) {
+		if common && (!a.names(own) || b.names(own)) {
 			return true
 		}
 	}
