@@ -106,7 +106,7 @@ func assertGone(t *testing.T, url string) {
 	err := envoytest.Until(ctx, func() error {
 		res, err := http.Get(url + "/ready")
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // nothing listens any more, as it should be
 		}
 		res.Body.Close()
 		return fmt.Errorf("%s still answers", url)

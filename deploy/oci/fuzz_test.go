@@ -164,7 +164,9 @@ func FuzzAnswers(f *testing.F) {
 		ref := Reference{Repository: r.name("headers"), Tag: "1.4.0"}
 		var text bytes.Buffer
 		if v, err := r.Verify(ctx, ref); err == nil {
-			v.Text(&text)
+			if err := v.Text(&text); err != nil {
+				t.Error(err)
+			}
 			if v.ManifestDigest != digest.FromBytes(manifest).String() {
 				t.Errorf("manifest digest %s of %q", v.ManifestDigest, manifest)
 			}
@@ -176,7 +178,9 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("%d bytes were read, and %d served", len(m.Wasm), len(blob))
 		}
 		if tree, err := r.Discover(ctx, ref); err == nil {
-			Tree{Reference: ref.String(), Referrers: tree}.Text(&text)
+			if err := (Tree{Reference: ref.String(), Referrers: tree}).Text(&text); err != nil {
+				t.Error(err)
+			}
 		}
 		if list, err := r.List(ctx, []string{"headers"}); err == nil {
 			if err := WriteList(&text, list); err != nil {

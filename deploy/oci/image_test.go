@@ -265,7 +265,7 @@ func TestGoldenDigests(t *testing.T) {
 // testFixed is a filter in which nothing can change, not even its inspection.
 func testFixed(t *testing.T) build.Built {
 	filter := buildtest.Module(t, "headers", []byte(strings.Repeat("compressible ", 10000)))
-	filter.Filter.Metadata.Description = "It does what a test needs."
+	filter.Metadata.Description = "It does what a test needs."
 	filter.Module.Report = inspect.Report{ABI: "0.2.0", EnvoyMin: "1.33"}
 	return filter
 }

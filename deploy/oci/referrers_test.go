@@ -56,7 +56,9 @@ func TestAttachAndDiscover(t *testing.T) {
 			t.Errorf("tree (-want +got):\n%s", diff)
 		}
 		var text bytes.Buffer
-		Tree{Reference: published.Reference(), Referrers: tree}.Text(&text)
+		if err := (Tree{Reference: published.Reference(), Referrers: tree}).Text(&text); err != nil {
+			t.Fatal(err)
+		}
 		want := published.Reference() + `
 ├── application/vnd.cyclonedx+json headers.cdx.json ` + sboms[0].ManifestDigest + `
 └── application/vnd.slipway.test-report.v1+json report.json ` + report.ManifestDigest + `

@@ -36,7 +36,9 @@ func TestVerify(t *testing.T) {
 				t.Errorf("%+v", v)
 			}
 			var text bytes.Buffer
-			v.Text(&text)
+			if err := v.Text(&text); err != nil {
+				t.Error(err)
+			}
 			for _, want := range []string{": ok\n", v.ManifestDigest, v.WasmSHA256, "Istio", "1.4.0", TypeSBOM} {
 				if !strings.Contains(text.String(), want) {
 					t.Errorf("%q is missing in\n%s", want, text.String())
@@ -126,7 +128,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("problems %q, want %q", v.Problems, c.want)
 			}
 			var text bytes.Buffer
-			if v.Text(&text); !strings.Contains(text.String(), "FAILED") || !strings.Contains(text.String(), c.want) {
+			if err := v.Text(&text); err != nil || !strings.Contains(text.String(), "FAILED") || !strings.Contains(text.String(), c.want) {
 				t.Errorf("the text does not say it:\n%s", text.String())
 			}
 		})

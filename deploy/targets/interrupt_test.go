@@ -26,12 +26,11 @@ const asMage = "SLIPWAY_TEST_AS_MAGE"
 
 // TestMageWithATarget is what the other process runs. The target's program has a child, and
 // neither ends by itself.
-func TestMageWithATarget(t *testing.T) {
+func TestMageWithATarget(*testing.T) {
 	if os.Getenv(asMage) == "" {
 		return // it is the helper of TestInterrupted
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	err := ended(func() error {
 		cmd := exec.CommandContext(ctx, "sh", "-c", `sh -c 'trap "" INT; echo $$; while :; do sleep 1; done' & echo $$; wait`)
 		cmd.Stdout = os.Stdout
@@ -41,6 +40,7 @@ func TestMageWithATarget(t *testing.T) {
 		}
 		return err
 	}())
+	stop()
 	fmt.Fprintf(os.Stderr, "Error: %+v\n", err)
 	if status := new(interruption); errors.As(err, &status) {
 		os.Exit(status.ExitStatus())

@@ -15,7 +15,7 @@ import (
 // bare is a place that has nothing but an address for requests.
 type bare struct{ url string }
 
-func (b bare) Lacks(part scenario.Part) string { return "it is bare" }
+func (b bare) Lacks(scenario.Part) string { return "it is bare" }
 func (b bare) URL() string                     { return b.url }
 func (b bare) Authority() string               { return "" }
 func (b bare) Admin(context.Context, string) (string, error) {

@@ -69,7 +69,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("answers are %q, want %q", got, want)
 	}
 	calls := s.Calls()
-	if c := calls[1]; len(calls) != 6 || c.Method != "POST" || c.Path != "/a?b=c" || string(c.Body) != "hello" || c.Answer.Get("x-token") != "t-2" || calls[5].Answer != nil {
+	if c := calls[1]; len(calls) != 6 || c.Method != http.MethodPost || c.Path != "/a?b=c" || string(c.Body) != "hello" || c.Answer.Get("x-token") != "t-2" || calls[5].Answer != nil {
 		t.Errorf("it saw %+v", calls)
 	}
 	port := s.Port()
