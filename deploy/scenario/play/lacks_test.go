@@ -16,8 +16,8 @@ import (
 type bare struct{ url string }
 
 func (b bare) Lacks(scenario.Part) string { return "it is bare" }
-func (b bare) URL() string                     { return b.url }
-func (b bare) Authority() string               { return "" }
+func (b bare) URL() string                { return b.url }
+func (b bare) Authority() string          { return "" }
 func (b bare) Admin(context.Context, string) (string, error) {
 	return "", errors.New("it has no admin interface")
 }
