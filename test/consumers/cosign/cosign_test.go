@@ -516,6 +516,7 @@ func TestRefusals(t *testing.T) {
 			"cosign import-key-pair"},
 		"other module": {password, func(o *attest.SignOptions) {
 			o.Release.Filters = []build.Built{buildtest.Filter(t, "headers", "other")}
+			o.Played = nil // it is refused for its own module before
 		},
 			"build the version that is published"},
 		"other commit": {password, func(o *attest.SignOptions) { o.Release.Revision = strings.Repeat("0", 40) },
