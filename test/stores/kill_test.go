@@ -60,6 +60,9 @@ func newKiller(t *testing.T, s store) (*killer, store) {
 	return k, s.through(server.Listener.Addr().String())
 }
 
+// underLock ends the text of a request that is made under a WebDAV lock.
+const underLock = " under a lock"
+
 // arm says where to strike next.
 func (k *killer) arm(at int, moment moment, kill func()) {
 	k.mu.Lock()
@@ -72,7 +75,11 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	strike := never
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		k.writes++
-		k.requests = append(k.requests, r.Method+" "+r.URL.Path)
+		request := r.Method + " " + r.URL.Path
+		if r.Header.Get("If") != "" {
+			request += underLock
+		}
+		k.requests = append(k.requests, request)
 		if k.writes == k.at {
 			strike = k.moment
 		}
