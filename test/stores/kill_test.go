@@ -32,6 +32,7 @@ func (m moment) String() string {
 // killer is a proxy. At one of the requests that change something, it kills the upload,
 // or holds the request while something else happens.
 type killer struct {
+	locks int // that the client holds
 	upstream *httputil.ReverseProxy
 
 	mu       sync.Mutex
@@ -68,6 +69,7 @@ func (k *killer) arm(at int, moment moment, kill func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.writes, k.at, k.moment, k.kill, k.requests = 0, at, moment, kill, nil
+	k.locks = 0
 }
 
 func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -76,8 +78,14 @@ func (k *killer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		k.writes++
 		request := r.Method + " " + r.URL.Path
-		if r.Header.Get("If") != "" {
+		if r.Header.Get("If") != "" || k.locks > 0 {
 			request += underLock
+		}
+		switch {
+		case r.Method == "LOCK" && r.Header.Get("If") == "":
+			k.locks++
+		case r.Method == "UNLOCK":
+			k.locks--
 		}
 		k.requests = append(k.requests, request)
 		if k.writes == k.at {
