@@ -32,7 +32,7 @@ func (m moment) String() string {
 // killer is a proxy. At one of the requests that change something, it kills the upload,
 // or holds the request while something else happens.
 type killer struct {
-	locks int // that the client holds
+	locks    int // that the client holds
 	upstream *httputil.ReverseProxy
 
 	mu       sync.Mutex
