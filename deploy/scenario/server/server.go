@@ -156,6 +156,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, number := s.next(c)
+	if number == 0 {
+		panic(http.ErrAbortHandler)
+	}
 	if answer.Delay > 0 {
 		select {
 		case <-time.After(time.Duration(answer.Delay)):
@@ -166,7 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case answer.Silent:
 		<-r.Context().Done()
 		return
-	case answer.Reset || answer.Down:
+	case answer.Reset:
 		panic(http.ErrAbortHandler)
 	}
 	body, err := Body(answer.Body, s.dir)
@@ -199,12 +202,16 @@ func (s *Server) record(c Call) {
 	s.calls = append(s.calls, c)
 }
 
-// next records a call and returns the answer to it, and its number.
+// next records a call and returns the answer to it, and its number. A call that comes through
+// while the server goes down is not recorded, as if it had come later: its number is 0.
 func (s *Server) next(c Call) (scenario.Answer, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls = append(s.calls, c)
 	answer := s.answers[0]
+	if answer.Down {
+		return answer, 0
+	}
+	s.calls = append(s.calls, c)
 	s.answered++
 	if len(s.answers) > 1 && s.answered >= max(answer.Times, 1) {
 		s.answers, s.answered = s.answers[1:], 0

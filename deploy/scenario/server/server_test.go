@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,6 +95,27 @@ func TestAnswers(t *testing.T) {
 		}); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestDown: a call that comes through while the server goes down is none that it saw: a filter
+// gets no answer to it, and counts it as failed.
+func TestDown(t *testing.T) {
+	t.Parallel()
+	s, err := server.Start(scenario.Script{Answers: []scenario.Answer{{Down: true}}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // the value itself is thrown
+				t.Errorf("the connection ends with %v", got)
+			}
+		}()
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
+	}()
+	if calls := s.Calls(); len(calls) > 0 {
+		t.Errorf("it saw %+v", calls)
 	}
 }
 
