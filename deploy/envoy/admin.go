@@ -8,8 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-
-	"github.com/slipway-wasm/slipway/deploy/envoy/stats"
+	"strings"
 )
 
 // AdminURL is the base URL of the admin interface, without a trailing slash.
@@ -43,12 +42,14 @@ func (p *Proxy) Stats(ctx context.Context) (map[string]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	return stats.Parse(text), nil
-}
-
-// Prometheus returns the statistics as Prometheus scrapes them.
-func (p *Proxy) Prometheus(ctx context.Context) (string, error) {
-	return p.Get(ctx, "/stats/prometheus")
+	stats := map[string]uint64{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil { // else a histogram or a text
+			stats[name] = n
+		}
+	}
+	return stats, nil
 }
 
 // ListenerURL returns the http URL of the listener with the given name. The URL has the port

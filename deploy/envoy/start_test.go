@@ -66,7 +66,7 @@ func TestStart(t *testing.T) {
 	if err != nil || stats["server.concurrency"] != 2 || stats["cluster.upstream.upstream_rq_total"] != 1 {
 		t.Errorf("stats: concurrency %d, requests %d, %v", stats["server.concurrency"], stats["cluster.upstream.upstream_rq_total"], err)
 	}
-	prometheus, err := proxy.Prometheus(t.Context())
+	prometheus, err := proxy.Get(t.Context(), "/stats/prometheus")
 	if err != nil || !strings.Contains(prometheus, `envoy_cluster_upstream_rq_total{envoy_cluster_name="upstream"} 1`) {
 		t.Errorf("Prometheus: %v:\n%s", err, prometheus)
 	}
