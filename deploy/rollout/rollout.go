@@ -65,9 +65,8 @@ type Workload interface {
 // scenario.PartServices nor scenario.PartUpstream nor scenario.PartSeen.
 type Scripted interface {
 	Workload
-	// Serve lets the services of a scenario and its upstream answer from now on. It returns
-	// the servers, of which the empty name is the upstream.
-	Serve(ctx context.Context, s *scenario.Scenario) (map[string]*server.Server, error)
+	// Serve lets the services of a scenario and its upstream answer from now on.
+	Serve(ctx context.Context, s *scenario.Scenario) (server.Servers, error)
 	// Cluster returns the name of a service's cluster in the proxy.
 	Cluster(service string) string
 }

@@ -91,7 +91,7 @@ func (c *scene) Log(ctx context.Context) ([]string, error) {
 // served is a scene with servers: a play.Servers.
 type served struct {
 	scene
-	servers map[string]*server.Server
+	servers server.Servers
 }
 
 func (c *served) Cluster(service string) string { return c.Workload.(Scripted).Cluster(service) }

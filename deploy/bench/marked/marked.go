@@ -25,7 +25,7 @@ type Subject struct {
 	// Plugins are the scenario's filters, in order.
 	Plugins []scenario.Plugin
 	// Servers are its services.
-	Servers map[string]*server.Server
+	Servers server.Servers
 }
 
 // Subjects are the subjects of a repository, with their running services.
@@ -39,21 +39,17 @@ func Read(filters []catalog.Filter) (Subjects, error) {
 	}
 	var subjects Subjects
 	for _, f := range filters {
-		s := Subject{Name: f.Name, Scenario: scenario.AsShipped(f), Servers: map[string]*server.Server{}}
+		s := Subject{Name: f.Name, Scenario: scenario.AsShipped(f)}
 		if i := slices.IndexFunc(all, func(sc scenario.Scenario) bool { return sc.Filter == f.Name && sc.Bench }); i >= 0 {
 			s.Scenario = all[i]
 		}
-		subjects = append(subjects, s)
 		if s.Plugins, err = s.Scenario.Plugins(filters); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", s.Scenario.File, err), subjects.Close())
 		}
-		subjects[len(subjects)-1] = s
-		for name, service := range s.Scenario.Services {
-			if s.Servers[name], err = server.Start(service.Script, filepath.Dir(s.Scenario.File)); err != nil {
-				delete(s.Servers, name)
-				return nil, errors.Join(err, subjects.Close())
-			}
+		if s.Servers, err = server.StartServices(&s.Scenario); err != nil {
+			return nil, errors.Join(err, subjects.Close())
 		}
+		subjects = append(subjects, s)
 	}
 	return subjects, nil
 }
@@ -62,9 +58,7 @@ func Read(filters []catalog.Filter) (Subjects, error) {
 func (s Subjects) Close() error {
 	var errs []error
 	for _, subject := range s {
-		for _, started := range subject.Servers {
-			errs = append(errs, started.Close())
-		}
+		errs = append(errs, subject.Servers.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -219,22 +219,10 @@ spec:
 
 // Serve starts the servers of a scenario. Each is behind a port that stays the same, so that
 // the proxy's clusters do.
-func (w *workload) Serve(_ context.Context, s *scenario.Scenario) (map[string]*server.Server, error) {
-	dir := filepath.Dir(s.File)
-	servers := map[string]*server.Server{}
-	var err error
-	if s.Upstream != nil {
-		servers[""], err = server.Start(*s.Upstream, dir)
-	} else {
-		servers[""], err = server.Record(httpbin.New())
-	}
+func (w *workload) Serve(_ context.Context, s *scenario.Scenario) (server.Servers, error) {
+	servers, err := server.StartAll(s)
 	if err != nil {
 		return nil, err
-	}
-	for name, script := range s.Services {
-		if servers[name], err = server.Start(script.Script, dir); err != nil {
-			return nil, err
-		}
 	}
 	for name, started := range servers {
 		if f := w.fronts[name]; f != nil {

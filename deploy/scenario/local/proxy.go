@@ -13,7 +13,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	wasmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/wasm/v3"
 	"github.com/google/renameio/v2"
-	"github.com/mccutchen/go-httpbin/v2/httpbin"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
@@ -53,7 +52,7 @@ type Stage struct {
 	*part
 	proxy    *envoy.Proxy
 	url      string
-	servers  map[string]*server.Server // "" is the upstream
+	servers  server.Servers
 	dir      string
 	options  *Options
 	listener string
@@ -71,7 +70,7 @@ func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, 
 	workers := int64(0)
 	for _, part := range parts {
 		workers = max(workers, part.Proxy.Workers)
-		s := &Stage{part: part, servers: map[string]*server.Server{}, dir: dir, options: &o, listener: part.Filter + "." + part.Name}
+		s := &Stage{part: part, dir: dir, options: &o, listener: part.Filter + "." + part.Name}
 		p.Stages = append(p.Stages, s)
 		if err := s.serve(&build); err != nil {
 			return nil, err
@@ -108,9 +107,7 @@ func (p *Proxy) Close() error {
 		errs = append(errs, p.Stop())
 	}
 	for _, s := range p.Stages {
-		for _, server := range s.servers {
-			errs = append(errs, server.Close())
-		}
+		errs = append(errs, s.servers.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -128,29 +125,13 @@ func (s *Stage) Cluster(service string) string {
 
 // serve starts the servers of the scenario, and adds their clusters to the configuration.
 func (s *Stage) serve(build *envoyconf.BuildOptions) (err error) {
-	dir := filepath.Dir(s.File)
-	add := func(name string, started *server.Server) {
-		s.servers[name] = started
-		build.Clusters = append(build.Clusters, envoyconf.Cluster{Name: s.Cluster(name), Address: envoyconf.Address{Port: started.Port()}})
-	}
-	var upstream *server.Server
-	if s.Upstream != nil {
-		upstream, err = server.Start(*s.Upstream, dir)
-	} else {
-		upstream, err = server.Record(httpbin.New())
-	}
-	if err != nil {
+	if s.servers, err = server.StartAll(s.Scenario); err != nil {
 		return err
 	}
-	add("", upstream)
-	build.Upstream = envoyconf.Address{Port: upstream.Port()} // Envoy wants one; each listener has its own
-	for name, service := range s.Services {
-		started, err := server.Start(service.Script, dir)
-		if err != nil {
-			return err
-		}
-		add(name, started)
+	for name, started := range s.servers {
+		build.Clusters = append(build.Clusters, envoyconf.Cluster{Name: s.Cluster(name), Address: envoyconf.Address{Port: started.Port()}})
 	}
+	build.Upstream = envoyconf.Address{Port: s.servers[""].Port()} // Envoy wants one; each listener has its own
 	return nil
 }
 
