@@ -123,13 +123,15 @@ func set(ctx context.Context, w Workload, s *scenario.Scenario) (play.Place, err
 // configured returns a filter with the configuration that a scenario gives it, and for httpbin
 // in place of the filter's own workloads.
 func configured(w Workload, f catalog.Filter, p scenario.Plugin) (catalog.Filter, error) {
-	cluster := func(name string) (string, error) {
-		service, what, _, ok := scenario.ServiceVariable(name)
-		scripted, can := w.(Scripted)
-		if !ok || what != scenario.ClusterOf || !can {
-			return "", fmt.Errorf("nothing gives ${%s} a value", name)
+	p, err := p.Expand(func(service string) (string, bool) {
+		scripted, ok := w.(Scripted)
+		if !ok {
+			return "", false
 		}
-		return scripted.Cluster(service), nil
+		return scripted.Cluster(service), true
+	})
+	if err != nil {
+		return f, err
 	}
 	apply := *f.Metadata.Apply
 	apply.Namespace, apply.TargetRefs, apply.Port, apply.Mode, apply.ImagePullSecret = "", nil, 0, "", ""
@@ -138,23 +140,13 @@ func configured(w Workload, f catalog.Filter, p scenario.Plugin) (catalog.Filter
 		apply.Contexts = []string{catalog.ContextInbound}
 	}
 	apply.FailStrategy = p.FailStrategy
-	text, err := scenario.Expand(p.Configuration, cluster)
-	if err != nil {
-		return f, err
-	}
 	apply.PluginConfig = nil
-	if text != "" {
-		if err := json.Unmarshal([]byte(text), &apply.PluginConfig); err != nil {
+	if p.Configuration != "" {
+		if err := json.Unmarshal([]byte(p.Configuration), &apply.PluginConfig); err != nil {
 			return f, fmt.Errorf("the plugin configuration of %s: %w", f.Name, err)
 		}
 	}
-	apply.VMConfig.Env = slices.Clone(p.Env)
-	for i := range apply.VMConfig.Env {
-		v := &apply.VMConfig.Env[i]
-		if v.Value, err = scenario.Expand(v.Value, cluster); err != nil {
-			return f, err
-		}
-	}
+	apply.VMConfig.Env = p.Env
 	f.Metadata.Apply = &apply
 	return f, nil
 }

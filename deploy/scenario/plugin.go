@@ -21,6 +21,47 @@ type Plugin struct {
 	FailStrategy string
 }
 
+// Expand returns the plugin with each ${services.NAME.cluster} replaced by what cluster returns
+// for the name. No other variable has a value in a configuration, and cluster reports false for a
+// service that it does not know: these are errors.
+func (p Plugin) Expand(cluster func(service string) (name string, ok bool)) (Plugin, error) {
+	value := func(variable string) (string, error) {
+		service, what, _, ok := ServiceVariable(variable)
+		if ok && what == ClusterOf {
+			if name, ok := cluster(service); ok {
+				return name, nil
+			}
+		}
+		return "", fmt.Errorf("nothing gives ${%s} a value", variable)
+	}
+	p.Env = slices.Clone(p.Env)
+	texts := []*string{&p.Configuration, &p.VMConfiguration}
+	for i := range p.Env {
+		texts = append(texts, &p.Env[i].Value)
+	}
+	for _, text := range texts {
+		var err error
+		if *text, err = Expand(*text, value); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// Environment splits Env into the variables with values, and the names of those whose values are
+// the proxy's own.
+func (p Plugin) Environment() (values map[string]string, host []string) {
+	values = map[string]string{}
+	for _, v := range p.Env {
+		if v.ValueFrom == catalog.ValueHost {
+			host = append(host, v.Name)
+		} else {
+			values[v.Name] = v.Value
+		}
+	}
+	return values, host
+}
+
 // Shipped returns how the filter's rendered manifests run it. If they do not, because it has no
 // section apply, it gets its example and fails closed.
 func Shipped(f catalog.Filter) (Plugin, error) {

@@ -101,32 +101,14 @@ func (s Subject) cluster(service string) string {
 
 // Filters configure the scenario's filters, with their modules by the filters' names.
 func (s Subject) Filters(source func(filter string) envoyconf.Source) ([]envoyconf.Filter, error) {
-	expand := func(text string) (string, error) {
-		return scenario.Expand(text, func(name string) (string, error) {
-			service, what, _, ok := scenario.ServiceVariable(name)
-			if !ok || what != scenario.ClusterOf {
-				return "", fmt.Errorf("nothing gives ${%s} a value", name)
-			}
-			return s.cluster(service), nil
-		})
-	}
 	var filters []envoyconf.Filter
 	for _, p := range s.Plugins {
-		f := envoyconf.Filter{Name: p.Filter, Source: source(p.Filter), Environment: map[string]string{}}
-		var err error
-		if f.Configuration, err = expand(p.Configuration); err != nil {
+		p, err := p.Expand(func(service string) (string, bool) { return s.cluster(service), true })
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Scenario.File, err)
 		}
-		if f.VMConfiguration, err = expand(p.VMConfiguration); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Scenario.File, err)
-		}
-		for _, v := range p.Env {
-			if v.ValueFrom == catalog.ValueHost {
-				f.HostEnvironment = append(f.HostEnvironment, v.Name)
-			} else if f.Environment[v.Name], err = expand(v.Value); err != nil {
-				return nil, fmt.Errorf("%s: %w", s.Scenario.File, err)
-			}
-		}
+		f := envoyconf.Filter{Name: p.Filter, Source: source(p.Filter), Configuration: p.Configuration, VMConfiguration: p.VMConfiguration}
+		f.Environment, f.HostEnvironment = p.Environment()
 		filters = append(filters, f)
 	}
 	return filters, nil

@@ -186,23 +186,12 @@ func (s *Stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
 	}
 	remote := module.Remote
 	remote.Timeout = fetchTimeout
-	f := envoyconf.Filter{Name: s.pluginName(p.Filter), Source: remote, Environment: map[string]string{}}
-	var err error
-	if f.Configuration, err = scenario.Expand(p.Configuration, s.variable); err != nil {
+	p, err := p.Expand(s.known)
+	if err != nil {
 		return envoyconf.Filter{}, err
 	}
-	if f.VMConfiguration, err = scenario.Expand(p.VMConfiguration, s.variable); err != nil {
-		return envoyconf.Filter{}, err
-	}
-	for _, v := range p.Env {
-		if v.ValueFrom == catalog.ValueHost {
-			f.HostEnvironment = append(f.HostEnvironment, v.Name)
-			continue
-		}
-		if f.Environment[v.Name], err = scenario.Expand(v.Value, s.variable); err != nil {
-			return envoyconf.Filter{}, err
-		}
-	}
+	f := envoyconf.Filter{Name: s.pluginName(p.Filter), Source: remote, Configuration: p.Configuration, VMConfiguration: p.VMConfiguration}
+	f.Environment, f.HostEnvironment = p.Environment()
 	switch p.FailStrategy {
 	case catalog.FailOpen:
 		f.FailurePolicy = wasmv3.FailurePolicy_FAIL_OPEN
@@ -214,13 +203,9 @@ func (s *Stage) filter(p scenario.Plugin) (envoyconf.Filter, error) {
 	return f, nil
 }
 
-// variable is the value of a variable in a configuration.
-func (s *Stage) variable(name string) (string, error) {
-	service, what, _, ok := scenario.ServiceVariable(name)
-	if !ok || what != scenario.ClusterOf || s.servers[service] == nil || service == "" {
-		return "", fmt.Errorf("nothing gives ${%s} a value", name)
-	}
-	return s.Cluster(service), nil
+// known is the cluster of a service that the scenario has.
+func (s *Stage) known(service string) (string, bool) {
+	return s.Cluster(service), s.servers[service] != nil && service != ""
 }
 
 // pluginName tells the scenario's filter from the same filter of another scenario.
