@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"os"
@@ -147,7 +148,7 @@ func (s Settings) check(at []any) error {
 
 func (s *Scenario) checkServices(catalog.Filter) error {
 	clusters := map[string]string{}
-	for _, name := range sorted(s.Services) {
+	for _, name := range slices.Sorted(maps.Keys(s.Services)) {
 		service := s.Services[name]
 		at := []any{"services", name}
 		if !namePattern.MatchString(name) {
@@ -173,6 +174,17 @@ func (s *Scenario) checkServices(catalog.Filter) error {
 	return nil
 }
 
+// count returns how many of the values are true.
+func count(values ...bool) int {
+	n := 0
+	for _, value := range values {
+		if value {
+			n++
+		}
+	}
+	return n
+}
+
 func (s Script) check(at []any, dir string) error {
 	if s.Answers != nil && len(s.Answers) == 0 {
 		return wrong(to(at, "answers"), "is empty; leave it out for an answer with status 200")
@@ -180,12 +192,7 @@ func (s Script) check(at []any, dir string) error {
 	for i, a := range s.Answers {
 		at, last := to(at, "answers", i), i == len(s.Answers)-1
 		answers := a.Status != 0 || a.Headers != nil || a.Body != (Body{}) || a.Delay != 0 && !a.Reset
-		ways := 0
-		for _, way := range []bool{a.Silent, a.Reset, a.Down, answers} {
-			if way {
-				ways++
-			}
-		}
+		ways := count(a.Silent, a.Reset, a.Down, answers)
 		switch {
 		case a.Times < 0:
 			return wrong(to(at, "times"), "%d is no number of calls", a.Times)
@@ -212,12 +219,7 @@ func (s Script) check(at []any, dir string) error {
 const maxBody = 100 << 20
 
 func (b Body) check(at []any, dir string) error {
-	ways := 0
-	for _, way := range []bool{b.Text != nil, b.File != "", b.Size != 0} {
-		if way {
-			ways++
-		}
-	}
+	ways := count(b.Text != nil, b.File != "", b.Size != 0)
 	if ways > 1 {
 		return wrong(at, "text, file and size exclude each other; keep one")
 	}
@@ -266,7 +268,7 @@ func (s *Scenario) configurations(visit func(text string)) {
 // checkCalled refuses a service that no filter calls: no configuration and no source of the
 // chain's filters has its cluster's name.
 func (s *Scenario) checkCalled(filter catalog.Filter) error {
-	for _, name := range sorted(s.Services) {
+	for _, name := range slices.Sorted(maps.Keys(s.Services)) {
 		cluster := s.Cluster(name)
 		if cluster == "" {
 			continue // some configuration refers to it
@@ -358,10 +360,10 @@ func (s *Scenario) checkStep(at []any, i int, step Step) error {
 			return err
 		}
 	}
-	for _, name := range sorted(e.Services) {
+	for _, name := range slices.Sorted(maps.Keys(e.Services)) {
 		at := to(at, "services", name)
 		if _, ok := s.Services[name]; !ok {
-			return unknown(at, "service", name, sorted(s.Services))
+			return unknown(at, "service", name, slices.Sorted(maps.Keys(s.Services)))
 		}
 		if err := e.Services[name].check(at); err != nil {
 			return err
@@ -371,7 +373,7 @@ func (s *Scenario) checkStep(at []any, i int, step Step) error {
 		field string
 		all   map[string]Number
 	}{{"statistics", e.Statistics}, {"prometheus", e.Prometheus}} {
-		for _, name := range sorted(numbers.all) {
+		for _, name := range slices.Sorted(maps.Keys(numbers.all)) {
 			if err := numbers.all[name].check(to(at, numbers.field, name)); err != nil {
 				return err
 			}
@@ -420,10 +422,10 @@ func (s *Scenario) checkChange(at []any, c *Change) error {
 	case c.Filter == "" && c.PluginConfig != nil && len(links) > 1:
 		return wrong(to(at, "pluginConfig"), "the chain has several filters; say with filter which one gets it")
 	}
-	for _, name := range sorted(c.Services) {
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		at := to(at, "services", name)
 		if _, ok := s.Services[name]; !ok {
-			return unknown(at, "service", name, sorted(s.Services))
+			return unknown(at, "service", name, slices.Sorted(maps.Keys(s.Services)))
 		}
 		if err := c.Services[name].check(at, filepath.Dir(s.File)); err != nil {
 			return err
@@ -479,7 +481,7 @@ func checkHeaders(at []any, headers map[string]Values) error {
 	if err := checkHeaderNames(at, headers); err != nil {
 		return err
 	}
-	for _, name := range sorted(headers) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		if slices.Contains(framing, strings.ToLower(name)) {
 			mend := "remove it"
 			if strings.EqualFold(name, "host") {
@@ -501,7 +503,7 @@ func checkHeaders(at []any, headers map[string]Values) error {
 
 func checkHeaderNames[V any](at []any, headers map[string]V) error {
 	seen := map[string]string{}
-	for _, name := range sorted(headers) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		switch lower := strings.ToLower(name); {
 		case strings.HasPrefix(name, ":"):
 			return wrong(to(at, name), "%s is no header; use status, method, path and authority", name)
@@ -576,7 +578,7 @@ func checkTexts(at []any, all map[string]Text) error {
 	if err := checkHeaderNames(at, all); err != nil {
 		return err
 	}
-	for _, name := range sorted(all) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if err := all[name].check(to(at, name)); err != nil {
 			return err
 		}
@@ -585,12 +587,7 @@ func checkTexts(at []any, all map[string]Text) error {
 }
 
 func (t Text) check(at []any) error {
-	ways := 0
-	for _, way := range []bool{t.Exactly != nil, t.Absent, t.Contains != nil || t.Pattern != ""} {
-		if way {
-			ways++
-		}
-	}
+	ways := count(t.Exactly != nil, t.Absent, t.Contains != nil || t.Pattern != "")
 	switch {
 	case ways == 0:
 		return wrong(at, "says nothing; write a text, a list of texts, contains, pattern, or absent: true")
@@ -639,18 +636,13 @@ func (c *Content) check(at []any) error {
 }
 
 func checkJSON(at []any, all map[string]JSONValue) error {
-	for _, path := range sorted(all) {
+	for _, path := range slices.Sorted(maps.Keys(all)) {
 		at := to(at, path)
 		if _, err := jsonpath.Parse(path); err != nil {
 			return wrong(at, "is no JSON path: %v; write one such as $.name or $['a name'][0] (RFC 9535)", err)
 		}
 		v := all[path]
-		ways := 0
-		for _, way := range []bool{v.Value != nil, v.Exactly != nil, v.Contains != nil || v.Pattern != "", v.AtLeast != nil || v.AtMost != nil, v.Absent} {
-			if way {
-				ways++
-			}
-		}
+		ways := count(v.Value != nil, v.Exactly != nil, v.Contains != nil || v.Pattern != "", v.AtLeast != nil || v.AtMost != nil, v.Absent)
 		switch {
 		case ways > 1:
 			return wrong(at, "exactly, absent, contains with pattern, and atLeast with atMost exclude each other; keep one")
@@ -827,14 +819,4 @@ func unknown(at []any, what, value string, known []string) error {
 		return wrong(at, "unknown %s %q; the scenario has none", what, value)
 	}
 	return wrong(at, "unknown %s %q; write %s", what, value, strings.Join(known, ", "))
-}
-
-// sorted returns the keys of a map in their order.
-func sorted[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -10,7 +10,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -240,11 +242,7 @@ func UnmarshalUnion(data []byte, union Union, fields any) error {
 		if err := json.Unmarshal(data, &keys); err != nil {
 			return err
 		}
-		names := make([]string, 0, len(keys))
-		for key := range keys {
-			names = append(names, key)
-		}
-		if opener, ok := union.(Opener); !ok || !opener.Opens(names) {
+		if opener, ok := union.(Opener); !ok || !opener.Opens(slices.Collect(maps.Keys(keys))) {
 			return decodeJSON(data, fields)
 		}
 	}

@@ -2,9 +2,11 @@ package play
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -38,10 +40,7 @@ func (p *player) message(r *scenario.Request) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if path == "" {
-		path = "/"
-	}
-	m.url = strings.TrimSuffix(p.place.URL(), "/") + path
+	m.url = strings.TrimSuffix(p.place.URL(), "/") + cmp.Or(path, "/")
 	if r.Authority != "" {
 		if m.authority, err = p.expand(r.Authority); err != nil {
 			return nil, err
@@ -66,7 +65,7 @@ func (p *player) message(r *scenario.Request) (*message, error) {
 		}
 		m.body = []byte(text)
 	}
-	m.Method = orElse(m.Method, http.MethodGet)
+	m.Method = cmp.Or(m.Method, http.MethodGet)
 	return m, nil
 }
 
@@ -168,12 +167,7 @@ func (m *message) curl() string {
 	if m.authority != "" {
 		args = append(args, "-H", quote("host: "+m.authority))
 	}
-	names := make([]string, 0, len(m.header))
-	for name := range m.header {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(m.header)) {
 		for _, value := range m.header[name] {
 			header := strings.ToLower(name) + ": " + value
 			if value == "" {
@@ -201,11 +195,4 @@ func quote(text string) string {
 		return text
 	}
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
-
-func orElse(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
 }
