@@ -125,32 +125,18 @@ func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
 	if err == nil {
 		err = Undecided(checks)
 	}
-	if err != nil || Failed(checks) != nil || !confirmed(checks, opts) {
+	if err != nil || Failed(checks) != nil || opts.Played != nil && Confirm(checks, opts.Subjects, *opts.Played) != nil {
 		return Policy{}, err
 	}
 	return opts.Policy, nil
 }
 
-// confirmed reports whether the signed test results are about what was played.
-func confirmed(checks []Check, opts SignOptions) bool {
-	if opts.Played == nil {
-		return true
-	}
-	for _, s := range opts.Subjects {
-		for _, c := range checks {
-			if c.Subject == s.Reference.String() && c.Confirm(TestsOf(*opts.Played, s.Filter)) != nil {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // tested are the filters that get a test result.
 func tested(opts SignOptions) []string {
-	return slices.DeleteFunc(opts.Release.Names(), func(filter string) bool {
-		return opts.Played == nil || !TestsOf(*opts.Played, filter).Passed()
-	})
+	if opts.Played == nil {
+		return nil
+	}
+	return Tested(*opts.Played, opts.Release.Names())
 }
 
 // Describe attaches a bill of materials to the manifests of each of a release's

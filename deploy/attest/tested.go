@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/purl"
+	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
@@ -80,6 +81,12 @@ func (t Tests) sorted() Tests {
 		return cmp.Or(strings.Compare(a.Scenario, b.Scenario), strings.Compare(a.EnvoyVersion, b.EnvoyVersion), strings.Compare(string(a.Outcome), string(b.Outcome)))
 	})
 	return slices.Compact(t)
+}
+
+// Tested returns those of the filters that a report has passed tests of. They get a signed test
+// result.
+func Tested(report scenario.Report, filters []string) []string {
+	return slices.DeleteFunc(slices.Clone(filters), func(filter string) bool { return !TestsOf(report, filter).Passed() })
 }
 
 // Passed reports whether any test passed.
@@ -255,6 +262,23 @@ func (e *evidence) tested() (state State, detail string, right []TestResult) {
 		}
 	}
 	return OK, all.sorted().String() + ", " + detail, right
+}
+
+// Confirm returns an error for each manifest whose signed test results are not about what a
+// report says: see Check.Confirm.
+func Confirm(checks []Check, subjects []*oci.Subject, report scenario.Report) error {
+	var problems []error
+	for _, s := range subjects {
+		for _, c := range checks {
+			if c.Subject != s.Reference.String() {
+				continue
+			}
+			if err := c.Confirm(TestsOf(report, s.Filter)); err != nil {
+				problems = append(problems, fmt.Errorf("%s: %w", c.Subject, err))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // Confirm returns an error if a check of a manifest's test results found some, and none

@@ -3,11 +3,9 @@ package release
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/attest/stored"
@@ -136,7 +134,7 @@ func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
 	}
 	opts := attest.VerifyOptions{Registry: r.stores.registry, Subjects: subjects, Filters: r.release.Names(), Version: r.Version, Policy: r.policy()}
 	if !opts.Policy.IsZero() {
-		opts.Tested = slices.DeleteFunc(r.release.Names(), func(filter string) bool { return !attest.TestsOf(*r.state.Played, filter).Passed() })
+		opts.Tested = attest.Tested(*r.state.Played, r.release.Names())
 	}
 	if r.stores.storage != nil {
 		opts.Modules = stored.Modules(ctx, r.stores.storage, r.Version, r.objects)
@@ -145,16 +143,5 @@ func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	problems := []error{attest.WriteChecks(out, checks), attest.Failed(checks)}
-	for _, s := range subjects {
-		for _, c := range checks {
-			if c.Subject != s.Reference.String() {
-				continue
-			}
-			if err := c.Confirm(attest.TestsOf(*r.state.Played, s.Filter)); err != nil {
-				problems = append(problems, fmt.Errorf("%s: %w", c.Subject, err))
-			}
-		}
-	}
-	return errors.Join(problems...)
+	return errors.Join(attest.WriteChecks(out, checks), attest.Failed(checks), attest.Confirm(checks, subjects, *r.state.Played))
 }
