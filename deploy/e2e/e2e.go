@@ -112,7 +112,7 @@ func findEnvoys(ctx context.Context, o options) ([]envoy.Binary, error) {
 
 func print(w io.Writer, r local.Results) {
 	last := ""
-	steps, failed, left := 0, 0, 0
+	steps := 0
 	for _, result := range r.Results {
 		if heading := fmt.Sprintf("%s, Envoy %s", result.Filter, result.EnvoyVersion); heading != last {
 			fmt.Fprintln(w, heading)
@@ -122,10 +122,8 @@ func print(w io.Writer, r local.Results) {
 		text := fmt.Sprintf("%d steps", result.Steps)
 		switch result.Outcome {
 		case scenario.Failed:
-			failed++
 			text = "FAILED"
 		case scenario.LeftOut:
-			left++
 			text = "left out: " + result.Reason
 		}
 		fmt.Fprintf(w, "  %7.2fs  %-32s  %s\n", result.Duration.Seconds(), result.Scenario, text)
@@ -133,7 +131,7 @@ func print(w io.Writer, r local.Results) {
 	for _, failure := range r.Failures {
 		fmt.Fprintf(w, "\n%v\n", failure)
 	}
-	fmt.Fprintf(w, "%d scenarios, %d steps, %d failed, %d left out\n", len(r.Results), steps, failed, left)
+	fmt.Fprintf(w, "%d scenarios, %d steps, %d failed, %d left out\n", len(r.Results), steps, r.Count(scenario.Failed), r.Count(scenario.LeftOut))
 }
 
 func write(dir string, r scenario.Report) error {
