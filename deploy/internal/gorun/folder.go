@@ -18,6 +18,8 @@ import (
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // Folder returns a folder whose go.mod has the versions of one of Slipway's modules, such as
@@ -244,7 +246,7 @@ func fetch(ctx context.Context, stage, query string) (download, error) {
 	cmd := goCommand(ctx, stage, "mod", "download", "-json", query)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
-	output, err := cmd.Output()
+	output, err := children.Output(cmd)
 	if ctx.Err() != nil {
 		return download{}, context.Cause(ctx)
 	}
