@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/internal/strictyaml/schematest"
 )
 
 // schemaFile is the schema with which editors check and complete a filter.yaml.
@@ -43,11 +43,7 @@ func editorSays(t testing.TB, text string) error {
 	if err != nil {
 		return err
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	return schema.Validate(value)
+	return schematest.Says(schema, data)
 }
 
 // unsaid names the cases of the error tables that the schema does not find. Their errors are
@@ -108,48 +104,7 @@ func TestSchemaHasFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareFields(t, "filter.yaml", root, reflect.TypeFor[catalog.Metadata]())
-}
-
-func compareFields(t *testing.T, at string, s *jsonschema.Schema, typ reflect.Type) {
-	t.Helper()
-	for s.Ref != nil {
-		s = s.Ref
-	}
-	for typ.Kind() == reflect.Pointer {
-		typ = typ.Elem()
-	}
-	switch typ.Kind() {
-	case reflect.Slice:
-		if s.Items2020 == nil {
-			t.Errorf("%s: the schema has no items", at)
-			return
-		}
-		compareFields(t, at+"[]", s.Items2020, typ.Elem())
-	case reflect.Struct:
-		var fields []string
-		for field := range typ.Fields() {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			fields = append(fields, name)
-			inner := s.Properties[name]
-			if inner == nil {
-				t.Errorf("%s.%s is not in the schema", at, name)
-				continue
-			}
-			if inner.Description == "" {
-				t.Errorf("%s.%s has no description, which an editor would show", at, name)
-			}
-			compareFields(t, at+"."+name, inner, field.Type)
-		}
-		for name := range s.Properties {
-			if !slices.Contains(fields, name) {
-				t.Errorf("%s.%s is in the schema, and is not read", at, name)
-			}
-		}
-		if s.AdditionalProperties != false {
-			t.Errorf("%s: the schema lets unknown fields pass", at)
-		}
-	}
+	schematest.CompareFields(t, "filter.yaml", root, reflect.TypeFor[catalog.Metadata]())
 }
 
 // FuzzSchema: the reader refuses everything that the schema refuses, except empty values.

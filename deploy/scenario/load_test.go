@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
-	"github.com/slipway-wasm/slipway/deploy/internal/strictyaml"
+	"github.com/slipway-wasm/slipway/deploy/internal/strictyaml/schematest"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
@@ -37,11 +36,7 @@ func editorSays(t testing.TB, text string) error {
 	if err != nil {
 		return err
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	return schema.Validate(value)
+	return schematest.Says(schema, data)
 }
 
 // filter is a filter whose source has the name of the cluster "fixed".
@@ -254,71 +249,7 @@ func TestSchemaHasFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareFields(t, "scenario", root, reflect.TypeFor[scenario.Scenario]())
-}
-
-func compareFields(t *testing.T, at string, s *jsonschema.Schema, typ reflect.Type) {
-	t.Helper()
-	for s.Ref != nil {
-		s = s.Ref
-	}
-	for typ.Kind() == reflect.Pointer {
-		typ = typ.Elem()
-	}
-	if _, union := reflect.New(typ).Interface().(strictyaml.Union); union {
-		i := slices.IndexFunc(s.AnyOf, func(s *jsonschema.Schema) bool { return s.Properties != nil })
-		if i < 0 {
-			return // its only form is the short one
-		}
-		s = s.AnyOf[i]
-	}
-	switch typ.Kind() {
-	case reflect.Slice:
-		if items, ok := s.Items2020, true; ok && items != nil {
-			compareFields(t, at+"[]", items, typ.Elem())
-		}
-	case reflect.Map:
-		if inner, ok := s.AdditionalProperties.(*jsonschema.Schema); ok {
-			compareFields(t, at+".*", inner, typ.Elem())
-		}
-	case reflect.Struct:
-		var fields []string
-		for field := range visible(typ) {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			fields = append(fields, name)
-			inner := s.Properties[name]
-			if inner == nil {
-				t.Errorf("%s.%s is not in the schema", at, name)
-				continue
-			}
-			if inner.Description == "" {
-				t.Errorf("%s.%s has no description, which an editor would show", at, name)
-			}
-			compareFields(t, at+"."+name, inner, field.Type)
-		}
-		for name := range s.Properties {
-			if !slices.Contains(fields, name) {
-				t.Errorf("%s.%s is in the schema, and is not read", at, name)
-			}
-		}
-		if s.AdditionalProperties != false {
-			t.Errorf("%s: the schema lets unknown fields pass", at)
-		}
-	}
-}
-
-// visible are the fields that are read from a file.
-func visible(typ reflect.Type) func(func(reflect.StructField) bool) {
-	return func(yield func(reflect.StructField) bool) {
-		for _, field := range reflect.VisibleFields(typ) {
-			if field.Anonymous || field.Tag.Get("json") == "-" {
-				continue
-			}
-			if !yield(field) {
-				return
-			}
-		}
-	}
+	schematest.CompareFields(t, "scenario", root, reflect.TypeFor[scenario.Scenario]())
 }
 
 // TestNewestEnvoy: the newest version that a scenario may name is the default one.
