@@ -52,10 +52,17 @@ func TestPreviewWritesNothing(t *testing.T) {
 	t.Parallel()
 	p, at := newProject(t), newPlaces(t)
 	p.git(t, "tag", "v1.4.0")
+	j := at.job(p, "1.4.0")
+	j.Preview = true
+	j.mustWriteNothing(t, at)
+}
+
+// mustWriteNothing runs the job, which must succeed and write nowhere.
+func (j *job) mustWriteNothing(t *testing.T, at places) {
+	t.Helper()
 	host, _, _ := strings.Cut(at.registry, "/")
 	proxy := faultproxytest.Start(t, host)
-	j := at.job(p, "1.4.0")
-	j.Registry, j.Preview = proxy.Addr+"/acme", true
+	j.Registry = proxy.Addr + "/acme"
 	j.must(t)
 	if writes := proxy.Requests("^(PUT|POST|PATCH|DELETE) "); len(writes) > 0 {
 		t.Errorf("the registry got %q", writes)
@@ -71,17 +78,9 @@ func TestJobsWriteWhatTheyMay(t *testing.T) {
 	t.Parallel()
 	p, at := newProject(t), newPlaces(t)
 	p.git(t, "tag", "v1.4.0")
-	host, _, _ := strings.Cut(at.registry, "/")
-	proxy := faultproxytest.Start(t, host)
 	j := at.job(p, "1.4.0")
-	j.Registry, j.Until = proxy.Addr+"/acme", "e2e"
-	j.must(t)
-	if writes := proxy.Requests("^(PUT|POST|PATCH|DELETE) "); len(writes) > 0 {
-		t.Errorf("the registry got %q", writes)
-	}
-	if left, err := os.ReadDir(at.storage); err != nil || len(left) > 0 {
-		t.Errorf("the storage has %v, %v", left, err)
-	}
+	j.Until = "e2e"
+	j.mustWriteNothing(t, at)
 	state := p.read(t, "dist/release/state.json")
 	j.Until = "upload"
 	j.must(t)
