@@ -2,10 +2,7 @@ package repository
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"io/fs"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -48,19 +45,9 @@ func TestLibraries(t *testing.T) {
 	named := regexp.MustCompile(strings.Join(names, "|"))
 	found := map[string]bool{}
 	files := 0
-	root := os.DirFS("../../deploy")
-	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") || isKnowing(name) {
-			return err
-		}
-		source, err := fs.ReadFile(root, name)
-		if err != nil {
-			return err
-		}
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, name, source, parser.SkipObjectResolution)
-		if err != nil || file.Name.Name == "main" {
-			return err
+	eachProductFile(t, func(name string, set *token.FileSet, file *ast.File) {
+		if isKnowing(name) || file.Name.Name == "main" {
+			return
 		}
 		files++
 		excepted := func() bool {
@@ -80,11 +67,7 @@ func TestLibraries(t *testing.T) {
 			}
 			return true
 		})
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if files < 60 {
 		t.Errorf("only %d files were looked at", files)
 	}

@@ -2,11 +2,7 @@ package repository
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"io/fs"
-	"os"
-	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,33 +16,16 @@ var ownFilter = regexp.MustCompile(`authtoken|requestlog|filter/headers|^headers
 // Examples in comments are none of that.
 func TestNames(t *testing.T) {
 	t.Parallel()
-	root := os.DirFS("../../deploy")
 	files := 0
-	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
-			return err
-		}
+	eachProductFile(t, func(_ string, set *token.FileSet, file *ast.File) {
 		files++
-		source, err := fs.ReadFile(root, name)
-		if err != nil {
-			return err
-		}
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, name, source, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
 		ast.Inspect(file, func(node ast.Node) bool {
 			if text, ok := node.(*ast.BasicLit); ok && text.Kind == token.STRING && namesFilter(text.Value) {
 				t.Errorf("deploy/%s names a filter: %s", set.Position(text.Pos()), text.Value)
 			}
 			return true
 		})
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if files < 150 {
 		t.Errorf("only %d files were looked at", files)
 	}
