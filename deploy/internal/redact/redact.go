@@ -35,10 +35,17 @@ func Address(text string) string {
 		}
 		return URL(u)
 	}
-	// The text before any other @ is a name and a password.
+	// The text before any other @ is a name and a password. A reference has no query: with an @
+	// in it, nobody can tell where it begins.
 	name := aDigest.ReplaceAllString(text, "")
 	if at := strings.LastIndex(name, "@"); at >= 0 {
-		return Hidden + text[at:]
+		if strings.ContainsAny(name[:at], "?#") {
+			return Hidden
+		}
+		text = Hidden + text[at:]
+	}
+	if end := strings.IndexAny(text, "?#"); end >= 0 {
+		text = text[:end]
 	}
 	return text
 }
@@ -49,9 +56,26 @@ var anURL = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>]+`)
 // aPath matches the quoted address of a redirect to the same server, with a query.
 var aPath = regexp.MustCompile(`("/[^"\s?#]*)[?#][^"]*"`)
 
+// aHeader matches the credentials of a request, which some servers repeat in their answers. What
+// follows the name of a scheme in a sentence is a word.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc9110#name-authorization
+var aHeader = regexp.MustCompile(`(?i)(\bauthorization["']?\s*[:=]\s*(?:\[\s*)?["']?(?:(?:basic|bearer)\s+)?|\b(?:basic|bearer)\s+)([A-Za-z0-9._~+/=-]+)`)
+
+var aWord = regexp.MustCompile(`^[A-Za-z][a-z]*[.]?$`)
+
 // Text cleans a text from elsewhere, such as net/http's errors: it passes each URL in it
-// through Address.
+// through Address, and hides the credentials of requests, even those that nobody here knows,
+// such as the token that a registry handed out.
 func Text(text string) string {
+	text = aHeader.ReplaceAllStringFunc(text, func(found string) string {
+		parts := aHeader.FindStringSubmatch(found)
+		sure := strings.Contains(strings.ToLower(parts[1]), "authorization")
+		if !sure && aWord.MatchString(parts[2]) {
+			return found
+		}
+		return parts[1] + Hidden
+	})
 	text = aPath.ReplaceAllString(text, `$1"`)
 	return anURL.ReplaceAllStringFunc(text, func(found string) string {
 		address := strings.TrimRight(found, ".,:;)")

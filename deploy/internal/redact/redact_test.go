@@ -30,6 +30,11 @@ func TestAddress(t *testing.T) {
 		"user:s3cret@ghcr.io/acme/headers:1":          "[hidden]@ghcr.io/acme/headers:1",
 		"user:s3cret@ghcr.io/headers@sha256:0123":     "[hidden]@ghcr.io/headers@sha256:0123",
 		"user:s3/cret@ghcr.io:5000":                   "[hidden]@ghcr.io:5000",
+		"ghcr.io/acme/headers:1?token=s3cret":         "ghcr.io/acme/headers:1",
+		"ghcr.io/acme?token=s3@cret":                  "[hidden]",
+		"ghcr.io/acme#s3cret":                         "ghcr.io/acme",
+		"user:s3?cret@ghcr.io/acme/headers:1":         "[hidden]",
+		"user:s3cret@ghcr.io/acme?a=s3cret":           "[hidden]@ghcr.io/acme",
 	} {
 		if got := Address(address); got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
@@ -44,6 +49,11 @@ func TestText(t *testing.T) {
 		`Get "/a?sig=s3cret": stopped after 10 redirects`:             `Get "/a": stopped after 10 redirects`,
 		"see https://host/a?sig=s3cret, or s3://b/c?key=s3cret.":      "see https://host/a, or s3://b/c.",
 		"GET http://[::1]:5000/a: 404":                                "GET http://[::1]:5000/a: 404",
+		"you sent Authorization: Bearer s3.cr-_et/+== and more":       "you sent Authorization: Bearer [hidden] and more",
+		`{"authorization": ["basic dTpzM2NyZXQ="]}`:                   `{"authorization": ["basic [hidden]"]}`,
+		"Authorization: s3cret":                                       "Authorization: [hidden]",
+		"Basic dXNlcjpwYXNz was refused":                              "Basic [hidden] was refused",
+		"the bearer token expired; Basic authorization is refused":    "the bearer token expired; Basic authorization is refused",
 		"headers@sha256:0123: not found":                              "headers@sha256:0123: not found",
 	} {
 		if got := Text(text); got != want {
