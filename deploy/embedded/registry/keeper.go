@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -52,18 +53,47 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = io.NopCloser(bytes.NewReader(manifest))
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if r.Header.Get("If-None-Match") == "*" && k.has(r.URL.Path) {
+		refuse(w, http.StatusPreconditionFailed, "DENIED", "there is such a manifest already")
+		return
+	}
 	answer := &answer{header: make(http.Header)}
 	k.next.ServeHTTP(answer, r)
 	if answer.status < 300 {
 		// The manifest is saved before the client gets the answer.
 		if err := k.keep(r, path[1], path[2], answer.header.Get("Docker-Content-Digest"), manifest); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+			status := http.StatusInternalServerError
+			if full(err) {
+				status = http.StatusInsufficientStorage
+			}
+			refuse(w, status, "UNKNOWN", err.Error())
 			return
 		}
 	}
 	maps.Copy(w.Header(), answer.header)
 	w.WriteHeader(answer.status)
 	_, _ = w.Write(answer.body.Bytes()) // fails when the client went away
+}
+
+// has reports whether there is a manifest at a path.
+func (k *keeper) has(path string) bool {
+	answer := &answer{header: make(http.Header)}
+	request := &http.Request{Method: http.MethodHead, URL: &url.URL{Path: path}, Body: http.NoBody}
+	k.next.ServeHTTP(answer, request)
+	return answer.status < 300
+}
+
+// refuse answers with an error of the distribution specification.
+//
+// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	body, err := json.Marshal(map[string]any{"errors": []any{map[string]string{"code": code, "message": message}}})
+	if err != nil {
+		panic(err) // cannot be: it holds only texts
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // fails when the client went away
 }
 
 // answer holds back the registry's answer until the manifest is saved.

@@ -100,17 +100,13 @@ func start(ctx context.Context, opts Options) (*Registry, error) {
 }
 
 // refuseWrites passes on only the requests that read.
-//
-// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 func refuseWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		_, _ = io.WriteString(w, `{"errors": [{"code": "UNSUPPORTED", "message": "this registry is read-only"}]}`) // fails when the client went away
+		refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "this registry is read-only")
 	})
 }
 
@@ -128,9 +124,9 @@ func acquire(ctx context.Context, path string, out io.Writer) (*flock.Flock, err
 }
 
 // load returns a handler that serves everything in the folder.
-func load(opts Options, blobs string) (http.Handler, error) {
+func load(opts Options, folder string) (http.Handler, error) {
 	// Unfinished blobs of a killed process, under go-containerregistry's names.
-	partial, err := filepath.Glob(filepath.Join(blobs, "upload-*"))
+	partial, err := filepath.Glob(filepath.Join(folder, "upload-*"))
 	if err != nil {
 		return nil, err
 	}
@@ -142,12 +138,12 @@ func load(opts Options, blobs string) (http.Handler, error) {
 	handler := &keeper{
 		dir: filepath.Join(opts.Dir, "manifests"),
 		next: registry.New(
-			registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs)),
+			registry.WithBlobHandler(newBlobs(folder)),
 			registry.WithReferrersSupport(true),
 			registry.Logger(log.New(io.Discard, "", 0)),
 		),
 	}
-	return handler, handler.restore()
+	return answerWhenFull(handler), handler.restore()
 }
 
 // Addr is the host and port, for example "127.0.0.1:38123". Other programs on this machine set

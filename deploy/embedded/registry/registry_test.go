@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -131,6 +132,51 @@ func TestDeleted(t *testing.T) {
 	defer closeTest(t, second)
 	if tags, err := crane.ListTags(second.Addr() + "/headers"); err != nil || len(tags) != 0 {
 		t.Errorf("tags %v, error %v", tags, err)
+	}
+}
+
+// TestCondition: If-None-Match: * creates a tag, and never moves one. Without it, tags move.
+func TestCondition(t *testing.T) {
+	t.Parallel()
+	r := startTest(t, t.TempDir())
+	defer closeTest(t, r)
+	put := func(media, condition string) int {
+		// An index needs no blobs.
+		manifest := fmt.Sprintf(`{"schemaVersion": 2, "mediaType": %q, "manifests": []}`, media)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+r.Addr()+"/v2/headers/manifests/1.0.0", strings.NewReader(manifest))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", media)
+		if condition != "" {
+			request.Header.Set("If-None-Match", condition)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	const oci, docker = "application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"
+	if status := put(oci, "*"); status != http.StatusCreated {
+		t.Fatalf("the first is answered with %d", status)
+	}
+	first, err := crane.Digest(r.Addr() + "/headers:1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := put(docker, "*"); status != http.StatusPreconditionFailed {
+		t.Errorf("the second is answered with %d", status)
+	}
+	if now, err := crane.Digest(r.Addr() + "/headers:1.0.0"); err != nil || now != first {
+		t.Errorf("the tag moved from %s to %s, %v", first, now, err)
+	}
+	if status := put(docker, ""); status != http.StatusCreated {
+		t.Errorf("a move is answered with %d", status)
+	}
+	if now, err := crane.Digest(r.Addr() + "/headers:1.0.0"); err != nil || now == first {
+		t.Errorf("the tag did not move: %s, %v", now, err)
 	}
 }
 
