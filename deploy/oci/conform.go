@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,16 @@ import (
 //   - a page for people comes as a success: that is an error, *retry.PageError.
 type conform struct{ next http.RoundTripper }
 
+// condition is the context's key of requests that create a manifest, and never replace one.
+type condition struct{}
+
+// withCondition has a PUT sent with If-None-Match: *, for which oras-go has no option.
+//
+// Reference: https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match
+func withCondition(ctx context.Context) context.Context {
+	return context.WithValue(ctx, condition{}, true)
+}
+
 // Paths of the distribution specification.
 //
 // Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
@@ -49,6 +60,10 @@ var unsupported = []int{
 
 // RoundTrip sends the request and returns an answer that conforms.
 func (c *conform) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPut && req.Context().Value(condition{}) != nil {
+		req = req.Clone(req.Context())
+		req.Header.Set("If-None-Match", "*")
+	}
 	resp, err := c.next.RoundTrip(req)
 	if err != nil {
 		return nil, err

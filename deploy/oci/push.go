@@ -18,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
@@ -243,7 +244,9 @@ func check(ctx context.Context, filter build.Built) (*inspect.Report, error) {
 	return filter.Module.Check(ctx, filter.Metadata)
 }
 
-// versionTag is the slot of an image's version tag.
+// versionTag is the slot of an image's version tag. It asks the registry to create the tag, and
+// never to move it. The distribution specification has no such condition, and a registry that
+// does not know it moves the tag and does not say so. So the slot does not rely on it.
 func (r *Registry) versionTag(j *job) immutable.Slot {
 	tag := j.tag()
 	slot := immutable.Slot{
@@ -270,7 +273,11 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 				}
 			}
 			looked = false
-			return j.repo.PushReference(ctx, j.Descriptor, bytes.NewReader(j.Manifest), tag)
+			err := j.repo.PushReference(withCondition(ctx), j.Descriptor, bytes.NewReader(j.Manifest), tag)
+			if answer := new(errcode.ErrorResponse); errors.As(err, &answer) && answer.StatusCode == http.StatusPreconditionFailed {
+				return nil // somebody was faster, and slot.Confirm says who
+			}
+			return err
 		})
 	}
 	return slot

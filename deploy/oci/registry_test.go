@@ -247,6 +247,42 @@ func TestRivalBetweenTries(t *testing.T) {
 	}
 }
 
+// TestRivalAtTheSameMoment: somebody else publishes the version after we looked, and before we
+// write. A registry that knows conditions keeps what they published. Any other moves the tag:
+// then only looking again, by both, tells who lost.
+func TestRivalAtTheSameMoment(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		address string
+		keeps   bool
+	}{
+		"embedded":     {startRegistry(t, embedded.Options{}), true},
+		"distribution": {distributiontest.Start(t, distributiontest.Options{}), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var theirs string
+			proxy := faultproxytest.Start(t, c.address, faultproxytest.Rule{Match: putVersionTag, Times: 1, Fault: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+				published, err := openTest(t, c.address).Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "theirs")}, buildtest.Release("1.0.0")), PushOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				theirs = published[0].ManifestDigest
+				next.ServeHTTP(w, r)
+			}})
+			_, err := openTest(t, proxy.Addr).Push(t.Context(), images(t, []build.Built{buildtest.Filter(t, "headers", "ours")}, buildtest.Release("1.0.0")), PushOptions{})
+			kept := digestOf(t, openTest(t, c.address), "headers", "1.0.0") == theirs
+			if kept != c.keeps {
+				t.Errorf("the tag is theirs: %t, want %t", kept, c.keeps)
+			}
+			if conflict := new(immutable.Conflict); kept && (!errors.As(err, &conflict) || !conflict.Lost || conflict.Published != theirs) {
+				t.Errorf("error %v, want a conflict with %s", err, theirs)
+			}
+		})
+	}
+}
+
 // TestMovingTagsAtOnce pushes several versions at once. Whichever push ends last, the
 // moving tags end at the newest version.
 func TestMovingTagsAtOnce(t *testing.T) {
