@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // Options says what to build, with what and where. The zero value builds every filter below
@@ -154,11 +155,11 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 		return old, fmt.Sprintf("%s: up to date, %d bytes, wasm sha256 %s", old.Name, old.Size, old.WasmSHA256), nil
 	}
 
-	work, err := os.MkdirTemp(j.dist, ".build-"+j.filter.Name+"-")
+	work, remove, err := scratch.Dir(j.dist, ".build-")
 	if err != nil {
 		return fail(err)
 	}
-	defer func() { _ = os.RemoveAll(work) }()
+	defer remove() //nolint:errcheck // a temporary folder
 	built := filepath.Join(work, j.filter.Name+".wasm")
 	if err := j.compiler.Compile(ctx, j.filter.Dir, built); err != nil {
 		return fail(err)

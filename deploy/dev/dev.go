@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
@@ -55,14 +56,15 @@ func dev(ctx context.Context, o options) (err error) {
 	s := &session{options: o, view: newView(o.Out, o.Color)}
 	// Everything that runs in the session stops before its folder is removed.
 	ctx, cancel := context.WithCancel(ctx)
-	if s.dir, err = os.MkdirTemp("", "slipway-dev-"); err != nil {
+	var remove func() error
+	if s.dir, remove, err = scratch.Dir("", "dev-"); err != nil {
 		cancel()
 		return err
 	}
 	defer func() {
 		cancel()
 		if err == nil {
-			err = os.RemoveAll(s.dir)
+			err = remove()
 		}
 	}()
 	err = s.run(ctx)

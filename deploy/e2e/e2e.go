@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/scenario/local"
 	"github.com/slipway-wasm/slipway/deploy/variables"
@@ -58,7 +59,7 @@ func e2e(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "slipway-e2e-")
+	dir, remove, err := scratch.Dir("", "e2e-")
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func e2e(ctx context.Context, o options) (err error) {
 	if len(results.Failures) > 0 {
 		return fmt.Errorf("%d scenarios failed; logs and configurations are kept in %s", len(results.Failures), dir)
 	}
-	return os.RemoveAll(dir)
+	return remove()
 }
 
 // findEnvoys finds all versions of the matrix before anything starts.

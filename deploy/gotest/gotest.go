@@ -22,6 +22,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/children"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
@@ -96,26 +97,26 @@ const testTimeout = "-timeout=25m"
 
 // testModule runs "go test" with the arguments in a module's folder.
 func testModule(ctx context.Context, opts Options, module, dist string, arguments []string) error {
-	report, err := os.CreateTemp("", "slipway-test-*.json")
+	dir, remove, err := scratch.Dir("", "test-")
 	if err != nil {
 		return err
 	}
-	_ = report.Close()
-	defer func() { _ = os.Remove(report.Name()) }()
+	defer remove() //nolint:errcheck // a temporary folder
+	report := filepath.Join(dir, "report.json")
 
 	gotestsum, err := gorun.Tool(ctx, ".", "gotestsum")
 	if err != nil {
 		return err
 	}
 	flags := []string{
-		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report.Name(), "--", "-shuffle=on", testTimeout,
+		"--format=pkgname-and-test-fails", "--format-hide-empty-pkg", "--jsonfile=" + report, "--", "-shuffle=on", testTimeout,
 	}
 	cmd := command(ctx, opts, module, gotestsum, slices.Concat(flags, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
 	if err := children.Run(cmd); err != nil {
 		return err
 	}
-	skipped, err := skips(report.Name())
+	skipped, err := skips(report)
 	if err != nil {
 		return err
 	}

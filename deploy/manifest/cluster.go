@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // kubectlDiff prints what kubectl would change in its current cluster. kubectl asks the API
@@ -18,11 +19,11 @@ func kubectlDiff(ctx context.Context, files []File, out io.Writer) error {
 	if err != nil {
 		return errors.New("compare with the cluster: kubectl is not installed; install it, or compare with a folder")
 	}
-	stage, err := os.MkdirTemp("", "slipway-manifests-")
+	stage, remove, err := scratch.Dir("", "manifests-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(stage) //nolint:errcheck // a temporary folder
+	defer remove() //nolint:errcheck // a temporary folder
 	dir := filepath.Join(stage, "manifests")
 	if err := writeTree(dir, files); err != nil {
 		return err

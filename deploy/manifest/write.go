@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // replace writes the files to a new folder beside dir and then renames it to dir. So dir never
@@ -15,11 +17,11 @@ func replace(dir string, files []File) error {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
 	}
-	stage, err := os.MkdirTemp(parent, ".manifests-")
+	stage, remove, err := scratch.Dir(parent, ".manifests-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(stage) //nolint:errcheck // hidden, and never read
+	defer remove() //nolint:errcheck // hidden, and never read
 
 	fresh := filepath.Join(stage, "new")
 	if err := writeTree(fresh, files); err != nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // output is a file that the caller named, while its content is not complete yet.
@@ -75,7 +77,7 @@ func followLinks(path string) (string, error) {
 // openStream first collects the content for a FIFO or a device in a temporary file,
 // because what was written to it cannot be taken back.
 func openStream(path string) (*output, error) {
-	temp, err := os.CreateTemp("", "slipway-pull-")
+	temp, remove, err := temporary("pull-")
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +89,20 @@ func openStream(path string) (*output, error) {
 			}
 			return copyInto(ctx, path, temp)
 		},
-		cleanup: func() error { return errors.Join(temp.Close(), os.Remove(temp.Name())) },
+		cleanup: remove,
 	}, nil
+}
+
+// temporary opens a new file in a temporary folder. remove closes it and removes both.
+func temporary(prefix string) (file *os.File, remove func() error, err error) {
+	dir, removeDir, err := scratch.Dir("", prefix)
+	if err != nil {
+		return nil, nil, err
+	}
+	if file, err = os.Create(filepath.Join(dir, "content")); err != nil {
+		return nil, nil, errors.Join(err, removeDir())
+	}
+	return file, func() error { return errors.Join(file.Close(), removeDir()) }, nil
 }
 
 // copyInto writes to a FIFO or a device until ctx ends. Its reader may be late or slow.

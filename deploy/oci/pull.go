@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 
@@ -86,14 +85,12 @@ func (r *Registry) writeWasm(ctx context.Context, found *found, out *os.File) (s
 	blob := out
 	if found.manifest.shape() == Compat {
 		// The archive is unpacked only after its digest was compared.
-		var err error
-		if blob, err = os.CreateTemp(filepath.Dir(out.Name()), ".layer-"); err != nil {
+		archive, remove, err := temporary("layer-")
+		if err != nil {
 			return "", 0, err
 		}
-		defer func() {
-			_ = blob.Close()
-			_ = os.Remove(blob.Name())
-		}()
+		defer remove() //nolint:errcheck // a temporary file
+		blob = archive
 	}
 	if err := r.copyBlob(ctx, found.repo, layer, func() (io.Writer, error) {
 		if _, err := blob.Seek(0, io.SeekStart); err != nil {

@@ -55,14 +55,11 @@ func (r *Registry) readModule(ctx context.Context, ref Reference) (*Module, erro
 			return nil, err
 		}
 	}
-	file, err := os.CreateTemp("", "slipway-read-*.wasm")
+	file, remove, err := temporary("read-")
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		_ = file.Close()
-		_ = os.Remove(file.Name())
-	}()
+	defer remove() //nolint:errcheck // a temporary file
 	if _, _, err := r.writeWasm(ctx, found, file); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -208,14 +207,11 @@ func (r *Registry) checkBlobs(ctx context.Context, found *found, v *Verification
 			v.problem("%v", err)
 		}
 	}
-	file, err := os.CreateTemp("", "slipway-verify-*.wasm")
+	file, remove, err := temporary("verify-")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		_ = file.Close()
-		_ = os.Remove(file.Name())
-	}()
+	defer remove() //nolint:errcheck // a temporary file
 	v.WasmSHA256, v.WasmSize, err = r.writeWasm(ctx, found, file)
 	if err != nil {
 		if !damaged(err) {

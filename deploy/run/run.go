@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/envoy"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // options say what to run, and where.
@@ -40,13 +41,13 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "slipway-run-")
+	dir, remove, err := scratch.Dir("", "run-")
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err == nil {
-			err = os.RemoveAll(dir)
+			err = remove()
 		}
 	}()
 	site, err := o.Open(ctx, addresses, filter, backend())

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/manifest/facts"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -149,11 +150,11 @@ func (from publishedIn) module(ctx context.Context, source manifest.Source) ([]b
 		}
 		return fetched.Wasm, nil
 	}
-	dir, err := os.MkdirTemp("", "slipway-render-")
+	dir, remove, err := scratch.Dir("", "render-")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
+	defer remove() //nolint:errcheck // a temporary folder
 	repository := source.Repository
 	if from.embedded {
 		repository = moved(repository, rel.EmbeddedRegistry, from.registry.Address())
