@@ -72,7 +72,7 @@ var ErrNewerGo = errors.New("the filter's go.mod, or that of a module it require
 // their usual place.
 func environment(goToolchain, cache string) []string {
 	var env []string
-	for _, entry := range os.Environ() {
+	for _, entry := range children.Environment(os.Environ(), children.Repositories...) {
 		switch name, _, _ := strings.Cut(entry, "="); name {
 		case "GOROOT", // "go test" and "go run" set it to the Go that runs Slipway
 			"GOOS", "GOARCH", "GOWASM", "GOFLAGS", "GOWORK", "GOTOOLCHAIN", "GOEXPERIMENT", "CGO_ENABLED":

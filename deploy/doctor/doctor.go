@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
 
@@ -87,6 +88,7 @@ func version(name string, args ...string) func(context.Context) (string, error) 
 			return "", errors.New("not on PATH")
 		}
 		cmd := exec.CommandContext(ctx, path, args...)
+		cmd.Env = children.Environment(os.Environ(), "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 		cmd.WaitDelay = time.Second
 		output, err := cmd.CombinedOutput()
 		if err != nil {

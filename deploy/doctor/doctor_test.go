@@ -49,7 +49,7 @@ missing  docker              not on PATH
 func TestChecks(t *testing.T) {
 	bin := t.TempDir()
 	for name, script := range map[string]string{
-		"kubectl":      "echo Client Version: v1.36.3",
+		"kubectl":      `echo "Client Version: v1.36.3$REGISTRY_PASSWORD"`,
 		"azurite-blob": "echo no number",
 		"docker":       "echo cannot connect >&2; exit 1",
 	} {
@@ -58,6 +58,7 @@ func TestChecks(t *testing.T) {
 		}
 	}
 	t.Setenv("PATH", bin)
+	t.Setenv("REGISTRY_PASSWORD", ".999") // kubectl would repeat it
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
 	var out bytes.Buffer

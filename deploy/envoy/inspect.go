@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // inspectTimeout limits each of the two runs of a binary. An Envoy answers within a tenth of a
@@ -62,6 +64,7 @@ func ask(ctx context.Context, path string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = children.Environment(cmd.Environ())
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), err

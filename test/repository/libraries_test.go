@@ -27,7 +27,7 @@ var exceptions = map[string]string{
 	"build/compiler_tinygo.go":          "whether TinyGo has a folder for its cache",
 	"envoy/find.go":                     "ENVOY_VERSIONS_URL, which is func-e's",
 	"envoy/funce.go":                    "func-e's folders",
-	"gotest/environment.go":             "what tests get to know of the environment",
+	"internal/children/environment.go":  "what programs get to know of the environment",
 	"gotest/gotest.go":                  "the environment of the go command",
 	"internal/gorun/gorun.go":           "the environment of the go command",
 	"manifest/render/objects/render.go": "a comment for who reads the manifest",

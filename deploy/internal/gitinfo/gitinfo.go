@@ -15,6 +15,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // Info are the facts about a checkout.
@@ -95,7 +97,7 @@ type GitOptions struct {
 func Git(ctx context.Context, o GitOptions, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = o.Dir
-	cmd.Env = append(cmd.Environ(), o.Env...)
+	cmd.Env = append(children.Environment(cmd.Environ(), children.Repositories...), o.Env...)
 	cmd.Stdin = strings.NewReader(o.Stdin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

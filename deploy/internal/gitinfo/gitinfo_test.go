@@ -9,6 +9,16 @@ import (
 	"time"
 )
 
+// TestKnowsNoSecret: git, and what it starts, sees no secret.
+func TestKnowsNoSecret(t *testing.T) {
+	t.Setenv("REGISTRY_PASSWORD", "s3cret")
+	t.Setenv("GIT_AUTHOR_NAME", "Ann")
+	out, err := Git(t.Context(), GitOptions{Dir: t.TempDir()}, "-c", "alias.environment=!env", "environment")
+	if err != nil || !strings.Contains(out, "GIT_AUTHOR_NAME=Ann") || strings.Contains(out, "s3cret") {
+		t.Errorf("git knows %q, error %v", out, err)
+	}
+}
+
 func TestBrowserURL(t *testing.T) {
 	t.Parallel()
 	for remote, want := range map[string]string{

@@ -27,6 +27,25 @@ func TestForeignEnvironment(t *testing.T) {
 	}
 }
 
+// TestKnowsNoSecret: a program that the go command builds and runs sees no secret.
+func TestKnowsNoSecret(t *testing.T) {
+	for _, name := range []string{"REGISTRY_PASSWORD", "STORAGE_TOKEN", "COSIGN_PASSWORD", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"} {
+		t.Setenv(name, "s3cret")
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"go.mod":  "module example.com/program\n\ngo 1.26\n",
+		"main.go": "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() { fmt.Print(os.Environ()) }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := Output(t.Context(), dir, "run", "."); err != nil || !strings.Contains(out, "PATH=") || strings.Contains(out, "s3cret") {
+		t.Errorf("the program knows %q, error %v", out, err)
+	}
+}
+
 // TestTrimmedPath: a program that was built with -trimpath finds Slipway's source by go.mod.
 func TestTrimmedPath(t *testing.T) {
 	self := "github.com/slipway-wasm/slipway/deploy/internal/gorun/folder.go"

@@ -28,8 +28,8 @@ const Slipway = "github.com/slipway-wasm/slipway"
 // Run runs the program in a package of one of Slipway's modules, such as "." in
 // "deploy/manifest/render". It writes the request as JSON to the program's standard input, and
 // reads the response as JSON from its standard output. When interrupted, the program gets a
-// few seconds to stop.
-func Run(ctx context.Context, module, pkg string, request, response any) error {
+// few seconds to stop. Of the environment, it gets what children.Environment keeps, and more.
+func Run(ctx context.Context, module, pkg string, request, response any, more ...string) error {
 	input, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -39,6 +39,7 @@ func Run(ctx context.Context, module, pkg string, request, response any) error {
 		return err
 	}
 	cmd := goCommand(ctx, folder, "run", path.Join(Slipway, module, pkg))
+	cmd.Env = Environment(children.Environment(os.Environ(), slices.Concat(children.Repositories, more)...))
 	var stderr bytes.Buffer
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
 	output, err := children.Output(cmd)
@@ -112,7 +113,7 @@ func Output(ctx context.Context, folder string, args ...string) (string, error) 
 func goCommand(ctx context.Context, folder string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = folder
-	cmd.Env = Environment(os.Environ())
+	cmd.Env = Environment(children.Environment(os.Environ(), children.Repositories...))
 	return cmd
 }
 
