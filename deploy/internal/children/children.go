@@ -18,16 +18,17 @@ const cleanUp = 3 * time.Second
 func Follow(cmd *exec.Cmd) { follow(cmd) }
 
 // Run runs a command. When its context ends, the command and everything that it started are
-// interrupted, and killed if they do not end. Nothing that it started outlives it. On Linux the
-// command is told when this process is killed.
+// interrupted, and killed if they do not end. Nothing that it started outlives it, nor this
+// process, however that ends; on Windows only the command itself is ended.
 func Run(cmd *exec.Cmd) error {
 	separate(cmd)
-	follow(cmd)
 	cmd.WaitDelay = cleanUp
 	cmd.Cancel = func() error { return signalGroup(cmd.Process, os.Interrupt) }
-	if err := cmd.Start(); err != nil {
+	end, err := startGuarded(cmd)
+	if err != nil {
 		return err
 	}
+	defer end()
 	defer func() { _ = signalGroup(cmd.Process, os.Kill) }() // usually nobody is left
 	return cmd.Wait()
 }
