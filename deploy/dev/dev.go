@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/foreground"
 	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
+	"github.com/slipway-wasm/slipway/deploy/scenario/local"
 )
 
 // readyTimeout is long enough for a busy machine.
@@ -42,6 +43,7 @@ type session struct {
 	dir  string // the session's files, including the one that Envoy watches
 	last loaded // what Envoy accepted last
 
+	guest    *local.Guest
 	module   string                      // the file with the module that was built last
 	outcomes map[string]scenario.Outcome // of the scenarios when they were played last
 }
@@ -99,6 +101,10 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := s.first(ctx, w); err != nil {
 		return err
 	}
+	if s.guest, err = local.NewGuest(filepath.Join(s.dir, "dynamic")); err != nil {
+		return err
+	}
+	site.Dynamic = filepath.Join(s.dir, "dynamic")
 	rendered, err := site.Render(envoyconf.Filter{Name: s.Filter, Source: envoyconf.Discovered{Path: s.discoveryFile()}})
 	if err != nil {
 		return err
@@ -108,6 +114,8 @@ func (s *session) run(ctx context.Context) (err error) {
 		Config:       rendered,
 		Dir:          filepath.Join(s.dir, "envoy"),
 		WasmLogLevel: "trace", // tells the context of each line
+		// Listeners of scenarios that were played have no connections.
+		Args:         []string{"--drain-time-s", "1"},
 		ReadyTimeout: readyTimeout,
 		OnLine:       s.view.envoy,
 	})
@@ -167,7 +175,7 @@ func (s *session) first(ctx context.Context, w *watcher) error {
 // If Envoy has already got the earlier one, follow waits until Envoy is done with it.
 func (s *session) follow(ctx context.Context, w *watcher, proxy *envoy.Proxy, binary envoy.Binary) error {
 	began := time.Now()
-	stop := inBackground(ctx, func(playing context.Context) { s.play(playing, binary, began) })
+	stop := inBackground(ctx, func(playing context.Context) { s.play(playing, proxy, binary, began) })
 	defer func() { stop() }()
 	for {
 		select {
@@ -217,13 +225,8 @@ func (s *session) load(ctx, building context.Context, proxy *envoy.Proxy, binary
 		}
 		return
 	}
-	// Beside Envoy's loading: it takes as long.
-	played := make(chan struct{})
-	go func() {
-		defer close(played)
-		s.play(building, binary, saved)
-	}()
-	defer func() { <-played }()
+	// Whatever becomes of the module and its configuration.
+	defer func() { s.play(building, proxy, binary, saved) }()
 	if s.last == last {
 		s.view.say(color.FgGreen, "same", "the module and its configuration are what Envoy has")
 		return

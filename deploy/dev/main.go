@@ -5,7 +5,7 @@
 //
 // FILTER is a folder below filter/. It runs in front of an httpbin, with the example
 // configuration of its filter.yaml, which is watched, too. After every save its scenarios are played
-// in Envoys of their own, and dev says what holds and what broke. If a build fails, or Envoy refuses
+// in the same Envoy, and dev says what holds and what broke. If a build fails, or Envoy refuses
 // the module or the configuration, Envoy keeps what it has. Ctrl-C stops everything.
 //
 // The environment variables are those of package deploy/variables, and NO_COLOR.

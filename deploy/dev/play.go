@@ -17,11 +17,13 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/scenario/local"
 )
 
-// play plays the filter's scenarios with the module that was built last, in Envoys of their own,
-// and says what holds and what changed since they were played before. ctx ends when there is
+// play plays the filter's scenarios with the module that was built last, in the same Envoy, and
+// says what holds and what changed since they were played before. ctx ends when there is
 // something newer to play.
-func (s *session) play(ctx context.Context, binary envoy.Binary, saved time.Time) {
-	results, err := s.playAll(ctx, binary)
+func (s *session) play(ctx context.Context, proxy *envoy.Proxy, binary envoy.Binary, saved time.Time) {
+	s.view.playing(true)
+	results, err := s.playAll(ctx, proxy, binary)
+	s.view.playing(false)
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -63,7 +65,7 @@ func (s *session) play(ctx context.Context, binary envoy.Binary, saved time.Time
 	s.view.say(mark, "holds", "%s", text)
 }
 
-func (s *session) playAll(ctx context.Context, binary envoy.Binary) (local.Results, error) {
+func (s *session) playAll(ctx context.Context, proxy *envoy.Proxy, binary envoy.Binary) (local.Results, error) {
 	filter, err := s.filter()
 	if err != nil {
 		return local.Results{}, err
@@ -77,7 +79,7 @@ func (s *session) playAll(ctx context.Context, binary envoy.Binary) (local.Resul
 	if err != nil {
 		return local.Results{}, err
 	}
-	results, err := local.Play(ctx, local.Options{
+	results, err := s.guest.Play(ctx, proxy, local.Options{
 		Filters:   filters,
 		Modules:   map[string]local.Module{s.Filter: {Path: s.module}},
 		Scenarios: scenarios,

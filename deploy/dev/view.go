@@ -18,6 +18,7 @@ type view struct {
 
 	mu       sync.Mutex
 	serving  bool // Envoy's own warnings are shown
+	plays    bool // Envoy's warnings are about scenarios
 	contexts map[string][]string
 }
 
@@ -54,6 +55,14 @@ func (v *view) serve() {
 	v.serving = true
 }
 
+// playing makes view hide Envoy's own warnings while scenarios are played: they are among what a
+// scenario that fails shows.
+func (v *view) playing(plays bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.plays = plays
+}
+
 // envoyLine is a line in Envoy's default format:
 //
 //	[date time][thread][level][logger] [file] text
@@ -87,14 +96,17 @@ func (v *view) envoy(line string) {
 	if message, ok := strings.CutPrefix(text, "wasm log"); ok {
 		// The text has the form "wasm log <plugin> <root id> <vm id>: text", with empty ids
 		// left out.
-		_, message, _ = strings.Cut(message, ": ")
+		plugin, message, _ := strings.Cut(message, ": ")
+		if strings.Contains(plugin, ".") { // that of a scenario
+			return
+		}
 		fmt.Fprintf(v.out, "%s %s %s %s\n", at, v.level(level), v.paint(fmt.Sprintf("%-5s", v.context(thread)), color.FgCyan), message)
 		return
 	}
 	if strings.HasPrefix(text, "caught SIG") { // Ctrl-C reaches Envoy too
 		return
 	}
-	if v.serving && (level == "warning" || level == "error" || level == "critical") {
+	if v.serving && !v.plays && (level == "warning" || level == "error" || level == "critical") {
 		fmt.Fprintf(v.out, "%s %s %s %s\n", at, v.level(level), v.paint("envoy", color.Faint), text)
 	}
 }

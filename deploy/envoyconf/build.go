@@ -63,6 +63,13 @@ func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
 	if o.FlushOnAdmin {
 		bootstrap.StatsFlush = &bootstrapv3.Bootstrap_StatsFlushOnAdmin{StatsFlushOnAdmin: true}
 	}
+	if o.Dynamic != "" {
+		b.discovers = true
+		bootstrap.DynamicResources = &bootstrapv3.Bootstrap_DynamicResources{
+			LdsConfig: b.followed("dynamic", ListenersFile(o.Dynamic)),
+			CdsConfig: b.followed("dynamic", ClustersFile(o.Dynamic)),
+		}
+	}
 	if b.discovers {
 		bootstrap.Node = &corev3.Node{Id: nodeName, Cluster: nodeName}
 	}

@@ -85,3 +85,33 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 }
+
+// The tests of deploy/scenario check that Envoy follows the files.
+func TestDynamic(t *testing.T) {
+	t.Parallel()
+	options := envoyconf.BuildOptions{
+		Listeners: []envoyconf.Listener{{Name: "more", Cluster: "behind"}},
+		Upstream:  envoyconf.Address{Port: 80},
+		Clusters:  []envoyconf.Cluster{{Name: "behind", Address: envoyconf.Address{Port: 81}}},
+	}
+	listeners, clusters, err := envoyconf.Dynamic(&options, "v1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for content, want := range map[string]string{string(listeners): `"more"`, string(clusters): `"behind"`} {
+		if !strings.Contains(content, want) || !strings.Contains(content, `"version_info": "v1"`) || strings.Contains(content, `"name": "upstream"`) {
+			t.Errorf("%s is not in\n%s", want, content)
+		}
+	}
+	if listeners, clusters, err = envoyconf.Dynamic(nil, "v2"); err != nil || !strings.Contains(string(listeners)+string(clusters), `"resources": []`) {
+		t.Errorf("%v\n%s\n%s", err, listeners, clusters)
+	}
+	options.Dynamic = "relative"
+	if _, err := envoyconf.Build(options); err == nil || !strings.Contains(err.Error(), `dynamic.path: "relative/listeners/listeners.json" is not absolute`) {
+		t.Errorf("error is %v", err)
+	}
+	options.Dynamic, options.Listeners[0].Cluster = "", "nobody"
+	if _, err := envoyconf.Build(options); err == nil || !strings.Contains(err.Error(), `listeners[0].cluster: there is no cluster "nobody"`) {
+		t.Errorf("error is %v", err)
+	}
+}

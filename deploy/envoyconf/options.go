@@ -40,6 +40,9 @@ type BuildOptions struct {
 	// Clusters are the services besides the upstream that filters may call. The clusters for
 	// fetching remote modules are added automatically.
 	Clusters []Cluster
+	// Dynamic is a folder with further listeners and clusters, which Envoy follows while it runs:
+	// see Dynamic. Empty means none.
+	Dynamic string
 	// FlushOnAdmin makes Envoy bring its histograms up to date whenever the admin interface is
 	// asked for statistics, instead of every 5 seconds.
 	FlushOnAdmin bool

@@ -92,7 +92,10 @@ func (o Options) CheckFree() (parsed Addresses, err error) {
 type Site struct {
 	Envoy envoy.Binary
 	// Services are the servers by the names of their clusters.
-	Services  map[string]*server.Server
+	Services map[string]*server.Server
+	// Dynamic is a folder with further listeners and clusters: see envoyconf.BuildOptions.
+	// Default: none.
+	Dynamic   string
 	addresses Addresses
 	backend   *http.Server
 }
@@ -142,6 +145,9 @@ func (s *Site) Render(filter envoyconf.Filter) ([]byte, error) {
 		Admin:     s.addresses.Admin,
 		Listeners: []envoyconf.Listener{{Address: s.addresses.Listener, Filters: []envoyconf.Filter{filter}}},
 		Upstream:  s.addresses.Backend,
+		Dynamic:   s.Dynamic,
+		// Scenarios look at statistics at once.
+		FlushOnAdmin: s.Dynamic != "",
 	}
 	for _, cluster := range slices.Sorted(maps.Keys(s.Services)) {
 		o.Clusters = append(o.Clusters, envoyconf.Cluster{Name: cluster, Address: envoyconf.Address{Port: s.Services[cluster].Port()}})

@@ -55,15 +55,9 @@ type Results struct {
 // own. A scenario that fails is no error, but one of the results.
 func Play(ctx context.Context, o Options) (Results, error) {
 	r := Results{Report: scenario.Report{Modules: map[string]string{}}}
-	all := slices.Clone(o.Scenarios)
-	for _, f := range o.Filters {
-		all = append(all, scenario.AsShipped(f))
-	}
-	if o.Run != nil {
-		all = slices.DeleteFunc(all, func(s scenario.Scenario) bool { return !o.Run.MatchString(s.Filter + "/" + s.Name) })
-		if len(all) == 0 {
-			return r, fmt.Errorf("play scenarios: none matches %s", o.Run)
-		}
+	all, err := o.all()
+	if err != nil {
+		return r, err
 	}
 	end, err := o.serve()
 	if err != nil {
@@ -76,6 +70,27 @@ func Play(ctx context.Context, o Options) (Results, error) {
 			return r, fmt.Errorf("play scenarios in Envoy %s: %w", binary.Version, err)
 		}
 	}
+	r.finish(o)
+	return r, nil
+}
+
+// all are the scenarios to play: those of the options, and that every filter starts as shipped.
+func (o *Options) all() ([]scenario.Scenario, error) {
+	all := slices.Clone(o.Scenarios)
+	for _, f := range o.Filters {
+		all = append(all, scenario.AsShipped(f))
+	}
+	if o.Run != nil {
+		all = slices.DeleteFunc(all, func(s scenario.Scenario) bool { return !o.Run.MatchString(s.Filter + "/" + s.Name) })
+		if len(all) == 0 {
+			return nil, fmt.Errorf("play scenarios: none matches %s", o.Run)
+		}
+	}
+	return all, nil
+}
+
+// finish names the modules that were played, and sorts the results.
+func (r *Results) finish(o Options) {
 	for _, result := range r.Results {
 		if m, ok := o.Modules[result.Filter]; ok {
 			r.Modules[result.Filter] = m.Remote.SHA256
@@ -84,7 +99,6 @@ func Play(ctx context.Context, o Options) (Results, error) {
 	slices.SortStableFunc(r.Results, func(a, b scenario.Result) int {
 		return cmp.Or(strings.Compare(a.Filter, b.Filter), strings.Compare(a.Scenario, b.Scenario))
 	})
-	return r, nil
 }
 
 // serve serves the modules that are files only, until end is called.
@@ -142,18 +156,9 @@ func (r *Results) in(ctx context.Context, binary envoy.Binary, all []scenario.Sc
 		defer mu.Unlock()
 		r.add(s, binary.Version, played, took, err)
 	}
-	var parts []*part
-	for i := range all {
-		s := &all[i]
-		if why := leftOut(s, binary.Version, o.Filters); why != "" {
-			add(s, play.Played{LeftOut: []string{why}}, 0, nil)
-			continue
-		}
-		plugins, err := s.Plugins(o.Filters)
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.File, err)
-		}
-		parts = append(parts, newPart(s, plugins))
+	parts, err := r.parts(all, binary.Version, o)
+	if err != nil {
+		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	limit := make(chan struct{}, sideBySide)
@@ -178,6 +183,24 @@ func (r *Results) in(ctx context.Context, binary envoy.Binary, all []scenario.Sc
 		})
 	}
 	return group.Wait()
+}
+
+// parts are the scenarios that an Envoy version plays. The others are among the results.
+func (r *Results) parts(all []scenario.Scenario, version string, o Options) ([]*part, error) {
+	var parts []*part
+	for i := range all {
+		s := &all[i]
+		if why := leftOut(s, version, o.Filters); why != "" {
+			r.add(s, version, play.Played{LeftOut: []string{why}}, 0, nil)
+			continue
+		}
+		plugins, err := s.Plugins(o.Filters)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.File, err)
+		}
+		parts = append(parts, newPart(s, plugins))
+	}
+	return parts, nil
 }
 
 // leftOut returns the reason why a scenario is not played, or "" if it is.

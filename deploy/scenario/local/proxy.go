@@ -45,6 +45,8 @@ type Proxy struct {
 	*envoy.Proxy
 	// Stages are the places for its scenarios.
 	Stages []*Stage
+
+	guest bool // the Envoy is somebody else's
 }
 
 // Stage is the part of a Proxy for one scenario.
@@ -56,6 +58,9 @@ type Stage struct {
 	dir      string
 	options  *Options
 	listener string
+
+	mark   int               // lines that Envoy had logged before
+	before map[string]string // pages of the admin interface from before; nil if Envoy was started for the scenario
 }
 
 // start starts an Envoy for some scenarios.
@@ -66,20 +71,13 @@ func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, 
 			err = errors.Join(err, p.Close())
 		}
 	}()
-	build := envoyconf.BuildOptions{FlushOnAdmin: true}
+	build, err := p.prepare(parts, dir, "", o)
+	if err != nil {
+		return nil, err
+	}
 	workers := int64(0)
 	for _, part := range parts {
 		workers = max(workers, part.Proxy.Workers)
-		s := &Stage{part: part, dir: dir, options: &o, listener: part.Filter + "." + part.Name}
-		p.Stages = append(p.Stages, s)
-		if err := s.serve(&build); err != nil {
-			return nil, err
-		}
-		listener, err := s.configuration(o.Filters)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part.File, err)
-		}
-		build.Listeners = append(build.Listeners, listener)
 	}
 	config, err := envoyconf.Render(build)
 	if err != nil {
@@ -91,19 +89,43 @@ func start(ctx context.Context, binary envoy.Binary, dir string, parts []*part, 
 	if err != nil {
 		return nil, err
 	}
+	return p, p.locate(ctx)
+}
+
+// prepare starts the servers of scenarios, and returns the configuration of their listeners.
+// suffix tells the listeners from those of the same scenarios in the same Envoy.
+func (p *Proxy) prepare(parts []*part, dir, suffix string, o Options) (envoyconf.BuildOptions, error) {
+	build := envoyconf.BuildOptions{FlushOnAdmin: true}
+	for _, part := range parts {
+		s := &Stage{part: part, dir: dir, options: &o, listener: part.Filter + "." + part.Name + suffix}
+		p.Stages = append(p.Stages, s)
+		if err := s.serve(&build); err != nil {
+			return build, err
+		}
+		listener, err := s.configuration(o.Filters)
+		if err != nil {
+			return build, fmt.Errorf("%s: %w", part.File, err)
+		}
+		build.Listeners = append(build.Listeners, listener)
+	}
+	return build, nil
+}
+
+// locate finds out where the listeners listen.
+func (p *Proxy) locate(ctx context.Context) (err error) {
 	for _, s := range p.Stages {
 		s.proxy = p.Proxy
 		if s.url, err = p.ListenerURL(ctx, s.listener); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // Close ends the Envoy and the servers.
 func (p *Proxy) Close() error {
 	var errs []error
-	if p.Proxy != nil {
+	if p.Proxy != nil && !p.guest {
 		errs = append(errs, p.Stop())
 	}
 	for _, s := range p.Stages {
@@ -240,6 +262,7 @@ var (
 	_ play.Servers      = (*Stage)(nil)
 	_ play.Configurable = (*Stage)(nil)
 	_ play.Fresh        = (*Stage)(nil)
+	_ play.Dated        = (*Stage)(nil)
 )
 
 // Lacks returns "": plain Envoy can do everything that a scenario says.
@@ -251,8 +274,11 @@ func (s *Stage) URL() string { return s.url }
 // Authority returns "".
 func (s *Stage) Authority() string { return "" }
 
-// Fresh reports true: the Envoy was started for the scenario.
-func (s *Stage) Fresh() bool { return true }
+// Fresh reports whether the Envoy was started for the scenario.
+func (s *Stage) Fresh() bool { return s.before == nil }
+
+// Before returns a page of the admin interface from before the scenario's filters ran.
+func (s *Stage) Before(path string) string { return s.before[path] }
 
 // Admin asks Envoy's admin interface.
 func (s *Stage) Admin(ctx context.Context, path string) (string, error) {
@@ -261,7 +287,7 @@ func (s *Stage) Admin(ctx context.Context, path string) (string, error) {
 
 // Log returns what Envoy has logged, without the lines of other scenarios' filters.
 func (s *Stage) Log(context.Context) ([]string, error) {
-	return slices.DeleteFunc(s.proxy.Log().Lines(0), func(line string) bool { return !s.mine(line) }), nil
+	return slices.DeleteFunc(s.proxy.Log().Lines(s.mark), func(line string) bool { return !s.mine(line) }), nil
 }
 
 // mine reports whether the scenario's filter or Envoy itself wrote a line. It knows Envoy's two

@@ -49,3 +49,17 @@ type Fresh interface {
 	// Fresh reports whether the proxy has counted nothing before.
 	Fresh() bool
 }
+
+// Dated is a Place that knows what Envoy's admin interface said before the proxy began to run the
+// scenario's filters. A Place that is not, and is not Fresh, counts from the beginning of Play.
+type Dated interface {
+	Place
+	// Before returns what it said at StatisticsPage or PrometheusPage.
+	Before(path string) string
+}
+
+// The pages of Envoy's admin interface with statistics.
+const (
+	StatisticsPage = "/stats?histogram_buckets=detailed"
+	PrometheusPage = "/stats/prometheus"
+)

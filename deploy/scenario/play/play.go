@@ -47,7 +47,9 @@ type player struct {
 	// What was there when the step before had ended.
 	mark  int // log lines
 	calls map[string]int
-	fresh bool // statistics count from zero
+
+	fresh                bool       // statistics count from zero
+	base, basePrometheus statistics // what was counted before, if not
 }
 
 // Play plays the steps of a scenario at a place that runs its filters. It stops at the first
@@ -61,6 +63,9 @@ func Play(ctx context.Context, s *scenario.Scenario, place Place) (Played, error
 	played := Played{LeftOut: p.leftOut}
 	if len(p.leftOut) > 0 {
 		return played, nil
+	}
+	if err := p.readBase(ctx); err != nil {
+		return played, err
 	}
 	for i := range s.Steps {
 		played.Steps++
@@ -79,6 +84,29 @@ func newPlayer(s *scenario.Scenario, place Place) *player {
 		p.fresh = fresh.Fresh()
 	}
 	return p
+}
+
+// readBase reads what was counted before the scenario began, if it matters.
+func (p *player) readBase(ctx context.Context) (err error) {
+	if p.fresh {
+		return nil
+	}
+	if dated, ok := p.place.(Dated); ok {
+		p.base, p.basePrometheus = parseStatistics(dated.Before(StatisticsPage)), parsePrometheus(dated.Before(PrometheusPage))
+		return nil
+	}
+	whole := &attempt{Step: &scenario.Step{}}
+	for _, step := range p.scenario.Steps {
+		if len(step.Expect.Statistics) > 0 {
+			whole.Expect.Statistics = step.Expect.Statistics
+		}
+		if len(step.Expect.Prometheus) > 0 {
+			whole.Expect.Prometheus = step.Expect.Prometheus
+		}
+	}
+	err = p.readBefore(ctx, whole)
+	p.base, p.basePrometheus = whole.before, whole.beforePrometheus
+	return err
 }
 
 // can reports whether the place can do a part. If not, it notes why.
@@ -111,7 +139,8 @@ const pollInterval = 20 * time.Millisecond
 func (p *player) step(ctx context.Context, i int) error {
 	a := &attempt{Step: &p.scenario.Steps[i], upstream: p.calls[""]}
 	var err error
-	if i > 0 || !p.fresh {
+	a.before, a.beforePrometheus = p.base, p.basePrometheus
+	if i > 0 {
 		if err = p.readBefore(ctx, a); err != nil {
 			return p.failed(ctx, a, nil, err)
 		}
@@ -173,12 +202,12 @@ func (p *player) end(ctx context.Context) error {
 // readBefore reads the statistics that the step compares, if it does.
 func (p *player) readBefore(ctx context.Context, a *attempt) (err error) {
 	if len(a.Expect.Statistics) > 0 && p.can(scenario.PartStatistics) {
-		if a.before, err = readStatistics(ctx, p.place); err != nil {
+		if a.before, err = p.readStatistics(ctx); err != nil {
 			return err
 		}
 	}
 	if len(a.Expect.Prometheus) > 0 && p.can(scenario.PartPrometheus) {
-		a.beforePrometheus, err = readPrometheus(ctx, p.place)
+		a.beforePrometheus, err = p.readPrometheus(ctx)
 	}
 	return err
 }
@@ -263,21 +292,21 @@ func (p *player) look(ctx context.Context, a *attempt) (again bool, all []mismat
 		all = append(all, p.seen("service "+name, e.Services[name], servers.Server(name).Calls(), p.calls[name])...)
 	}
 	if len(e.Statistics) > 0 && p.can(scenario.PartStatistics) {
-		now, err := readStatistics(ctx, p.place)
+		now, err := p.readStatistics(ctx)
 		if err != nil {
 			return false, all, err
 		}
 		for _, name := range slices.Sorted(maps.Keys(e.Statistics)) {
-			all = append(all, p.number("statistic "+name, e.Statistics[name], now, a.before, name)...)
+			all = append(all, p.number("statistic "+name, e.Statistics[name], now, a.before, p.base, name)...)
 		}
 	}
 	if len(e.Prometheus) > 0 && p.can(scenario.PartPrometheus) {
-		now, err := readPrometheus(ctx, p.place)
+		now, err := p.readPrometheus(ctx)
 		if err != nil {
 			return false, all, err
 		}
 		for _, name := range slices.Sorted(maps.Keys(e.Prometheus)) {
-			all = append(all, p.number("Prometheus's "+name, e.Prometheus[name], now, a.beforePrometheus, name)...)
+			all = append(all, p.number("Prometheus's "+name, e.Prometheus[name], now, a.beforePrometheus, p.basePrometheus, name)...)
 		}
 	}
 	lines, err := p.place.Log(ctx)

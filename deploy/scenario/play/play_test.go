@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -201,5 +202,80 @@ func check(t *testing.T, steps []failing, errs []error) {
 				t.Errorf("%s\nthe failure lacks %q:\n%s", step.step, want, text)
 			}
 		}
+	}
+}
+
+// TestAgain: in an Envoy that runs already, a scenario holds each time that it is played. What was
+// counted and logged before is not its business.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	path := filepath.Join(t.TempDir(), "again.yaml")
+	text := `description: It is played twice.
+services: {auth: {cluster: again, answers: [{headers: {authorization: "${call}"}}]}}
+proxy: {pluginConfig: {cluster: again, interval: 1h}}
+steps:
+- name: nothing was counted before
+  request: {path: /get}
+  within: 10s
+  expect:
+    response: {headers: {x-auth: "1"}}
+    statistics: {wasmcustom.authtoken_refresh_success: 1, server.concurrency: 1}
+    prometheus: {authtoken_refresh_success: 1}
+- name: nor after
+  request: {path: /get, times: 2}
+  expect:
+    response: {status: 200}
+    services: {auth: {calls: 0}}
+    statistics: {wasmcustom.authtoken_refresh_success: {is: 1, by: 0}}
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, filter := range o.Filters {
+		if filter.Name != "authtoken" {
+			continue
+		}
+		s, err := scenario.Read(path, filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		workers := s
+		workers.Name, workers.Proxy.Workers = "workers", 2
+		o.Scenarios, o.Run = []scenario.Scenario{s, workers}, regexp.MustCompile("/(again|workers)$")
+	}
+	dir := t.TempDir()
+	guest, err := local.NewGuest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := envoyconf.Render(envoyconf.BuildOptions{Upstream: envoyconf.Address{Port: 1}, Dynamic: dir, FlushOnAdmin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy, err := envoy.Start(t.Context(), envoy.StartOptions{Path: o.Envoys[0].Path, Config: config, Dir: t.TempDir(), Args: []string{"--drain-time-s", "1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := proxy.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for range 2 {
+		results, err := guest.Play(t.Context(), proxy, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, failure := range results.Failures {
+			t.Error(failure)
+		}
+		if results.Count(scenario.Passed) != 1 || results.Count(scenario.LeftOut) != 1 {
+			t.Errorf("the results are %+v", results.Results)
+		}
+	}
+	listeners, err := proxy.Get(t.Context(), "/listeners")
+	if err != nil || strings.Contains(listeners, "authtoken") {
+		t.Errorf("Envoy still listens: %s, %v", listeners, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 type statistics struct {
 	numbers    map[string]int64
 	histograms map[string]histogram
+	counters   map[string]bool // the numbers that only grow, if that matters
 }
 
 // histogram has all samples since the proxy started.
@@ -23,16 +24,24 @@ type histogram struct {
 }
 
 // readStatistics reads /stats.
-func readStatistics(ctx context.Context, place Place) (statistics, error) {
-	text, err := place.Admin(ctx, "/stats?histogram_buckets=detailed")
-	return parseStatistics(text), err
+func (p *player) readStatistics(ctx context.Context) (statistics, error) {
+	text, err := p.place.Admin(ctx, StatisticsPage)
+	s := parseStatistics(text)
+	if err != nil || p.fresh {
+		return s, err
+	}
+	text, err = p.place.Admin(ctx, "/stats?type=Counters")
+	for name := range parseStatistics(text).numbers {
+		s.counters[name] = true
+	}
+	return s, err
 }
 
 // parseStatistics parses Envoy's text. A histogram has three indented lines below its name.
 //
 // Reference: https://www.envoyproxy.io/docs/envoy/v1.40.0/operations/admin#get--stats
 func parseStatistics(text string) statistics {
-	s := statistics{numbers: map[string]int64{}, histograms: map[string]histogram{}}
+	s := statistics{numbers: map[string]int64{}, histograms: map[string]histogram{}, counters: map[string]bool{}}
 	last := ""
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
@@ -72,25 +81,45 @@ func parseStatistics(text string) statistics {
 	return s
 }
 
-// readPrometheus reads /stats/prometheus. A name without labels is written with and without {}.
-func readPrometheus(ctx context.Context, place Place) (statistics, error) {
-	text, err := place.Admin(ctx, "/stats/prometheus")
-	s := statistics{numbers: map[string]int64{}}
+// readPrometheus reads /stats/prometheus.
+func (p *player) readPrometheus(ctx context.Context) (statistics, error) {
+	text, err := p.place.Admin(ctx, PrometheusPage)
+	return parsePrometheus(text), err
+}
+
+// parsePrometheus parses Prometheus's text. A name without labels is there without {}.
+//
+// Reference: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+func parsePrometheus(text string) statistics {
+	s := statistics{numbers: map[string]int64{}, counters: map[string]bool{}}
+	types := map[string]string{}
 	for line := range strings.Lines(text) {
-		if i := strings.LastIndexByte(strings.TrimSpace(line), ' '); i > 0 && !strings.HasPrefix(line, "#") {
-			if n, err := strconv.ParseFloat(strings.TrimSpace(line[i:]), 64); err == nil {
-				s.numbers[strings.TrimSuffix(line[:i], "{}")] = int64(n)
-			}
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			name, kind, _ := strings.Cut(name, " ")
+			types[name] = kind
+		}
+		i := strings.LastIndexByte(line, ' ')
+		if i < 0 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if n, err := strconv.ParseFloat(line[i+1:], 64); err == nil {
+			name := strings.TrimSuffix(line[:i], "{}")
+			family, _, _ := strings.Cut(name, "{")
+			s.numbers[name], s.counters[name] = int64(n), types[family] == "counter"
 		}
 	}
-	return s, err
+	return s
 }
 
 // number compares one statistic. A counter that is not there has counted nothing.
-func (p *player) number(what string, want scenario.Number, now, before statistics, name string) []mismatch {
+func (p *player) number(what string, want scenario.Number, now, before, base statistics, name string) []mismatch {
 	name = strings.TrimSuffix(name, "{}")
 	value, there := now.numbers[name]
 	by := value - before.numbers[name]
+	if now.counters[name] {
+		value -= base.numbers[name] // which others counted
+	}
 	limits := func(value int64, exactly, least, most *int64, unit string) []mismatch {
 		seen := fmt.Sprintf("%d%s", value, unit)
 		if !there && now.histograms[name].quantiles == nil {
