@@ -88,9 +88,6 @@ func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	if err == nil {
 		opts.Subjects, err = subjectsOf(ctx, opts.Registry, opts.Subjects, opts.Release.Names(), opts.Release.Version)
 	}
-	if err == nil {
-		err = Describe(ctx, opts.Subjects, opts.Release)
-	}
 	if err == nil && opts.Signer.Rehearsal {
 		opts.Policy, err = rehearsed(ctx, opts)
 	}
@@ -154,8 +151,14 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	request := SignRequest{Signer: opts.Signer.absolute(), Policy: opts.Policy.absolute()}
 	var subjects []*oci.Subject // one for each item
 	var made []int              // the predicate of each item
+	attachments := map[*oci.Subject][]oci.Attachment{}
 	for _, filter := range opts.Release.Filters {
+		sbom, err := oci.SBOM(filter, opts.Release)
+		if err != nil {
+			return signed, err
+		}
 		for _, s := range of(opts.Subjects, filter.Module.Name) {
+			attachments[s] = []oci.Attachment{sbom}
 			items, err := statements(filter, s.Manifest, opts)
 			if err != nil {
 				return signed, fmt.Errorf("%s: %w", s.Reference, err)
@@ -189,7 +192,6 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 		return signed, err
 	}
 	signed.PublicKey, signed.Bundles = response.PublicKey, make(map[string][]byte)
-	attachments := map[*oci.Subject][]oci.Attachment{}
 	for i, bundle := range response.Bundles {
 		if isNull(bundle) {
 			signed.Attached[i].Unchanged = true

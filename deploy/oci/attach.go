@@ -4,20 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
 
-	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/internal/retry"
 )
@@ -82,9 +82,9 @@ type Subject struct {
 	r         *Registry
 	repo      *remote.Repository
 	desc      ocispec.Descriptor
-	there     map[digest.Digest]bool // blobs that the repository has
 	listed    bool
 	referrers []ocispec.Descriptor
+	noIndex   error // why the index of referrers cannot be written
 }
 
 // Subject reads the manifest that a reference stands for. If there is none, the error
@@ -102,6 +102,7 @@ func (r *Registry) Subject(ctx context.Context, ref Reference) (*Subject, error)
 }
 
 func (r *Registry) subject(ref Reference, found *found) *Subject {
+	r.haveBlob(found.repo, found.manifest.Config.Digest)
 	return &Subject{
 		Manifest: Manifest{
 			Reference:      ref,
@@ -110,7 +111,6 @@ func (r *Registry) subject(ref Reference, found *found) *Subject {
 			Annotations:    found.manifest.Annotations,
 		},
 		r: r, repo: found.repo, desc: found.desc,
-		there: map[digest.Digest]bool{found.manifest.Config.Digest: true},
 	}
 }
 
@@ -120,6 +120,7 @@ func (r *Registry) SubjectOf(p Published) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.haveBlob(repo, p.image.Blobs[0].Digest)
 	return &Subject{
 		Manifest: Manifest{
 			Reference:      Reference{Repository: p.Repository, Tag: p.Tag},
@@ -129,7 +130,6 @@ func (r *Registry) SubjectOf(p Published) (*Subject, error) {
 		},
 		Filter: p.Filter,
 		r:      r, repo: repo, desc: p.image.Descriptor,
-		there: map[digest.Digest]bool{p.image.Blobs[0].Digest: true},
 	}, nil
 }
 
@@ -138,24 +138,32 @@ func (s *Subject) list(ctx context.Context) error {
 	if s.listed {
 		return nil
 	}
-	var err error
-	if s.referrers, err = s.r.referrers(ctx, s.repo, s.desc); err == nil {
-		s.listed = true
+	all, err := s.r.referrers(ctx, s.repo, s.desc)
+	s.noIndex = nil
+	if errors.As(err, new(*noIndexError)) {
+		s.noIndex, err = err, nil
+	}
+	if err == nil {
+		s.listed, s.referrers = true, all
 	}
 	return err
 }
 
 func (s *Subject) has(image *Image) bool {
-	return slices.ContainsFunc(s.referrers, func(d ocispec.Descriptor) bool { return d.Digest == image.Descriptor.Digest })
+	return contains(s.referrers, image.Descriptor.Digest)
+}
+
+func contains(all []ocispec.Descriptor, one digest.Digest) bool {
+	return slices.ContainsFunc(all, func(d ocispec.Descriptor) bool { return d.Digest == one })
 }
 
 // Attach publishes files as referrers of the manifest, and returns them. Attaching
 // the same again changes nothing.
 //
 // A registry without the referrers API keeps the list of referrers in an index, under a
-// tag that is made of the subject's digest. Others may write that index at the same
-// time. So Attach reads it again after each write, and adds its own entries to theirs
-// until they stay.
+// tag that is made of the subject's digest. Attach writes it once, when all files are
+// there. Others may write that index at the same time. So Attach reads it again after
+// each write, and adds its own entries to theirs until they stay.
 //
 // References:
 //   - https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
@@ -222,8 +230,10 @@ func attachmentImage(a Attachment, subject ocispec.Descriptor, created string) (
 	if err != nil {
 		return nil, err
 	}
+	desc := describe(ocispec.MediaTypeImageManifest, content)
+	desc.ArtifactType, desc.Annotations = manifest.ArtifactType, manifest.Annotations // as an index lists it
 	return &Image{
-		Descriptor: describe(ocispec.MediaTypeImageManifest, content),
+		Descriptor: desc,
 		Manifest:   content,
 		Blobs:      []Blob{config, layer},
 	}, nil
@@ -237,8 +247,7 @@ const maxRounds = 50
 // send sends attachments and makes sure that they are listed.
 func (s *Subject) send(ctx context.Context, images []*Image) error {
 	for range maxRounds {
-		start := time.Now()
-		// Listing first tells the client whether there is a referrers API.
+		// Listing tells the client whether there is a referrers API.
 		if err := s.list(ctx); err != nil {
 			return err
 		}
@@ -246,21 +255,25 @@ func (s *Subject) send(ctx context.Context, images []*Image) error {
 		if len(missing) == 0 {
 			return nil
 		}
-		if err := s.checkFallback(ctx); err != nil {
-			return err
+		if s.noIndex != nil {
+			return fmt.Errorf("%w; nothing can be attached there: it needs a registry that lists referrers, or that lets this tag be written", s.noIndex)
 		}
 		for _, image := range missing {
 			if err := s.sendOne(ctx, image); err != nil {
 				return err
 			}
 		}
-		if s.hasAPI() {
+		if !s.r.usesIndex(s.repo) {
 			// Whoever lists the referrers next makes sure that these are among them.
 			for _, image := range missing {
 				s.referrers = append(s.referrers, image.Descriptor)
 				s.r.expect(s.desc.Digest, image.Descriptor.Digest)
 			}
 			return nil
+		}
+		start := time.Now()
+		if err := s.addToIndex(ctx, missing); err != nil {
+			return err
 		}
 		if err := immutable.Settle(ctx, immutable.Settled(start)); err != nil {
 			return err
@@ -272,25 +285,30 @@ func (s *Subject) send(ctx context.Context, images []*Image) error {
 	return fmt.Errorf("its entry among the referrers was overwritten %d times; run this again when others are done", maxRounds)
 }
 
-// hasAPI reports whether the registry lists referrers itself, from the manifests that it has.
-// It has to be known: listing finds that out.
-func (s *Subject) hasAPI() bool { return s.repo.SetReferrersCapability(true) == nil }
-
-// checkFallback refuses a registry in which the fallback tag stands for something else than an
-// index: GitLab's resolves it as the digest that it is made of.
-func (s *Subject) checkFallback(ctx context.Context) error {
-	if s.hasAPI() || len(s.referrers) > 0 {
-		return nil
+// addToIndex adds attachments to the index of the subject's referrers. Each try reads the index
+// anew.
+func (s *Subject) addToIndex(ctx context.Context, images []*Image) error {
+	err := s.r.do(ctx, func() error {
+		index, err := s.r.readIndex(ctx, s.repo, s.desc.Digest)
+		if err != nil && !errors.Is(err, errdef.ErrNotFound) {
+			return err
+		}
+		index.SchemaVersion, index.MediaType = 2, ocispec.MediaTypeImageIndex
+		for _, image := range images {
+			if !contains(index.Manifests, image.Descriptor.Digest) {
+				index.Manifests = append(index.Manifests, image.Descriptor)
+			}
+		}
+		content, err := json.Marshal(index)
+		if err != nil {
+			return err
+		}
+		return s.repo.PushReference(ctx, describe(index.MediaType, content), bytes.NewReader(content), indexTag(s.desc.Digest))
+	})
+	if err != nil {
+		return fmt.Errorf("write the index of referrers: %w", err)
 	}
-	tag := strings.Replace(s.desc.Digest.String(), ":", "-", 1)
-	desc, err := s.r.resolve(ctx, s.repo, tag)
-	if finding.Absent(err) {
-		return nil
-	}
-	if err == nil && desc.MediaType != ocispec.MediaTypeImageIndex {
-		err = fmt.Errorf("tag %s, which is to list what is attached, is no index: the registry resolves it to %s; nothing can be attached there: it needs a registry that lists referrers, or that lets this tag be written", tag, desc.Digest)
-	}
-	return err
+	return nil
 }
 
 // listTries are the looks at a list that is late: with the growing pauses of a retry.Policy
@@ -350,7 +368,7 @@ func (r *Registry) expected(subject digest.Digest, listed []ocispec.Descriptor) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, referrer := range r.sent[subject] {
-		if !slices.ContainsFunc(listed, func(d ocispec.Descriptor) bool { return d.Digest == referrer }) {
+		if !contains(listed, referrer) {
 			return referrer
 		}
 	}
@@ -374,10 +392,10 @@ func (s *Subject) Confirm(ctx context.Context) error {
 	return nil
 }
 
-// sendOne sends an attachment. Without the API, oras-go also adds it to the index.
+// sendOne sends an attachment.
 func (s *Subject) sendOne(ctx context.Context, image *Image) error {
 	for _, blob := range image.Blobs {
-		if s.there[blob.Digest] {
+		if s.r.hasBlob(s.repo, blob.Digest) {
 			continue
 		}
 		if err := s.r.do(ctx, func() error { return s.r.upload(ctx, s.repo, blob) }); err != nil {
@@ -386,7 +404,7 @@ func (s *Subject) sendOne(ctx context.Context, image *Image) error {
 		if data, err := blob.read(); err == nil {
 			s.r.keep(ctx, blob.Descriptor, data)
 		}
-		s.there[blob.Digest] = true
+		s.r.haveBlob(s.repo, blob.Digest)
 	}
 	if err := s.r.do(ctx, func() error {
 		return s.repo.Push(ctx, image.Descriptor, bytes.NewReader(image.Manifest))

@@ -103,8 +103,8 @@ type job struct {
 // Push publishes images under their version, side by side. It returns what is
 // published, in the order of the images.
 //
-// It first looks up every version tag. If one has a digest other than ours, it changes
-// nothing (*immutable.Conflict). Then it sends blobs, and manifests by their digest,
+// It first looks up every version tag, unless Look has just done so. If one has a digest
+// other than ours, it changes nothing (*immutable.Conflict). Then it sends blobs, and manifests by their digest,
 // and reads both back. When it has done so for all filters, it sets the version tags,
 // and then the moving tags. So it can be interrupted anywhere: no tag points to
 // something incomplete, and the same push again finishes the job. It does not send what
@@ -143,7 +143,22 @@ func (r *Registry) Look(ctx context.Context, images []*Image) ([]Published, erro
 	if err != nil {
 		return nil, err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, j := range jobs {
+		r.looked[j.Image] = j.exists
+	}
 	return published(jobs), nil
+}
+
+// takeLook returns what Look found out about an image, once. Who publishes something else
+// meanwhile is noticed when the tag is set.
+func (r *Registry) takeLook(image *Image) (exists, looked bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	exists, looked = r.looked[image]
+	delete(r.looked, image)
+	return exists, looked
 }
 
 func (r *Registry) look(ctx context.Context, images []*Image) ([]*job, error) {
@@ -158,7 +173,10 @@ func (r *Registry) look(ctx context.Context, images []*Image) ([]*job, error) {
 		jobs[i].slot = r.versionTag(jobs[i])
 	}
 	return jobs, each(jobs, "look up", func(j *job) (err error) {
-		j.exists, err = j.slot.Check(ctx)
+		var looked bool
+		if j.exists, looked = r.takeLook(j.Image); !looked {
+			j.exists, err = j.slot.Check(ctx)
+		}
 		return err
 	})
 }

@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2/content"
+	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
@@ -65,7 +68,7 @@ func (r *Registry) branch(ctx context.Context, repo *remote.Repository, desc oci
 		return nil, finding.Mismatch(fmt.Errorf("more than %d manifests are attached to each other in a row", maxDepth))
 	}
 	referrers, err := r.referrers(ctx, repo, desc)
-	if err != nil {
+	if err != nil && !errors.As(err, new(*noIndexError)) {
 		return nil, fmt.Errorf("list referrers: %w", err)
 	}
 	if *left -= len(referrers); *left < 0 {
@@ -98,6 +101,81 @@ func (r *Registry) branch(ctx context.Context, repo *remote.Repository, desc oci
 		return cmp.Or(cmp.Compare(a.ArtifactType, b.ArtifactType), cmp.Compare(a.ManifestDigest, b.ManifestDigest))
 	})
 	return nodes, nil
+}
+
+// listReferrers asks the referrers API; of a registry that has none, it reads the index.
+func (r *Registry) listReferrers(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) (all []ocispec.Descriptor, err error) {
+	err = r.do(ctx, func() error {
+		all = nil
+		if !r.usesIndex(repo) {
+			err := repo.Referrers(ctx, desc, "", func(page []ocispec.Descriptor) error {
+				if all = append(all, page...); len(all) > maxListed {
+					return fmt.Errorf("the registry lists more than %d referrers", maxListed)
+				}
+				return nil
+			})
+			if !errors.Is(err, errdef.ErrUnsupported) {
+				return err
+			}
+			r.mu.Lock()
+			r.index[repo] = true
+			r.mu.Unlock()
+		}
+		index, err := r.readIndex(ctx, repo, desc.Digest)
+		all = index.Manifests
+		return err
+	})
+	if errors.Is(err, errdef.ErrNotFound) {
+		return nil, nil
+	}
+	return all, err
+}
+
+// usesIndex reports whether a repository's referrers are listed in an index, because the
+// registry has no referrers API. Listing finds that out.
+func (r *Registry) usesIndex(repo *remote.Repository) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.index[repo]
+}
+
+// indexTag is the tag of the index that lists a manifest's referrers.
+//
+// Reference: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+func indexTag(subject digest.Digest) string {
+	return strings.Replace(subject.String(), ":", "-", 1)
+}
+
+// noIndexError says that the tag of an index stands for something else. GitLab resolves it as
+// the digest that it is made of.
+type noIndexError struct {
+	tag  string
+	desc ocispec.Descriptor
+}
+
+func (e *noIndexError) Error() string {
+	return fmt.Sprintf("tag %s, which is to list what is attached, is no index: the registry resolves it to %s", e.tag, e.desc.Digest)
+}
+
+// readIndex reads the index of a manifest's referrers.
+func (r *Registry) readIndex(ctx context.Context, repo *remote.Repository, subject digest.Digest) (index ocispec.Index, err error) {
+	tag := indexTag(subject)
+	desc, body, err := repo.FetchReference(ctx, tag)
+	if err != nil {
+		return index, err
+	}
+	defer func() { _ = body.Close() }()
+	if desc.MediaType != ocispec.MediaTypeImageIndex {
+		return index, &noIndexError{tag, desc}
+	}
+	if desc.Size > maxManifest {
+		return index, finding.Mismatch(fmt.Errorf("%s has %d bytes, and no manifest has more than %d", desc.Digest, desc.Size, maxManifest))
+	}
+	data, err := content.ReadAll(body, desc)
+	if err == nil {
+		err = json.Unmarshal(data, &index)
+	}
+	return index, err
 }
 
 // Tree is what is attached to one manifest.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
+	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 )
 
@@ -204,5 +205,47 @@ func TestSBOMIsReadable(t *testing.T) {
 	}
 	if found.manifest.ArtifactType != TypeSBOM || found.manifest.Subject == nil {
 		t.Errorf("manifest %s", found.content)
+	}
+}
+
+// TestAttachInterrupted breaks the one write of the index. The list of referrers stays as it
+// was, and the same Attach again completes it.
+func TestAttachInterrupted(t *testing.T) {
+	t.Parallel()
+	const writeIndex = "^PUT .*/manifests/sha256-"
+	proxy := faultproxytest.Start(t, startWithoutReferrers(t), faultproxytest.Rule{Match: writeIndex, Times: 1, Fault: faultproxytest.Status(403)})
+	push(t, openTest(t, proxy.Addr), "1.0.0", buildtest.Filter(t, "headers", "hello"))
+	attach := func() (nodes []Node, err error) {
+		r := openTest(t, proxy.Addr)
+		subject, err := r.Subject(t.Context(), Reference{Repository: r.name("headers"), Tag: "1.0.0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return subject.Attach(t.Context(), Attachment{ArtifactType: TypeSBOM, Name: "a"}, Attachment{ArtifactType: TypeTestReport, Name: "b"})
+	}
+	list := func() []Node {
+		r := openTest(t, proxy.Addr)
+		tree, err := r.Discover(t.Context(), Reference{Repository: r.name("headers"), Tag: "1.0.0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tree
+	}
+	if _, err := attach(); err == nil || !strings.Contains(err.Error(), "write the index of referrers") {
+		t.Errorf("error %v", err)
+	}
+	if got := list(); len(got) > 0 {
+		t.Errorf("after a failed write: %+v", got)
+	}
+	proxy.Forget()
+	want, err := attach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, list()); diff != "" {
+		t.Errorf("referrers (-want +got):\n%s", diff)
+	}
+	if writes := proxy.Requests(writeIndex); len(writes) != 1 {
+		t.Errorf("%d writes of the index: %q", len(writes), writes)
 	}
 }

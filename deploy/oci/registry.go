@@ -81,11 +81,13 @@ type Registry struct {
 	oneStep  atomic.Bool  // the registry took a blob in one request
 	twoSteps atomic.Bool  // the registry does not take a blob in one request
 
-	mu    sync.Mutex
-	repos map[string]*remote.Repository
-	read  map[digest.Digest]wasmFacts            // of manifests that were sent and read back, with all of their content
-	blobs map[*remote.Repository][]digest.Digest // that were sent
-	sent  map[digest.Digest][]digest.Digest      // referrers that were sent and not listed yet, by their subject
+	mu     sync.Mutex
+	looked map[*Image]bool // whether they are published, by Look
+	repos  map[string]*remote.Repository
+	index  map[*remote.Repository]bool            // those whose referrers are listed in an index
+	read   map[digest.Digest]wasmFacts            // of manifests that were sent and read back, with all of their content
+	blobs  map[*remote.Repository][]digest.Digest // that were sent
+	sent   map[digest.Digest][]digest.Digest      // referrers that were sent and not listed yet, by their subject
 }
 
 // wasmFacts are the known facts about the module in a manifest.
@@ -107,7 +109,9 @@ func Open(opts RegistryOptions) (*Registry, error) {
 
 		policy: opts.Retry,
 		report: progress.New(opts.Out),
+		looked: make(map[*Image]bool),
 		repos:  make(map[string]*remote.Repository),
+		index:  make(map[*remote.Repository]bool),
 		read:   make(map[digest.Digest]wasmFacts),
 		blobs:  make(map[*remote.Repository][]digest.Digest),
 		sent:   make(map[digest.Digest][]digest.Digest),
@@ -198,10 +202,9 @@ func (r *Registry) newRepository(name string) (*remote.Repository, error) {
 		PlainHTTP:            r.plain,
 		TagListMaxPages:      maxPages,
 		ReferrerListMaxPages: maxPages,
-		// Subject.Attach maintains the fallback index itself: see there.
-		SkipReferrersGC: true,
 	}
-	return repo, nil
+	// oras-go would write the index of referrers with each manifest: see Subject.Attach.
+	return repo, repo.SetReferrersCapability(true)
 }
 
 // do runs an operation on the registry with retries, and explains its failure.
@@ -341,23 +344,6 @@ func (r *Registry) referrers(ctx context.Context, repo *remote.Repository, desc 
 		}
 		return r.expected(desc.Digest, all), nil
 	})
-	return all, err
-}
-
-func (r *Registry) listReferrers(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-	var all []ocispec.Descriptor
-	err := r.do(ctx, func() error {
-		all = nil
-		return repo.Referrers(ctx, desc, "", func(page []ocispec.Descriptor) error {
-			if all = append(all, page...); len(all) > maxListed {
-				return fmt.Errorf("the registry lists more than %d referrers", maxListed)
-			}
-			return nil
-		})
-	})
-	if errors.Is(err, errdef.ErrNotFound) {
-		return nil, nil
-	}
 	return all, err
 }
 
