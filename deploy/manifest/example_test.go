@@ -22,6 +22,7 @@ func ExampleRender() {
 			Filter:         "headers",
 			Version:        "1.4.0",
 			Repository:     "ghcr.io/acme/filters/headers",
+			Tag:            "1.4.0",
 			ManifestDigest: "sha256:7f2c8bd9a1a5e1f3b4f9a1f7f0f6a0f64be2c4b3df6cc8df4a0f1c0a6a4c9d3e",
 		}},
 		Out: os.Stdout,

@@ -25,6 +25,9 @@ type Source struct {
 	// and digest, for example "ghcr.io/acme/filters/headers". Default: the
 	// release is not in a registry.
 	Repository string
+	// Tag is the version's tag in Repository, for example "1.4.0". People and tools that
+	// update references read it; proxies obey ManifestDigest alone. Required with Repository.
+	Tag string
 	// ManifestDigest is the digest of the OCI manifest, "sha256:" and 64 hex
 	// digits. Required with Repository.
 	ManifestDigest string
@@ -84,6 +87,9 @@ func (r Source) checkOCI() error {
 	ref, err := registry.ParseReference(r.Repository)
 	if err != nil || ref.Reference != "" {
 		return fmt.Errorf("repository %q is not a registry's host and a path; write it without scheme, tag and digest", r.Repository)
+	}
+	if ref.Reference = r.Tag; ref.ValidateReferenceAsTag() != nil {
+		return fmt.Errorf("tag %q is none that a registry can have; give the version's tag, such as 1.4.0", r.Tag)
 	}
 	return nil
 }

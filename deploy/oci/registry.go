@@ -353,19 +353,24 @@ type Reference struct {
 	// "ghcr.io/acme/filters/headers".
 	Repository string
 	// Tag is the tag, for example "1.4.0"; empty if the manifest is named by its
-	// digest.
+	// digest alone.
 	Tag string
 	// Digest is the manifest digest, for example "sha256:…"; empty if the
-	// manifest is named by a tag.
+	// manifest is named by its tag alone. Where both are given, the digest decides, as for all
+	// consumers.
 	Digest string
 }
 
 // String is the reference as clients of registries write it.
 func (r Reference) String() string {
-	if r.Digest != "" {
-		return r.Repository + "@" + r.Digest
+	text := r.Repository
+	if r.Tag != "" {
+		text += ":" + r.Tag
 	}
-	return r.Repository + ":" + r.Tag
+	if r.Digest != "" {
+		text += "@" + r.Digest
+	}
+	return text
 }
 
 // Filter is the last element of the repository's name: the filter that is published there.
@@ -379,12 +384,13 @@ func (r Reference) reference() string {
 }
 
 // ParseReference reads a reference. It is a full one, such as
-// "ghcr.io/acme/filters/headers:1.4.0" or "…/headers@sha256:…", or a short one for a
+// "ghcr.io/acme/filters/headers:1.4.0", "…/headers@sha256:…" or "…/headers:1.4.0@sha256:…",
+// with or without "oci://", or a short one for a
 // filter of this registry, such as "headers:1.4.0" or "headers@sha256:…".
 func (r *Registry) ParseReference(text string) (Reference, error) {
-	full := text
-	if !strings.Contains(text, "/") {
-		full = r.base + "/" + text
+	full := strings.TrimPrefix(text, "oci://")
+	if !strings.Contains(full, "/") {
+		full = r.base + "/" + full
 	}
 	ref, err := registry.ParseReference(full)
 	if err != nil || ref.Reference == "" {
@@ -396,6 +402,12 @@ func (r *Registry) ParseReference(text string) (Reference, error) {
 	parsed := Reference{Repository: ref.Registry + "/" + ref.Repository}
 	if digest, err := ref.Digest(); err == nil {
 		parsed.Digest = digest.String()
+		// The parser does not look at a tag in front of a digest.
+		tagged, _, _ := strings.Cut(full, "@")
+		if ref, err = registry.ParseReference(tagged); err != nil || ref.String() != tagged {
+			return Reference{}, fmt.Errorf("reference %q: %q in front of the digest is not a repository, or one with a tag", redact.Address(text), redact.Address(tagged))
+		}
+		parsed.Tag = ref.Reference
 	} else {
 		parsed.Tag = ref.Reference
 	}

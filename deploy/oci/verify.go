@@ -125,6 +125,9 @@ func (r *Registry) verify(ctx context.Context, ref Reference, known func(digest.
 	if v.Consumers, err = Judge(found.desc.MediaType, found.content); err != nil {
 		return nil, nil, err
 	}
+	if err := r.checkTag(ctx, found, ref, v); err != nil {
+		return nil, nil, err
+	}
 	v.checkConsumers()
 	v.checkAnnotations(ref)
 	if v.Shape != "" {
@@ -142,6 +145,23 @@ func (r *Registry) verify(ctx context.Context, ref Reference, known func(digest.
 
 func (v *Verification) problem(format string, args ...any) {
 	v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
+}
+
+// checkTag compares the tag of a reference with its digest. Consumers obey the digest and never
+// look at the tag, which people read.
+func (r *Registry) checkTag(ctx context.Context, found *found, ref Reference, v *Verification) error {
+	if ref.Tag == "" || ref.Digest == "" {
+		return nil
+	}
+	switch desc, err := r.resolve(ctx, found.repo, ref.Tag); {
+	case finding.Absent(err):
+		v.problem("the registry has no tag %s", ref.Tag)
+	case err != nil:
+		return err
+	case desc.Digest.String() != ref.Digest:
+		v.problem("the tag %s is %s in the registry", ref.Tag, desc.Digest)
+	}
+	return nil
 }
 
 // checkConsumers reports a problem if no consumer accepts the manifest.

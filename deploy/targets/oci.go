@@ -361,6 +361,7 @@ func openRegistryWith(ctx context.Context, c variables.Values, reference string,
 	opts.Address, opts.PlainHTTP = configured.Address, configured.PlainHTTP
 	opts.Username, opts.Password = configured.Username, configured.Password
 	done = func() error { return nil }
+	reference = strings.TrimPrefix(reference, "oci://")
 	switch slash := strings.LastIndex(reference, "/"); {
 	case slash >= 0:
 		opts.Address = reference[:slash]

@@ -77,17 +77,17 @@ func TestPublished(t *testing.T) {
 		want   manifest.Source
 	}{
 		"nothing": {variables.Values{}, manifest.Source{
-			Repository: "127.0.0.1:5000/headers", ManifestDigest: digest,
+			Repository: "127.0.0.1:5000/headers", Tag: "1.4.0", ManifestDigest: digest,
 			URL: "http://127.0.0.1:5001/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
 		"registry": {configured, manifest.Source{
-			Repository: configured.Registry + "/headers", ManifestDigest: digest, WasmSHA256: sum,
+			Repository: configured.Registry + "/headers", Tag: "1.4.0", ManifestDigest: digest, WasmSHA256: sum,
 		}},
 		"storage": {public, manifest.Source{
 			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
 		"both": {variables.Values{Registry: configured.Registry, StoragePublicURL: public.StoragePublicURL}, manifest.Source{
-			Repository: configured.Registry + "/headers", ManifestDigest: digest,
+			Repository: configured.Registry + "/headers", Tag: "1.4.0", ManifestDigest: digest,
 			URL: public.StoragePublicURL + "/headers/1.4.0/headers.wasm", WasmSHA256: sum,
 		}},
 	} {

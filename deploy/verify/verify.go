@@ -116,7 +116,8 @@ func Version(ctx context.Context, opts Options) (*Report, error) {
 
 // Reference verifies one manifest as Version does: with its module, and with its signature,
 // provenance and bill of materials under the policy. The filter and the version are those that
-// the manifest names. A moving tag has to point to the newest version of its range.
+// the manifest names. A moving tag has to point to the newest version of its range. Where the
+// reference has a tag and a digest, the tag has to be that digest.
 func Reference(ctx context.Context, opts ReferenceOptions) (*Report, error) {
 	report := new(Report)
 	read, err := report.verified(ctx, opts.Reference.String(), func() ([]*oci.Verification, error) {
@@ -144,7 +145,7 @@ func Reference(ctx context.Context, opts ReferenceOptions) (*Report, error) {
 		return nil, err
 	}
 	report.Checks = append(report.Checks, signatures...)
-	if opts.Reference.Tag == "" {
+	if opts.Reference.Tag == "" || opts.Reference.Digest != "" {
 		return report, nil
 	}
 	return report, report.tags(ctx, opts.Registry, filter, named, opts.Reference.Tag)

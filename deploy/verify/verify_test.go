@@ -323,6 +323,19 @@ func TestReference(t *testing.T) {
 			t.Errorf("%s: %s, want %s", ref, got, want)
 		}
 	}
+	// Proxies obey the digest of such a reference, and people read its tag.
+	both := reference(text)
+	both.Digest = signed.ManifestDigest
+	if got := describe(verified(both)); got != right {
+		t.Errorf("%s: %s", both, got)
+	}
+	for tag, want := range map[string]string{"1.3.0": "the registry has no tag 1.3.0", "latest": ""} {
+		both.Tag = tag
+		checks := verified(both)
+		if err := attest.Failed(checks); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", both, err, want)
+		}
+	}
 	p.policy = attest.Policy{}
 	if got := describe(verified(reference(text))); got != "manifest ok, signature unchecked, provenance unchecked, sbom unchecked, tested unchecked" {
 		t.Errorf("without a policy: %s", got)
@@ -330,6 +343,7 @@ func TestReference(t *testing.T) {
 
 	// Somebody with push access moves the tags to another module, which nobody signed.
 	p = publish(t)
+	first := p.manifest(t).ManifestDigest
 	other, err := oci.Open(oci.RegistryOptions{Address: p.address + "/evil", Anonymous: true})
 	check(t, err)
 	release := buildtest.Release(text, buildtest.Filter(t, "headers", "other"))
@@ -344,6 +358,11 @@ func TestReference(t *testing.T) {
 		checks := verified(reference(tag))
 		if got := describe(checks); !strings.HasPrefix(got, "manifest ok, signature missing, provenance missing, sbom missing, tested missing") || attest.Failed(checks) == nil {
 			t.Errorf("an unsigned manifest under %s: %s", tag, got)
+		}
+		old := reference(tag)
+		old.Digest = first
+		if err := attest.Failed(verified(old)); err == nil || !strings.Contains(err.Error(), "the tag "+tag+" is sha256:") {
+			t.Errorf("a digest with a tag that moved: %v", err)
 		}
 	}
 	// The right manifest in the repository of another filter is not that filter.

@@ -72,6 +72,7 @@ func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest
 		return err
 	}
 	release.Repository = ref.Repository
+	release.Tag = ref.Tag
 	release.ManifestDigest = found.ManifestDigest
 	release.WasmSHA256 = found.WasmSHA256
 	return nil

@@ -86,7 +86,7 @@ func TestRead(t *testing.T) {
 
 	want := manifest.Source{
 		Filter: "headers", Version: "1.4.0",
-		Repository: address + "/acme/headers", ManifestDigest: published.ManifestDigest,
+		Repository: address + "/acme/headers", Tag: "1.4.0", ManifestDigest: published.ManifestDigest,
 		URL: s.PublicURL("headers/1.4.0/headers.wasm"), WasmSHA256: m.WasmSHA256,
 	}
 	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +99,7 @@ func TestRead(t *testing.T) {
 	}
 	onlyOCI, onlyHTTP := want, want
 	onlyOCI.URL = ""
-	onlyHTTP.Repository, onlyHTTP.ManifestDigest = "", ""
+	onlyHTTP.Repository, onlyHTTP.Tag, onlyHTTP.ManifestDigest = "", "", ""
 	redirected := onlyHTTP
 	redirected.URL, redirected.Redirect = behind.PublicURL("headers/1.4.0/headers.wasm"), onlyHTTP.URL
 	for name, test := range map[string]struct {

@@ -299,7 +299,7 @@ func compact(text string) string {
 }
 
 const (
-	oci = "oci://ghcr.io/acme/filters/%s@sha256:1234567890123456789012345678901234567890123456789012345678901234"
+	oci = "oci://ghcr.io/acme/filters/%s:1.4.0@sha256:1234567890123456789012345678901234567890123456789012345678901234"
 	url = "https://filters.example.com/%[1]s/1.4.0/%[1]s.wasm 0987654321098765432109876543210987654321098765432109876543210987"
 )
 
@@ -468,7 +468,7 @@ func TestIstiodOrder(t *testing.T) {
 func release(filter string) manifest.Source {
 	return manifest.Source{
 		Filter: filter, Version: "1.4.0",
-		Repository: "ghcr.io/acme/filters/" + filter, ManifestDigest: "sha256:" + strings.Repeat("12345678", 8),
+		Repository: "ghcr.io/acme/filters/" + filter, Tag: "1.4.0", ManifestDigest: "sha256:" + strings.Repeat("12345678", 8),
 		URL: "https://filters.example.com/" + filter + ".wasm", WasmSHA256: strings.Repeat("87654321", 8),
 	}
 }

@@ -75,7 +75,7 @@ func policyEnv(a catalog.Apply) (*gateway.WasmEnv, string) {
 }
 
 func policyCode(from source, a catalog.Apply) gateway.WasmCodeSource {
-	if from.repository == "" {
+	if from.reference == "" {
 		return gateway.WasmCodeSource{
 			Type: gateway.HTTPWasmCodeSourceType,
 			HTTP: &gateway.HTTPWasmCodeSource{URL: from.url, SHA256: &from.wasmSHA256},
@@ -83,7 +83,7 @@ func policyCode(from source, a catalog.Apply) gateway.WasmCodeSource {
 	}
 	// In this field, sha256 is the manifest's digest.
 	sum := strings.TrimPrefix(from.manifestDigest, "sha256:")
-	image := &gateway.ImageWasmCodeSource{URL: from.repository + "@" + from.manifestDigest, SHA256: &sum}
+	image := &gateway.ImageWasmCodeSource{URL: from.reference, SHA256: &sum}
 	if a.ImagePullSecret != "" {
 		image.PullSecretRef = &gwapiv1.SecretObjectReference{Name: gwapiv1.ObjectName(a.ImagePullSecret)}
 	}

@@ -52,6 +52,7 @@ func request(filters ...catalog.Filter) manifest.Request {
 			Filter:         f.Name,
 			Version:        "1.4.0",
 			Repository:     "ghcr.io/acme/filters/" + f.Name,
+			Tag:            "1.4.0",
 			ManifestDigest: manifestDigest,
 			URL:            "https://filters.example.com/" + f.Name + "/1.4.0/" + f.Name + ".wasm",
 			WasmSHA256:     wasmSHA256,

@@ -71,15 +71,15 @@ func trafficExtension(s subject, from source) (any, string, error) {
 // HTTP URL by the field sha256 beside it. (Beside an oci:// URL, that field would mean the
 // manifest digest, too.)
 func (from source) istioURL() string {
-	if from.repository != "" {
-		return "oci://" + from.repository + "@" + from.manifestDigest
+	if from.reference != "" {
+		return "oci://" + from.reference
 	}
 	return from.url
 }
 
 // pullSecret applies to registries only: over HTTP the agent sends no credentials.
 func (from source) pullSecret(a catalog.Apply) string {
-	if from.repository == "" {
+	if from.reference == "" {
 		return ""
 	}
 	return a.ImagePullSecret

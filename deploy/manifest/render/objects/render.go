@@ -91,8 +91,9 @@ func forms(httpbinImage string) []form {
 // source is where a module is pulled from, as Istio's and Envoy Gateway's objects
 // name it.
 type source struct {
-	// repository and manifestDigest name an OCI manifest; empty for HTTP.
-	repository, manifestDigest string
+	// reference and manifestDigest name an OCI manifest; empty for HTTP. The reference has
+	// the tag and the digest: the tag is for readers, the digest decides what is pulled.
+	reference, manifestDigest string
 	// url and wasmSHA256 name a raw module; empty for OCI.
 	url, wasmSHA256 string
 }
@@ -107,7 +108,7 @@ func fromOCI(object func(subject, source) (any, string, error)) func(subject) ([
 		if s.Repository == "" {
 			return nil, notInRegistry, nil
 		}
-		return single(object(s, source{repository: s.Repository, manifestDigest: s.ManifestDigest}))
+		return single(object(s, source{reference: s.Repository + ":" + s.Tag + "@" + s.ManifestDigest, manifestDigest: s.ManifestDigest}))
 	}
 }
 
