@@ -47,7 +47,7 @@ type Check struct {
 	// Subject is what was checked: a reference, a URL or a file.
 	Subject string `json:"subject"`
 	// What names the part of it: manifest, signature, provenance, sbom, tested, module,
-	// sum or record.
+	// sum, tag, record or pin (how a manifest names a module).
 	What string `json:"what"`
 	// State is the result.
 	State State `json:"state"`

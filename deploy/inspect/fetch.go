@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/internal/redirect"
 )
@@ -47,7 +48,11 @@ func Fetch(ctx context.Context, url string) (*Fetched, error) {
 	defer func() { _ = res.Body.Close() }()
 	from := redact.URL(res.Request.URL) // that of the last redirect
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetch module: %s answers %s", from, res.Status)
+		err := fmt.Errorf("fetch module: %s answers %s", from, res.Status)
+		if res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone {
+			err = finding.Absence(err)
+		}
+		return nil, err
 	}
 	body, err := readAll(res.Body)
 	if err != nil {

@@ -1,11 +1,13 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +16,10 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
+	"github.com/slipway-wasm/slipway/deploy/inspect"
+	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
+	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -23,7 +28,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Verify reads a version or a reference back, with its sums, signatures, provenances, SBOMs, test results and moving tags, without credentials, and says what is ok, missing or wrong (-beforeTags leaves the moving tags out).
+// Verify reads a version, a reference or what a folder of manifests names back, with its sums, signatures, provenances, SBOMs, test results and moving tags, without credentials, and says what is ok, missing or wrong (-beforeTags leaves the moving tags out).
 //
 // The exit code is 0 only if all is well. -json prints the result as JSON.
 //
@@ -31,9 +36,10 @@ import (
 //
 //	REGISTRY=ghcr.io/acme/filters VERIFY_KEY=cosign.pub go tool mage verify 1.4.0
 //	go tool mage verify headers:1.4.0
-func Verify(ctx context.Context, referenceOrVersion string, beforeTags, json *bool) error {
+//	go tool mage verify ./manifests
+func Verify(ctx context.Context, versionReferenceOrFolder string, beforeTags, json *bool) error {
 	return do(json, func(c variables.Values, out Output) error {
-		return verifyPublished(ctx, c, referenceOrVersion, given(beforeTags), out)
+		return verifyPublished(ctx, c, versionReferenceOrFolder, given(beforeTags), out)
 	})
 }
 
@@ -58,8 +64,10 @@ func verifyPublished(ctx context.Context, c variables.Values, what string, befor
 		c.Filters = names
 		found, err = findVersion(ctx, c, v, beforeTags, out)
 	case !errors.Is(err, version.ErrOther):
+	case isFolder(what):
+		found, err = findNamed(ctx, c, what, out)
 	case !strings.ContainsAny(what, ":/"):
-		err = fmt.Errorf("%w; or a reference, such as headers:1.4.0", err)
+		err = fmt.Errorf("%w; or a reference, such as headers:1.4.0; or a folder of manifests", err)
 	default:
 		found, err = findReference(ctx, c, what, out)
 	}
@@ -78,6 +86,55 @@ func printReport(found *verify.Report, out Output) error {
 		}
 		return attest.WriteChecks(w, found.Checks)
 	})
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// findNamed reads the modules that manifests name.
+func findNamed(ctx context.Context, c variables.Values, dir string, out Output) (*verify.Report, error) {
+	modules, err := manifest.Modules(dir)
+	if err != nil {
+		return nil, err
+	}
+	all, seen := new(verify.Report), map[manifest.Named]bool{}
+	for _, m := range modules {
+		file := m.File
+		pinned := attest.Check{Subject: file, What: "pin", State: attest.OK, Detail: cmp.Or(m.Reference, redact.Address(m.URL))}
+		if m.WasmSHA256 == "" && !strings.Contains(m.Reference, "@") {
+			pinned.State, pinned.Detail = attest.Wrong, pinned.Detail+" without a digest or sum, so that proxies pull whatever is there"
+		}
+		all.Checks = append(all.Checks, pinned)
+		if m.File = ""; seen[m] {
+			continue
+		}
+		seen[m] = true
+		if m.Reference == "" {
+			all.Checks = append(all.Checks, checkSum(ctx, m))
+			continue
+		}
+		found, err := findReference(ctx, c, m.Reference, out)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all.Checks = append(all.Checks, found.Checks...)
+		all.Manifests = append(all.Manifests, found.Manifests...)
+	}
+	return all, nil
+}
+
+// checkSum compares what a URL serves with the wasm sha256 that a manifest names.
+func checkSum(ctx context.Context, m manifest.Named) attest.Check {
+	check := attest.Check{Subject: redact.Address(m.URL), What: "sum", State: attest.OK, Detail: m.WasmSHA256}
+	served, err := inspect.Fetch(ctx, m.URL)
+	if err != nil {
+		check.State, check.Detail, check.Err = attest.StateOf(err), err.Error(), err
+	} else if sum := checksum.Bytes(served.Wasm); sum != m.WasmSHA256 {
+		check.State, check.Detail = attest.Wrong, fmt.Sprintf("it serves a module with wasm sha256 %s, and the manifest names %s", sum, m.WasmSHA256)
+	}
+	return check
 }
 
 // findReference reads the manifest of a reference.

@@ -87,7 +87,7 @@ type target struct {
 
 // The end of what "mage -h TARGET" prints, with one flag and with more than one:
 //
-//	mage verify <referenceOrVersion> [-json=<bool>]
+//	mage verify <versionReferenceOrFolder> [-json=<bool>]
 //	mage release <versionOrTag> [<flags>]
 //
 //	Flags:
