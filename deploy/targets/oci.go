@@ -132,11 +132,7 @@ func push(ctx context.Context, c variables.Values, text string, out Output) erro
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
-	fixed, err := fixedTags(c)
-	if err != nil {
-		return fmt.Errorf("push: %w", err)
-	}
-	r, done, err := openRegistryWith(ctx, c, "", oci.RegistryOptions{Out: out.Err, FixedTags: fixed})
+	r, done, err := openRegistry(ctx, c, "", out)
 	if err != nil {
 		return err
 	}
@@ -172,7 +168,7 @@ func pull(ctx context.Context, c variables.Values, reference, file string, out O
 		if err != nil {
 			return err
 		}
-		return out.print(pulled, line(pulled))
+		return out.print(pulled, func(w io.Writer) error { return printable.Fprintln(w, pulled) })
 	})
 }
 
@@ -298,12 +294,6 @@ func serveRegistry(ctx context.Context, address string, writable bool, out Outpu
 	return errors.Join(server.Wait(ctx), server.Close())
 }
 
-func line(value fmt.Stringer) func(io.Writer) error {
-	return func(w io.Writer) error {
-		return printable.Fprintln(w, value)
-	}
-}
-
 func withDeadline(ctx context.Context, c variables.Values) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, transferTimeout(c), rel.ErrTransferTimeout)
 }
@@ -353,13 +343,13 @@ func openRegistry(ctx context.Context, c variables.Values, reference string, out
 
 // registryOptions are the options of the configured registry.
 func registryOptions(c variables.Values) *oci.RegistryOptions {
-	return &oci.RegistryOptions{Address: c.Registry, PlainHTTP: c.RegistryPlainHTTP, Username: c.RegistryUsername, Password: c.RegistryPassword}
+	return &oci.RegistryOptions{Address: c.Registry, PlainHTTP: c.RegistryPlainHTTP, Username: c.RegistryUsername, Password: c.RegistryPassword, FixedTags: bool(c.MovingTags)}
 }
 
 func openRegistryWith(ctx context.Context, c variables.Values, reference string, opts oci.RegistryOptions) (r *oci.Registry, done func() error, err error) {
 	configured := registryOptions(c)
 	opts.Address, opts.PlainHTTP = configured.Address, configured.PlainHTTP
-	opts.Username, opts.Password = configured.Username, configured.Password
+	opts.Username, opts.Password, opts.FixedTags = configured.Username, configured.Password, configured.FixedTags
 	done = func() error { return nil }
 	reference = strings.TrimPrefix(reference, "oci://")
 	switch slash := strings.LastIndex(reference, "/"); {
@@ -398,15 +388,6 @@ func readRelease(ctx context.Context, c variables.Values, text string) (*build.R
 		return nil, err
 	}
 	return build.ReadRelease(ctx, build.ReleaseOptions{Version: v, Filters: c.Filters, Dist: dist, EnvoyTested: LowestEnvoyTested})
-}
-
-// fixedTags reports whether the moving tags are to be left alone.
-func fixedTags(c variables.Values) (bool, error) {
-	switch c.MovingTags {
-	case "", "none":
-		return c.MovingTags != "", nil
-	}
-	return false, errors.New("MOVING_TAGS should be none, or unset to move them where the registry lets them")
 }
 
 func shapes(c variables.Values) ([]oci.Shape, error) {

@@ -63,10 +63,6 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 	if err != nil {
 		return rel.Options{}, err
 	}
-	fixed, err := fixedTags(c)
-	if err != nil {
-		return rel.Options{}, err
-	}
 	tests := opts.Suite
 	tests.Env = gotest.Environment(os.Environ())
 	options := rel.Options{
@@ -89,12 +85,9 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 	}
 	if c.Registry != "" {
 		options.Registry = registryOptions(c)
-		options.Registry.FixedTags = fixed
 	}
 	if c.StorageURL != "" {
-		if options.Storage, err = storageOptions(c); err != nil {
-			return rel.Options{}, err
-		}
+		options.Storage = storageOptions(c)
 	}
 	if signer, ok := configuredSigner(c); ok {
 		options.Signer = &signer

@@ -201,7 +201,7 @@ func openPublished(ctx context.Context, c variables.Values, opts oci.RegistryOpt
 // address for readers, if that is known.
 func openPublicStorage(c variables.Values, out Output) (*storage.Storage, error) {
 	if c.StoragePublicURL != "" {
-		return storage.OpenPublic(c.StoragePublicURL, storage.Options{Out: out.Err, NoLists: c.StorageLists != ""})
+		return storage.OpenPublic(c.StoragePublicURL, storage.Options{Out: out.Err, NoLists: bool(c.StorageLists)})
 	}
 	return openStorage(c, out)
 }

@@ -133,20 +133,14 @@ func ociReferences(ctx context.Context, c variables.Values, release *build.Relea
 // openStorage opens the configured storage. Without one, it opens the embedded storage
 // in dist/storage, and serves it until it is closed.
 func openStorage(c variables.Values, out Output) (*storage.Storage, error) {
-	opts, err := storageOptions(c)
-	if err != nil {
-		return nil, err
-	}
+	opts := storageOptions(c)
 	opts.Out = out.Err
 	return storage.Open(*opts)
 }
 
 // storageOptions are the options of the configured storage, or else of the embedded
 // one.
-func storageOptions(c variables.Values) (*storage.Options, error) {
-	if c.StorageLists != "" && c.StorageLists != "none" {
-		return nil, errors.New("STORAGE_LISTS should be none, or unset to keep index.json and SHA256SUMS")
-	}
+func storageOptions(c variables.Values) *storage.Options {
 	return &storage.Options{
 		URL:       c.StorageURL,
 		Dir:       filepath.Join(dist, "storage"),
@@ -154,8 +148,8 @@ func storageOptions(c variables.Values) (*storage.Options, error) {
 		Username:  c.StorageUsername,
 		Password:  c.StoragePassword,
 		Token:     c.StorageToken,
-		NoLists:   c.StorageLists != "",
-	}, nil
+		NoLists:   bool(c.StorageLists),
+	}
 }
 
 // serveStorage serves the embedded storage, read-only, until ctx ends. The address

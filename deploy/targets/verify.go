@@ -54,11 +54,7 @@ func verifyPublished(ctx context.Context, c variables.Values, what string, befor
 	defer cancel()
 	v, names, err := version.Read(what, c.Filters)
 	var found *verify.Report
-	fixed, fixedErr := fixedTags(c)
-	if fixedErr != nil {
-		return fmt.Errorf("verify: %w", fixedErr)
-	}
-	beforeTags = beforeTags || fixed
+	beforeTags = beforeTags || bool(c.MovingTags)
 	switch {
 	case err == nil:
 		c.Filters = names

@@ -36,14 +36,14 @@ type Values struct {
 	RegistryPassword  string   `env:"REGISTRY_PASSWORD" kind:"secret" group:"registry" doc:"password or token for the registry" default:"the docker credential store's"`
 	RegistryPlainHTTP bool     `env:"REGISTRY_PLAIN_HTTP" group:"registry" doc:"talk to the registry of REGISTRY without TLS" default:"false, but true for a loopback address"`
 	Shapes            []string `env:"SHAPES" group:"shapes" doc:"manifest shapes to push, separated by commas: artifact, compat, cncf" default:"artifact"`
-	MovingTags        string   `env:"MOVING_TAGS" group:"moving tags" doc:"none leaves the moving tags 1.4, 1 and latest alone, for a registry whose tags are immutable; verify does not look at them then" default:"they move where the registry lets them"`
+	MovingTags        Off      `env:"MOVING_TAGS" group:"moving tags" doc:"none leaves the moving tags 1.4, 1 and latest alone, for a registry whose tags are immutable; verify does not look at them then" default:"they move where the registry lets them"`
 	StorageURL        string   `env:"STORAGE_URL" group:"storage" doc:"storage for the filters: gs://, s3://, azblob:// with a bucket and a prefix, file:///FOLDER, or https:// for PUT" default:"an embedded storage in dist/storage"`
 	StoragePublicURL  string   `env:"STORAGE_PUBLIC_URL" group:"storage" doc:"where readers fetch what is in STORAGE_URL, without credentials" default:"STORAGE_URL, if that is https or file; from a file no proxy can fetch"`
 	StorageUsername   string   `env:"STORAGE_USERNAME" group:"storage" doc:"user name for an https STORAGE_URL" default:"none"`
 	StoragePassword   string   `env:"STORAGE_PASSWORD" kind:"secret" group:"storage" doc:"password for an https STORAGE_URL" default:"none"`
 	StorageToken      string   `env:"STORAGE_TOKEN" kind:"secret" group:"storage" doc:"bearer token for an https STORAGE_URL, in place of name and password" default:"none"`
 
-	StorageLists string `env:"STORAGE_LISTS" group:"storage" doc:"none writes and reads neither index.json nor SHA256SUMS, for a storage that refuses to overwrite them" default:"they list what is published"`
+	StorageLists Off `env:"STORAGE_LISTS" group:"storage" doc:"none writes and reads neither index.json nor SHA256SUMS, for a storage that refuses to overwrite them" default:"they list what is published"`
 
 	SignKey          string `env:"SIGN_KEY" kind:"file" group:"signing" doc:"private key to sign with: a file of cosign generate-key-pair, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
 	CosignPassword   string `env:"COSIGN_PASSWORD" kind:"secret" group:"signing" doc:"password of the file SIGN_KEY" default:"none"`
@@ -62,6 +62,9 @@ type Values struct {
 	TransferTimeout time.Duration `env:"TRANSFER_TIMEOUT" group:"timeouts" doc:"how long a target may take to publish or read, with all retries, for example 10m" default:"30m"`
 }
 
+// Off is true for the word none, which turns off what is on without it.
+type Off bool
+
 // FromEnv reads the environment into a Values: see Read.
 func FromEnv() (Values, error) {
 	return Read[Values]()
@@ -73,6 +76,7 @@ func FromEnv() (Values, error) {
 func Read[T any]() (T, error) {
 	c, err := env.ParseAsWithOptions[T](env.Options{FuncMap: map[reflect.Type]env.ParserFunc{
 		reflect.TypeFor[[]string](): func(list string) (any, error) { return catalog.Names(list), nil },
+		reflect.TypeFor[Off]():      func(word string) (any, error) { return Off(true), is(word, "none") },
 	}})
 	if err == nil {
 		err = check(reflect.ValueOf(c))
@@ -84,6 +88,13 @@ func Read[T any]() (T, error) {
 		return zero, fmt.Errorf("read the environment: %w", err)
 	}
 	return c, nil
+}
+
+func is(word, wanted string) error {
+	if word != wanted {
+		return errors.New("another word")
+	}
+	return nil
 }
 
 // explain names the variables whose values have the wrong type. The parser's errors name
@@ -105,6 +116,8 @@ func explain(err error, config reflect.Type) error {
 		switch {
 		case field.Type == reflect.TypeFor[time.Duration]():
 			should = "be a duration, such as 10m"
+		case field.Type == reflect.TypeFor[Off]():
+			should = "be none, or not set"
 		case field.Type.Kind() == reflect.Bool:
 			should = "be true or false"
 		}

@@ -45,6 +45,8 @@ func TestFromEnvRefuses(t *testing.T) {
 	for _, c := range []struct{ name, value, want string }{
 		{"REGISTRY_PLAIN_HTTP", secret, "REGISTRY_PLAIN_HTTP should be true or false"},
 		{"TRANSFER_TIMEOUT", secret, "TRANSFER_TIMEOUT should be a duration, such as 10m"},
+		{"MOVING_TAGS", secret, "MOVING_TAGS should be none, or not set; it is for: none leaves the moving tags"},
+		{"STORAGE_LISTS", secret, "STORAGE_LISTS should be none, or not set; it is for: none writes and reads neither index.json"},
 		{"SIGN_KEY", pem, "SIGN_KEY holds a key or a certificate itself; it should be: private key to sign with: a file"},
 		{"SIGN_KEY", pem, "to a file (mode 0600), and give the file's name"},
 		{"SIGN_KEY", inBase64, "SIGN_KEY holds a key or a certificate itself"},
