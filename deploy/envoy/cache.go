@@ -17,7 +17,12 @@ var binaryName = filepath.Join("bin", "envoy")
 
 // cached returns the result of an earlier download.
 func (f *finder) cached(ctx context.Context) (Binary, error) {
-	path := filepath.Join(f.CacheDir, f.Version, binaryName)
+	return f.in(ctx, f.CacheDir)
+}
+
+// in returns the version in a folder that has one folder for each version.
+func (f *finder) in(ctx context.Context, versions string) (Binary, error) {
+	path := filepath.Join(versions, f.Version, binaryName)
 	bin, err := inspect(ctx, path, f.Version)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Binary{}, fmt.Errorf("%s does not exist yet", path)

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,18 +150,9 @@ func newFinder(o FindOptions) (*finder, error) {
 		}
 		o.CacheDir = filepath.Join(dir, "slipway", "envoy")
 	}
-	if o.VersionsURL == "" {
-		o.VersionsURL = os.Getenv("ENVOY_VERSIONS_URL")
-	}
-	if o.VersionsURL == "" {
-		o.VersionsURL = funcEVersionsURL
-	}
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
-	if o.lookupTimeout == 0 {
-		o.lookupTimeout = lookupTimeout
-	}
+	o.VersionsURL = cmp.Or(o.VersionsURL, os.Getenv("ENVOY_VERSIONS_URL"), funcEVersionsURL)
+	o.Log = cmp.Or(o.Log, io.Discard)
+	o.lookupTimeout = cmp.Or(o.lookupTimeout, lookupTimeout)
 	return &finder{o}, nil
 }
 

@@ -23,6 +23,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 )
 
+var background = context.Background()
+
 // script writes an executable shell script and returns its path.
 func script(t *testing.T, dir, text string) string {
 	t.Helper()

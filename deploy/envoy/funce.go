@@ -2,10 +2,8 @@ package envoy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,15 +25,7 @@ func (f *finder) funcEHas(ctx context.Context) (Binary, error) {
 	if err != nil {
 		return Binary{}, err
 	}
-	path := filepath.Join(versions, f.Version, binaryName)
-	bin, err := inspect(ctx, path, f.Version)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Binary{}, fmt.Errorf("%s does not exist", path)
-	}
-	if err != nil {
-		return Binary{}, fmt.Errorf("%s %w", path, err)
-	}
-	return bin, nil
+	return f.in(ctx, versions)
 }
 
 // funcEVersionsDir follows

@@ -2,9 +2,6 @@ package envoy
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -23,16 +20,13 @@ type Log struct {
 	mu      sync.Mutex
 	dropped int // lines that came before lines[0]
 	lines   []string
-	changed chan struct{} // closed, and replaced, with each new line
-	ended   bool
 }
 
 func newLog(onLine func(line string)) *Log {
-	return &Log{onLine: onLine, changed: make(chan struct{})}
+	return &Log{onLine: onLine}
 }
 
-// Mark returns the number of lines so far. Pass it to [Log.Lines] and [Log.Wait] to look only
-// at later lines.
+// Mark returns the number of lines so far. Pass it to [Log.Lines] to look only at later lines.
 func (l *Log) Mark() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,34 +37,7 @@ func (l *Log) Mark() int {
 func (l *Log) Lines(mark int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.after(mark))
-}
-
-// after is called with mu held.
-func (l *Log) after(mark int) []string {
-	return l.lines[min(max(mark-l.dropped, 0), len(l.lines)):]
-}
-
-// Wait returns the first line after mark that match accepts. It waits for that line until ctx
-// ends or the proxy has exited.
-func (l *Log) Wait(ctx context.Context, mark int, match func(line string) bool) (string, error) {
-	for {
-		l.mu.Lock()
-		fresh, changed, ended := l.after(mark), l.changed, l.ended
-		mark = l.dropped + len(l.lines)
-		l.mu.Unlock()
-		if i := slices.IndexFunc(fresh, match); i >= 0 {
-			return fresh[i], nil
-		}
-		if ended {
-			return "", errors.New("no such line in the log, and the proxy has exited")
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return "", fmt.Errorf("no such line in the log: %w", context.Cause(ctx))
-		}
-	}
+	return slices.Clone(l.lines[min(max(mark-l.dropped, 0), len(l.lines)):])
 }
 
 func (l *Log) add(line string) {
@@ -84,16 +51,6 @@ func (l *Log) add(line string) {
 		l.lines = slices.Clone(l.lines[keptLines:])
 	}
 	l.lines = append(l.lines, line)
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
-
-func (l *Log) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ended = true
-	close(l.changed)
-	l.changed = make(chan struct{})
 }
 
 // Relevant reports whether a line tells what went wrong: it is a warning or worse, a line

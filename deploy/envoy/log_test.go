@@ -1,8 +1,6 @@
 package envoy
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,8 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-var background = context.Background()
 
 func TestLogLines(t *testing.T) {
 	t.Parallel()
@@ -31,37 +27,6 @@ func TestLogLines(t *testing.T) {
 	}
 	if got := l.Lines(l.Mark()); len(got) != 0 {
 		t.Errorf("lines after the mark: %q", got)
-	}
-}
-
-// Wait finds a line that comes later, or that came before the call. It does not find a line
-// before the mark.
-func TestLogWait(t *testing.T) {
-	t.Parallel()
-	any := func(string) bool { return true }
-	never := func(string) bool { return false }
-	l := newLog(func(string) {})
-	l.add("one")
-	mark := l.Mark()
-	go l.add("two")
-	for _, test := range []struct {
-		mark int
-		want string
-	}{{0, "one"}, {mark, "two"}} {
-		got, err := l.Wait(background, test.mark, any)
-		if got != test.want || err != nil {
-			t.Errorf("Wait(%d) = %q, %v; want %q", test.mark, got, err, test.want)
-		}
-	}
-
-	gone, cancel := context.WithCancelCause(background)
-	cancel(errors.New("enough"))
-	if _, err := l.Wait(gone, 0, never); err == nil || !strings.Contains(err.Error(), "enough") {
-		t.Errorf("error %v does not name the cause", err)
-	}
-	go l.end()
-	if _, err := l.Wait(background, 0, never); err == nil || !strings.Contains(err.Error(), "has exited") {
-		t.Errorf("error %v does not say that the proxy has exited", err)
 	}
 }
 

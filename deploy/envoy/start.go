@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,10 +74,7 @@ func Start(ctx context.Context, o StartOptions) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start Envoy %s: %w", o.Path, err)
 	}
-	timeout := o.ReadyTimeout
-	if timeout == 0 {
-		timeout = defaultReadyTimeout
-	}
+	timeout := cmp.Or(o.ReadyTimeout, defaultReadyTimeout)
 	readyCtx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready after %v", timeout))
 	defer cancel()
 	if err := p.awaitReady(readyCtx, filepath.Join(o.Dir, adminAddressFile)); err != nil {
@@ -115,8 +113,8 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 		"--config-path", config,
 		"--admin-address-path", adminAddress,
 		"--concurrency", strconv.Itoa(max(o.Concurrency, 1)),
-		"--log-level", orDefault(o.LogLevel, "info"),
-		"--component-log-level", "wasm:" + orDefault(o.WasmLogLevel, "debug"),
+		"--log-level", cmp.Or(o.LogLevel, "info"),
+		"--component-log-level", "wasm:" + cmp.Or(o.WasmLogLevel, "debug"),
 		// Only hot restart needs this shared memory. It would make two Envoys on one machine
 		// collide.
 		"--disable-hot-restart",
@@ -132,7 +130,6 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 	}
 	go func() {
 		defer close(p.done)
-		defer p.log.end()
 		// func-e asks the kernel to kill Envoy when its parent *thread* ends
 		// (PR_SET_PDEATHSIG), so that thread must live as long as Envoy:
 		// https://github.com/golang/go/issues/27505
@@ -146,13 +143,6 @@ func start(ctx context.Context, o StartOptions) (*Proxy, error) {
 			api.EnvoyErr(&lineWriter{add: p.log.add}))
 	}()
 	return p, nil
-}
-
-func orDefault(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }
 
 // awaitReady waits for the admin interface's address and for its /ready.

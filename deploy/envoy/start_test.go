@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -75,11 +76,11 @@ func TestStart(t *testing.T) {
 	}
 	wait, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := proxy.Log().Wait(wait, 0, with(`"GET /some/path HTTP/1.1" 200`)); err != nil { // access log: standard output
-		t.Error(err)
-	}
-	if _, err := proxy.Log().Wait(wait, 0, with("starting main dispatch loop")); err != nil { // log: standard error
-		t.Error(err)
+	// The first is the access log, on standard output, and the second the log, on standard error.
+	for _, line := range []string{`"GET /some/path HTTP/1.1" 200`, "starting main dispatch loop"} {
+		if err := envoytest.Until(wait, func() error { return proxy.logged(line) }); err != nil {
+			t.Error(err)
+		}
 	}
 	whole, err := os.ReadFile(proxy.LogFile())
 	if err != nil || !strings.Contains(string(whole), "starting main dispatch loop") {
@@ -94,8 +95,11 @@ func TestStart(t *testing.T) {
 	assertGone(t, proxy.AdminURL())
 }
 
-func with(part string) func(string) bool {
-	return func(line string) bool { return strings.Contains(line, part) }
+func (p *Proxy) logged(part string) error {
+	if !slices.ContainsFunc(p.Log().Lines(0), func(line string) bool { return strings.Contains(line, part) }) {
+		return fmt.Errorf("no line of the log has %q", part)
+	}
+	return nil
 }
 
 // assertGone waits until nothing listens at a URL.

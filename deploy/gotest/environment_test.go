@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 func TestEnvironment(t *testing.T) {
@@ -15,7 +17,7 @@ func TestEnvironment(t *testing.T) {
 		"DOCKER_AUTH_CONFIG={}", "SIGSTORE_ID_TOKEN=a", "GH_ENTERPRISE_TOKEN=a", "GITHUB_TOKEN=a", "KUBECONFIG=a", "NPM_TOKEN=a", "SSH_AUTH_SOCK=a",
 		"GOOGLE_APPLICATION_CREDENTIALS=a", "FOO_SECRET=a", "REGISTRY=a", "REGISTRY_PASSWORD=a", "SIGN_KEY=a", "FILTERS=a", "PATH_SECRET=a", "=C:=a", "",
 	}
-	if got := Environment(slices.Concat(goes, stays, goes)); !slices.Equal(got, stays) {
+	if got := children.Environment(slices.Concat(goes, stays, goes)); !slices.Equal(got, stays) {
 		t.Errorf("what stays is %q, and should be %q", got, stays)
 	}
 }

@@ -43,7 +43,8 @@ type Options struct {
 	// RefuseSkips makes a skipped test an error, for continuous integration.
 	RefuseSkips bool
 	// Env is the environment of everything that runs. Default for Test and E2E: the part of
-	// the process's environment that Environment keeps. Default for the others: all of it.
+	// the process's environment that children.Environment keeps: no credentials, whatever their
+	// names are. Default for the others: all of it.
 	Env []string
 	// Out and Err get the tools' output. Default: nothing is written.
 	Out, Err io.Writer
@@ -73,7 +74,7 @@ func Test(ctx context.Context, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("test: %w", err)
 	}
-	opts.Env = opts.testEnvironment()
+	opts.Env = opts.environment(children.Environment)
 	race := raceFlags(ctx, opts)
 	return eachModule(ctx, opts, "test", func(module string) error {
 		packages, err := packagesOf(ctx, opts, module)
@@ -139,7 +140,7 @@ func E2E(ctx context.Context, opts Options) (scenario.Report, error) {
 }
 
 func e2e(ctx context.Context, opts Options) (report scenario.Report, err error) {
-	opts.Env = opts.testEnvironment()
+	opts.Env = opts.environment(children.Environment)
 	if len(opts.Filters) > 0 {
 		opts.Env = append(opts.Env, "FILTERS="+strings.Join(opts.Filters, ","))
 	}
@@ -238,13 +239,8 @@ func program(ctx context.Context, opts Options, name string, args ...string) err
 
 // whole runs the go command for tests or a command that starts a whole system.
 func whole(ctx context.Context, opts Options, step, folder string, args ...string) error {
-	return wait(command(ctx, opts, folder, "go", args...), step)
-}
-
-// wait runs a command. On an interrupt the command has time to stop its proxies: see package
-// children.
-func wait(cmd *exec.Cmd, step string) error {
-	if err := children.Run(cmd); err != nil {
+	// On an interrupt the command has time to stop its proxies: see package children.
+	if err := children.Run(command(ctx, opts, folder, "go", args...)); err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	return nil
@@ -342,25 +338,20 @@ func command(ctx context.Context, opts Options, module, name string, args ...str
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = filepath.Join(opts.Root, module)
 	// Tests run on this machine, whatever the caller builds for.
-	cmd.Env = append(opts.environment(), "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	cmd.Env = append(opts.environment(all), "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 	cmd.Stdout, cmd.Stderr = opts.Out, opts.Err
 	return cmd
 }
 
-func (o Options) environment() []string {
+// environment is what was given, or else the part of the process's environment that keep keeps.
+func (o Options) environment(keep func([]string, ...string) []string) []string {
 	if o.Env != nil {
 		return slices.Clone(o.Env)
 	}
-	return os.Environ()
+	return keep(os.Environ())
 }
 
-// testEnvironment is the environment of tests.
-func (o Options) testEnvironment() []string {
-	if o.Env != nil {
-		return slices.Clone(o.Env)
-	}
-	return Environment(os.Environ())
-}
+func all(environment []string, _ ...string) []string { return environment }
 
 func absolute(root string) string {
 	abs, err := filepath.Abs(root)

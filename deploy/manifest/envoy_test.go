@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/envoy"
+	"github.com/slipway-wasm/slipway/deploy/envoy/envoytest"
 	"github.com/slipway-wasm/slipway/deploy/envoyconf"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
@@ -78,8 +79,11 @@ func TestEnvoyFollowsNoRedirect(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			if _, err := proxy.Log().Wait(ctx, 0, func(line string) bool {
-				return strings.Contains(line, "Retry limit exceeded for fetching data from remote data source")
+			if err := envoytest.Until(ctx, func() error {
+				if !strings.Contains(strings.Join(proxy.Log().Lines(0), "\n"), "Retry limit exceeded for fetching data from remote data source") {
+					return errors.New("Envoy has not given up")
+				}
+				return nil
 			}); err != nil || res.StatusCode == http.StatusOK {
 				t.Errorf("status %d, %v\n%s", res.StatusCode, err, proxy.Report(nil))
 			}

@@ -362,13 +362,7 @@ func (s *server) tryLists(ctx context.Context) error {
 
 // Refusal is a final answer of a storage: trying again would not change it.
 type Refusal struct {
-	Method string
-	// URL is the address without query.
-	URL string
-	// StatusCode is the HTTP status.
-	StatusCode int
-	// Message is the start of the answer's body, on one line.
-	Message string
+	retry.StatusError
 	// Advice is what a person can do about it.
 	Advice string
 
@@ -379,14 +373,10 @@ type Refusal struct {
 func (r *Refusal) Unwrap() error { return r.kind }
 
 func (r *Refusal) Error() string {
-	text := fmt.Sprintf("%s %s: %d %s", r.Method, r.URL, r.StatusCode, http.StatusText(r.StatusCode))
-	if r.Message != "" {
-		text += ": " + r.Message
+	if r.Advice == "" {
+		return r.StatusError.Error()
 	}
-	if r.Advice != "" {
-		text += "; " + r.Advice
-	}
-	return text
+	return r.StatusError.Error() + "; " + r.Advice
 }
 
 // writerAdvice returns what a writer can do about an answer, and the kind of the error.
@@ -412,12 +402,6 @@ func writerAdvice(method string, status int) (advice string, kind error) {
 func refused(resp *http.Response) *Refusal {
 	defer func() { _ = resp.Body.Close() }()
 	advice, kind := writerAdvice(resp.Request.Method, resp.StatusCode)
-	return &Refusal{
-		Method:     resp.Request.Method,
-		URL:        redact.URL(resp.Request.URL),
-		StatusCode: resp.StatusCode,
-		Message:    retry.Reason(resp),
-		Advice:     advice,
-		kind:       kind,
-	}
+	status := retry.StatusError{Method: resp.Request.Method, URL: redact.URL(resp.Request.URL), StatusCode: resp.StatusCode, Message: retry.Reason(resp)}
+	return &Refusal{status, advice, kind}
 }

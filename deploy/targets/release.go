@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/variables"
@@ -64,7 +65,7 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 		return rel.Options{}, err
 	}
 	tests := opts.Suite
-	tests.Env = gotest.Environment(os.Environ())
+	tests.Env = children.Environment(os.Environ())
 	options := rel.Options{
 		Version:         v,
 		Filters:         filters,
