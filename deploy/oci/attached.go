@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -80,21 +79,12 @@ func (s *Subject) attached(ctx context.Context, prefix string) ([]Attachment, er
 	var all []Attachment
 	size := 0
 	for _, referrer := range s.referrers {
-		data, err := s.r.fetch(ctx, s.repo, referrer)
+		m, err := s.r.referrer(ctx, s.repo, referrer)
 		if err != nil {
 			return nil, err
 		}
-		var m ocispec.Manifest
-		if err := json.Unmarshal(data, &m); err != nil {
-			return nil, finding.Mismatch(fmt.Errorf("read manifest %s: %w", referrer.Digest, err))
-		}
-		artifactType := m.ArtifactType
-		if artifactType == "" {
-			artifactType = m.Config.MediaType
-		}
-		// The list's artifact type is not enough: some registries leave it out.
 		for _, layer := range m.Layers {
-			if !strings.HasPrefix(artifactType, prefix) && !strings.HasPrefix(layer.MediaType, prefix) {
+			if !strings.HasPrefix(m.ArtifactType, prefix) && !strings.HasPrefix(layer.MediaType, prefix) {
 				continue
 			}
 			content, err := s.r.fetch(ctx, s.repo, layer)
@@ -105,7 +95,7 @@ func (s *Subject) attached(ctx context.Context, prefix string) ([]Attachment, er
 				return nil, fmt.Errorf("more than %d bytes are attached to it", maxAttached)
 			}
 			all = append(all, Attachment{
-				ArtifactType: artifactType,
+				ArtifactType: m.ArtifactType,
 				MediaType:    layer.MediaType,
 				Name:         layer.Annotations[ocispec.AnnotationTitle],
 				Content:      content,

@@ -3,7 +3,6 @@ package oci
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -112,22 +111,8 @@ type mover struct {
 type moving struct {
 	tag     string // without the shape's prefix
 	version version.Version
-	to      image
+	to      *found
 	wrote   bool
-}
-
-// image is the manifest that a tag is to point to.
-type image struct {
-	desc     ocispec.Descriptor
-	manifest []byte
-}
-
-func (r *Registry) image(ctx context.Context, repo *remote.Repository, reference string) (image, error) {
-	found, err := r.findIn(ctx, repo, reference)
-	if err != nil {
-		return image{}, err
-	}
-	return image{found.desc, found.content}, nil
 }
 
 // newMover finds the image whose tags are moved.
@@ -159,10 +144,10 @@ func (m *mover) add(ctx context.Context, p Published, tags []string) (err error)
 	if len(tags) == 0 {
 		return nil
 	}
-	var to image
+	var to *found
 	if p.image != nil {
-		to = image{p.image.Descriptor, p.image.Manifest}
-	} else if to, err = m.image(ctx, m.repo, p.ManifestDigest); err != nil {
+		to = &found{desc: p.image.Descriptor, content: p.image.Manifest}
+	} else if to, err = m.findIn(ctx, m.repo, p.ManifestDigest); err != nil {
 		return err
 	}
 	for _, tag := range tags {
@@ -212,7 +197,7 @@ func (m *mover) round(ctx context.Context, lists *tagLists) error {
 			continue
 		}
 		if err := m.do(ctx, func() error {
-			return m.repo.PushReference(ctx, b.to.desc, bytes.NewReader(b.to.manifest), m.shape.tag(b.tag))
+			return m.repo.PushReference(ctx, b.to.desc, bytes.NewReader(b.to.content), m.shape.tag(b.tag))
 		}); err != nil {
 			if !slices.Contains(tags, m.shape.tag(b.tag)) || !refusesToMove(err) {
 				return err
@@ -249,7 +234,7 @@ func (m *mover) mustMove(ctx context.Context, b *moving, tags []string) (bool, e
 		if !b.wrote {
 			return false, nil // the newer version's push moves it
 		}
-		to, err := m.image(ctx, m.repo, m.shape.tag(newest.String()))
+		to, err := m.findIn(ctx, m.repo, m.shape.tag(newest.String()))
 		if err != nil {
 			return false, err
 		}
@@ -293,10 +278,7 @@ func (r *Registry) ahead(ctx context.Context, repo *remote.Repository, current o
 	if err != nil {
 		return false, err
 	}
-	var manifest struct {
-		Annotations map[string]string `json:"annotations"`
-	}
-	err = json.Unmarshal(data, &manifest)
+	manifest, err := parseManifest(current.MediaType, data)
 	theirs, versionErr := version.Parse(strings.TrimPrefix(manifest.Annotations[ocispec.AnnotationVersion], "v"))
 	if err != nil || versionErr != nil {
 		return false, fmt.Errorf("it points to %s, which does not say its version (annotation %s), so whether %s is newer is unknown; delete that tag, or move it by hand", current.Digest, ocispec.AnnotationVersion, ours)

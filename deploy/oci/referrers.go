@@ -76,17 +76,11 @@ func (r *Registry) branch(ctx context.Context, repo *remote.Repository, desc oci
 	}
 	var nodes []Node
 	for _, referrer := range referrers {
-		data, err := r.fetch(ctx, repo, referrer)
+		m, err := r.referrer(ctx, repo, referrer)
 		if err != nil {
 			return nil, err
 		}
-		var m ocispec.Manifest
-		if err := json.Unmarshal(data, &m); err != nil {
-			return nil, finding.Mismatch(fmt.Errorf("read manifest %s: %w", referrer.Digest, err))
-		}
-		// The type comes from the manifest, because registries differ in what the list
-		// says.
-		node := Node{ArtifactType: cmp.Or(m.ArtifactType, m.Config.MediaType), ManifestDigest: referrer.Digest.String()}
+		node := Node{ArtifactType: m.ArtifactType, ManifestDigest: referrer.Digest.String()}
 		for _, layer := range m.Layers {
 			if name := layer.Annotations[ocispec.AnnotationTitle]; name != "" {
 				node.Files = append(node.Files, name)
@@ -101,6 +95,20 @@ func (r *Registry) branch(ctx context.Context, repo *remote.Repository, desc oci
 		return cmp.Or(cmp.Compare(a.ArtifactType, b.ArtifactType), cmp.Compare(a.ManifestDigest, b.ManifestDigest))
 	})
 	return nodes, nil
+}
+
+// referrer reads the manifest of a referrer. Its artifact type is that of the manifest: registries
+// differ in what their lists say, and some leave it out.
+func (r *Registry) referrer(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) (m ocispec.Manifest, err error) {
+	data, err := r.fetch(ctx, repo, desc)
+	if err != nil {
+		return m, err
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return m, finding.Mismatch(fmt.Errorf("read manifest %s: %w", desc.Digest, err))
+	}
+	m.ArtifactType = cmp.Or(m.ArtifactType, m.Config.MediaType)
+	return m, nil
 }
 
 // listReferrers asks the referrers API; of a registry that has none, it reads the index.

@@ -63,9 +63,8 @@ func signPublished(ctx context.Context, c variables.Values, opts attest.SignOpti
 // key is never stored.
 var rehearsalKey = filepath.Join(dist, rel.RehearsalKey)
 
-// attestVersion attaches bills of materials to a published version, and signs it: see
-// attest.Sign. It has to be the version that is in dist/. The test result is that of the
-// last e2e.
+// attestVersion signs the version that is in dist/: see attest.Sign. The test result is that of
+// the last e2e.
 func attestVersion(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()

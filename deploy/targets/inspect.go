@@ -56,8 +56,6 @@ type inspection struct {
 // envoys are the consumers that run modules in Envoy.
 var envoys = []string{"plain Envoy", "Istio", "Envoy Gateway"}
 
-// inspectModule says what a module is and who loads it. It takes a file, an http or
-// https URL, or a reference in a registry, such as headers:1.4.0.
 func inspectModule(ctx context.Context, c variables.Values, what string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -96,10 +94,8 @@ func (i *inspection) read(ctx context.Context, c variables.Values, what string, 
 			return nil, err
 		}
 		i.Packed, i.Redirect = fetched.Packed, fetched.Redirect
-		i.Consumers = []oci.Verdict{
-			{Consumer: "plain Envoy", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
-			{Consumer: "Istio", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
-			{Consumer: "Envoy Gateway", Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"},
+		for _, consumer := range envoys {
+			i.Consumers = append(i.Consumers, oci.Verdict{Consumer: consumer, Answer: oci.Accepts, Reason: "from this URL with the wasm sha256"})
 		}
 		var refused []string
 		if fetched.Packed {

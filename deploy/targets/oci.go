@@ -116,7 +116,6 @@ const LowestEnvoyTested = "1.36.4"
 // dist is the folder that the build writes modules to.
 const dist = "dist"
 
-// push publishes the built filters under a version.
 func push(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -157,8 +156,8 @@ func push(ctx context.Context, c variables.Values, text string, out Output) erro
 	})
 }
 
-// pull writes the module of a reference to a file. If the result would be printed to
-// the same file, such as /dev/stdout, the result goes to out.Err.
+// pull prints its result to out.Err if out.Out is the file that the module goes to, such as
+// /dev/stdout.
 func pull(ctx context.Context, c variables.Values, reference, file string, out Output) error {
 	if isFile(out.Out, file) {
 		out.Out = out.Err
@@ -183,7 +182,6 @@ func isFile(w io.Writer, path string) bool {
 	return errors.Join(err, err2) == nil && os.SameFile(written, named)
 }
 
-// listVersions prints the published versions.
 func listVersions(ctx context.Context, c variables.Values, out Output) error {
 	return withRegistry(ctx, c, out, func(ctx context.Context, r *oci.Registry, filters []string) error {
 		list, err := r.List(ctx, filters)
@@ -198,9 +196,6 @@ func printList(list []oci.Listed, out Output) error {
 	return out.print(list, func(w io.Writer) error { return oci.WriteList(w, list) })
 }
 
-// attachSBOMs attaches a bill of materials to each filter's version, in every published
-// shape. It is made from the records in dist/, which have to be those of the published
-// modules.
 func attachSBOMs(ctx context.Context, c variables.Values, text string, out Output) error {
 	release, err := readRelease(ctx, c, text)
 	if err != nil {
@@ -220,8 +215,6 @@ func attachSBOMs(ctx context.Context, c variables.Values, text string, out Outpu
 	})
 }
 
-// attachFile attaches a file to the manifest that a reference stands for. kind is sbom,
-// provenance, test-report or a media type.
 func attachFile(ctx context.Context, c variables.Values, reference, kind, file string, out Output) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -259,7 +252,6 @@ func mediaType(kind string, content []byte) string {
 	return sniffed
 }
 
-// listReferrers prints what is attached to the manifest that a reference stands for.
 func listReferrers(ctx context.Context, c variables.Values, reference string, out Output) error {
 	return withReference(ctx, c, reference, out, func(ctx context.Context, r *oci.Registry, ref oci.Reference) error {
 		nodes, err := r.Discover(ctx, ref)
@@ -272,9 +264,8 @@ func listReferrers(ctx context.Context, c variables.Values, reference string, ou
 
 func printTree(tree oci.Tree, out Output) error { return out.print(tree, tree.Text) }
 
-// serveRegistry serves the embedded registry until ctx ends. The address is a host and
-// port; empty means 127.0.0.1:5000, which rendered manifests name. If other machines
-// can reach it, the registry is read-only, unless writable is set.
+// serveRegistry serves the embedded registry until ctx ends, by default at the address that
+// rendered manifests name.
 func serveRegistry(ctx context.Context, address string, writable bool, out Output) error {
 	if address == "" {
 		address = rel.EmbeddedRegistry

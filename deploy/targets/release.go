@@ -40,9 +40,8 @@ type releaseChoices struct {
 	Suite gotest.Options
 }
 
-// releaseVersion releases a version, or the version of a git tag: see release.Release.
-// It publishes to the configured registry, storage or both. If neither is configured,
-// it is a rehearsal in the embedded ones.
+// releaseVersion publishes to the configured registry, storage or both. If neither is
+// configured, it is a rehearsal in the embedded ones.
 func releaseVersion(ctx context.Context, c variables.Values, versionOrTag string, opts releaseChoices, out Output) error {
 	options, err := releaseOptions(c, versionOrTag, opts, out)
 	if err != nil {

@@ -38,10 +38,6 @@ func Render(ctx context.Context, version string, diff *string) error {
 	})
 }
 
-// renderManifests writes the manifests of the filters that were published under a
-// version, or prints what would change in a folder or, for "cluster", in the cluster.
-// The manifests pull from the configured registry, storage or both; without any
-// configuration, from the embedded ones.
 func renderManifests(ctx context.Context, c variables.Values, text, compare string, out Output) error {
 	v, err := version.Parse(text)
 	if err != nil {

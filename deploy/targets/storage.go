@@ -49,8 +49,6 @@ func Storage(ctx context.Context, address *string) error {
 	return ended(serveStorage(ctx, given(address), newOutput(nil)))
 }
 
-// upload stores the built filters under a version, where proxies fetch them by URL
-// and sha256.
 func upload(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
@@ -130,8 +128,8 @@ func ociReferences(ctx context.Context, c variables.Values, release *build.Relea
 	return references
 }
 
-// openStorage opens the configured storage. Without one, it opens the embedded storage
-// in dist/storage, and serves it until it is closed.
+// openStorage opens the configured storage, or else the embedded one, and serves that until it is
+// closed.
 func openStorage(c variables.Values, out Output) (*storage.Storage, error) {
 	opts := storageOptions(c)
 	opts.Out = out.Err
@@ -152,8 +150,8 @@ func storageOptions(c variables.Values) *storage.Options {
 	}
 }
 
-// serveStorage serves the embedded storage, read-only, until ctx ends. The address
-// is a host and port; empty means 127.0.0.1:5001, which rendered manifests name.
+// serveStorage serves the embedded storage until ctx ends, by default at the address that
+// rendered manifests name.
 func serveStorage(ctx context.Context, address string, out Output) error {
 	if address == "" {
 		address = strings.TrimPrefix(rel.EmbeddedStorage, "http://")
