@@ -11,7 +11,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/filter/conf"
 	"github.com/slipway-wasm/slipway/filter/httpheader"
-	"github.com/slipway-wasm/slipway/filter/internal/counter"
+	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
 )
 
 // maxToken is how long a token may be. Servers commonly take 8 KiB of one header
@@ -26,7 +26,7 @@ type proxy struct {
 	timeoutMillis  uint32
 	tokenHeader    string
 	clock          func() time.Time
-	worked, failed counter.Counter
+	worked, failed hostcall.Counter
 }
 
 var _ host = (*proxy)(nil)
@@ -40,10 +40,10 @@ func newProxy(c *config, clock func() time.Time) (*proxy, error) {
 		clock:         clock,
 	}
 	var err error
-	if p.worked, err = counter.Define("authtoken_refresh_success"); err != nil {
+	if p.worked, err = hostcall.DefineCounter("authtoken_refresh_success"); err != nil {
 		return nil, err
 	}
-	if p.failed, err = counter.Define("authtoken_refresh_failure"); err != nil {
+	if p.failed, err = hostcall.DefineCounter("authtoken_refresh_failure"); err != nil {
 		return nil, err
 	}
 	for _, h := range c.headers {

@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/types"
+
+	"github.com/slipway-wasm/slipway/filter/internal/abi"
 )
 
 // Every callback is wrapped in enter and leave: what the host allocates during
@@ -49,138 +51,138 @@ func proxyABIVersion() {}
 func onVMStart(contextID, vmConfigurationSize uint32) bool {
 	enter()
 	defer leave()
-	return bool(proxyOnVMStart(contextID, int(vmConfigurationSize)))
+	return bool(abi.OnVMStart(contextID, int(vmConfigurationSize)))
 }
 
 //go:wasmexport proxy_on_configure
 func onConfigure(pluginContextID, pluginConfigurationSize uint32) bool {
 	enter()
 	defer leave()
-	return bool(proxyOnConfigure(pluginContextID, int(pluginConfigurationSize)))
+	return bool(abi.OnConfigure(pluginContextID, int(pluginConfigurationSize)))
 }
 
 //go:wasmexport proxy_on_context_create
 func onContextCreate(contextID, pluginContextID uint32) {
 	enter()
 	defer leave()
-	proxyOnContextCreate(contextID, pluginContextID)
+	abi.OnContextCreate(contextID, pluginContextID)
 }
 
 //go:wasmexport proxy_on_log
 func onLog(contextID uint32) {
 	enter()
 	defer leave()
-	proxyOnLog(contextID)
+	abi.OnLog(contextID)
 }
 
 //go:wasmexport proxy_on_done
 func onDone(contextID uint32) bool {
 	enter()
 	defer leave()
-	return proxyOnDone(contextID)
+	return abi.OnDone(contextID)
 }
 
 //go:wasmexport proxy_on_delete
 func onDelete(contextID uint32) {
 	enter()
 	defer leave()
-	proxyOnDelete(contextID)
+	abi.OnDelete(contextID)
 }
 
 //go:wasmexport proxy_on_tick
 func onTick(pluginContextID uint32) {
 	enter()
 	defer leave()
-	proxyOnTick(pluginContextID)
+	abi.OnTick(pluginContextID)
 }
 
 //go:wasmexport proxy_on_queue_ready
 func onQueueReady(pluginContextID, queueID uint32) {
 	enter()
 	defer leave()
-	proxyOnQueueReady(pluginContextID, queueID)
+	abi.OnQueueReady(pluginContextID, queueID)
 }
 
 //go:wasmexport proxy_on_new_connection
 func onNewConnection(contextID uint32) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnNewConnection(contextID))
+	return uint32(abi.OnNewConnection(contextID))
 }
 
 //go:wasmexport proxy_on_downstream_data
 func onDownstreamData(contextID, dataSize uint32, endOfStream bool) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnDownstreamData(contextID, int(dataSize), endOfStream))
+	return uint32(abi.OnDownstreamData(contextID, int(dataSize), endOfStream))
 }
 
 //go:wasmexport proxy_on_downstream_connection_close
 func onDownstreamConnectionClose(contextID, peerType uint32) {
 	enter()
 	defer leave()
-	proxyOnDownstreamConnectionClose(contextID, types.PeerType(peerType))
+	abi.OnDownstreamConnectionClose(contextID, types.PeerType(peerType))
 }
 
 //go:wasmexport proxy_on_upstream_data
 func onUpstreamData(contextID, dataSize uint32, endOfStream bool) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnUpstreamData(contextID, int(dataSize), endOfStream))
+	return uint32(abi.OnUpstreamData(contextID, int(dataSize), endOfStream))
 }
 
 //go:wasmexport proxy_on_upstream_connection_close
 func onUpstreamConnectionClose(contextID, peerType uint32) {
 	enter()
 	defer leave()
-	proxyOnUpstreamConnectionClose(contextID, types.PeerType(peerType))
+	abi.OnUpstreamConnectionClose(contextID, types.PeerType(peerType))
 }
 
 //go:wasmexport proxy_on_request_headers
 func onRequestHeaders(contextID, numHeaders uint32, endOfStream bool) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnRequestHeaders(contextID, int(numHeaders), endOfStream))
+	return uint32(abi.OnRequestHeaders(contextID, int(numHeaders), endOfStream))
 }
 
 //go:wasmexport proxy_on_request_body
 func onRequestBody(contextID, bodySize uint32, endOfStream bool) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnRequestBody(contextID, int(bodySize), endOfStream))
+	return uint32(abi.OnRequestBody(contextID, int(bodySize), endOfStream))
 }
 
 //go:wasmexport proxy_on_request_trailers
 func onRequestTrailers(contextID, numTrailers uint32) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnRequestTrailers(contextID, int(numTrailers)))
+	return uint32(abi.OnRequestTrailers(contextID, int(numTrailers)))
 }
 
 //go:wasmexport proxy_on_response_headers
 func onResponseHeaders(contextID, numHeaders uint32, endOfStream bool) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnResponseHeaders(contextID, int(numHeaders), endOfStream))
+	return uint32(abi.OnResponseHeaders(contextID, int(numHeaders), endOfStream))
 }
 
 //go:wasmexport proxy_on_response_body
 func onResponseBody(contextID, bodySize uint32, endOfStream bool) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnResponseBody(contextID, int(bodySize), endOfStream))
+	return uint32(abi.OnResponseBody(contextID, int(bodySize), endOfStream))
 }
 
 //go:wasmexport proxy_on_response_trailers
 func onResponseTrailers(contextID, numTrailers uint32) uint32 {
 	enter()
 	defer leave()
-	return uint32(proxyOnResponseTrailers(contextID, int(numTrailers)))
+	return uint32(abi.OnResponseTrailers(contextID, int(numTrailers)))
 }
 
 //go:wasmexport proxy_on_http_call_response
 func onHTTPCallResponse(pluginContextID, calloutID, numHeaders, bodySize, numTrailers uint32) {
 	enter()
 	defer leave()
-	proxyOnHttpCallResponse(pluginContextID, calloutID, int(numHeaders), int(bodySize), int(numTrailers))
+	abi.OnHttpCallResponse(pluginContextID, calloutID, int(numHeaders), int(bodySize), int(numTrailers))
 }

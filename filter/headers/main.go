@@ -6,7 +6,6 @@ import (
 
 	"github.com/slipway-wasm/slipway/filter/conf"
 	_ "github.com/slipway-wasm/slipway/filter/gohost"
-	"github.com/slipway-wasm/slipway/filter/internal/counter"
 	"github.com/slipway-wasm/slipway/filter/internal/hostcall"
 )
 
@@ -23,7 +22,7 @@ func (*vmContext) NewPluginContext(uint32) types.PluginContext { return &plugin{
 type plugin struct {
 	types.DefaultPluginContext
 	config  *config
-	counter counter.Counter
+	counter hostcall.Counter
 
 	quiet   stream      // the context of every stream that is not logged: none holds anything of its own
 	headers [][2]string // kept for its memory, as line is; both are empty between callbacks
@@ -37,7 +36,7 @@ func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
 		return types.OnPluginStartStatusFailed
 	}
 	var err error
-	if p.counter, err = counter.Define(c.countMetric); err != nil {
+	if p.counter, err = hostcall.DefineCounter(c.countMetric); err != nil {
 		proxywasm.LogCritical("headers: " + err.Error())
 		return types.OnPluginStartStatusFailed
 	}

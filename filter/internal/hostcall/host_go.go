@@ -20,3 +20,9 @@ func getHeaderMapValue(mapType Map, key *byte, keySize int, data **byte, size *i
 
 //go:linkname getProperty github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/internal.ProxyGetProperty
 func getProperty(path *byte, pathSize int, data **byte, size *int) uint32
+
+//go:linkname defineMetric github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/internal.ProxyDefineMetric
+func defineMetric(metricType uint32, nameData *byte, nameSize int, returnID *uint32) uint32
+
+//go:linkname incrementMetric github.com/tetratelabs/proxy-wasm-go-sdk/proxywasm/internal.ProxyIncrementMetric
+func incrementMetric(id uint32, offset int64) uint32

@@ -13,3 +13,9 @@ func getHeaderMapValue(mapType Map, key *byte, keySize int, data **byte, size *i
 
 //export proxy_get_property
 func getProperty(path *byte, pathSize int, data **byte, size *int) uint32
+
+//export proxy_define_metric
+func defineMetric(metricType uint32, nameData *byte, nameSize int, returnID *uint32) uint32
+
+//export proxy_increment_metric
+func incrementMetric(id uint32, offset int64) uint32

@@ -45,7 +45,7 @@ func give(data []byte, to **byte, size *int) uint32 {
 		*to, *size = nil, 0
 		return statusOK
 	}
-	*to, *size = proxyOnMemoryAllocate(uint(len(data))), len(data)
+	*to, *size = abi.OnMemoryAllocate(uint(len(data))), len(data)
 	copy(unsafe.Slice(*to, len(data)), data)
 	return statusOK
 }

@@ -134,19 +134,19 @@ func start(tb testing.TB, vm types.VMContext, c Case) *driver {
 		h.maps[kind] = serialize(headers)
 	}
 	abi.Keep(h)
-	tb.Cleanup(registerHost(h))
+	tb.Cleanup(abi.RegisterHost(h))
 
 	proxywasm.SetVMContext(vm)
 	lastContext++
 	d := &driver{host: h, plugin: lastContext}
-	proxyOnContextCreate(d.plugin, 0)
-	if proxyOnVMStart(d.plugin, len(c.VM)) != types.OnVMStartStatusOK ||
-		proxyOnConfigure(d.plugin, len(c.Plugin)) != types.OnPluginStartStatusOK {
+	abi.OnContextCreate(d.plugin, 0)
+	if abi.OnVMStart(d.plugin, len(c.VM)) != types.OnVMStartStatusOK ||
+		abi.OnConfigure(d.plugin, len(c.Plugin)) != types.OnPluginStartStatusOK {
 		tb.Fatal("the plugin does not start")
 	}
-	proxyOnTick(d.plugin)
+	abi.OnTick(d.plugin)
 	if len(h.shared) > 0 { // it has written its lease, so it waits for an answer
-		proxyOnHttpCallResponse(d.plugin, callout, len(h.values[mapCallResponseHeaders]), 0, 0)
+		abi.OnHttpCallResponse(d.plugin, callout, len(h.values[mapCallResponseHeaders]), 0, 0)
 	}
 	// The first stream allocates what later streams reuse.
 	d.stream()
@@ -157,14 +157,14 @@ func start(tb testing.TB, vm types.VMContext, c Case) *driver {
 func (d *driver) stream() {
 	lastContext++
 	id := lastContext
-	proxyOnContextCreate(id, d.plugin)
-	proxyOnRequestHeaders(id, len(request), false)
-	proxyOnRequestBody(id, 128, true)
-	proxyOnResponseHeaders(id, len(response), false)
-	proxyOnResponseBody(id, 512, true)
-	proxyOnDone(id)
-	proxyOnLog(id)
-	proxyOnDelete(id)
+	abi.OnContextCreate(id, d.plugin)
+	abi.OnRequestHeaders(id, len(request), false)
+	abi.OnRequestBody(id, 128, true)
+	abi.OnResponseHeaders(id, len(response), false)
+	abi.OnResponseBody(id, 512, true)
+	abi.OnDone(id)
+	abi.OnLog(id)
+	abi.OnDelete(id)
 }
 
 func (d *driver) callsOf(run func()) int {

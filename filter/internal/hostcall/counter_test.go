@@ -1,4 +1,4 @@
-package counter
+package hostcall
 
 import (
 	"testing"
@@ -9,15 +9,15 @@ import (
 func TestCounter(t *testing.T) {
 	host, reset := proxytest.NewHostEmulator(proxytest.NewEmulatorOption())
 	defer reset()
-	a, err := Define("a")
+	a, err := DefineCounter("a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Define("b")
+	b, err := DefineCounter("b")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := Define("a")
+	again, err := DefineCounter("a")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
 //go:build !tinygo
 
 // An assembly file, even an empty one, tells the compiler that function
-// declarations without a body are meant: see linkname.go.
+// declarations without a body are meant: see callbacks.go.

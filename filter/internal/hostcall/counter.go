@@ -1,10 +1,4 @@
-// Package counter counts in the proxy's statistics.
-//
-// It exists because proxywasm.DefineCounterMetric and MetricCounter.Increment build the
-// message of a panic with package fmt. That makes a TinyGo module 56 KB larger, which
-// is more than a small filter weighs. And a panic would trap the VM for the sake of a
-// number. This package makes the same two host calls and returns errors.
-package counter
+package hostcall
 
 import (
 	"errors"
@@ -12,17 +6,18 @@ import (
 	"unsafe"
 )
 
-// Counter is a number that only grows. All VMs that define the same name share it.
+// Counter is a number in the proxy's statistics that only grows. All VMs that define the same
+// name share it.
 type Counter uint32
 
 // typeCounter is MetricType COUNTER of proxy-wasm ABI 0.2.
 // https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1#proxy_define_metric
 const typeCounter = 0
 
-// Define returns the counter with a name. If the name is new, it creates the counter
+// DefineCounter returns the counter with a name. If the name is new, it creates the counter
 // with the value 0. Envoy shows it as wasmcustom.<name> in /stats, and as <name> in the
 // Prometheus format. Call it when the plugin starts: it looks the name up.
-func Define(name string) (Counter, error) {
+func DefineCounter(name string) (Counter, error) {
 	var id uint32
 	if status := defineMetric(typeCounter, unsafe.StringData(name), len(name), &id); status != 0 {
 		return 0, errors.New("define counter " + name + ": the proxy answered with status " + strconv.Itoa(int(status)))
@@ -30,7 +25,7 @@ func Define(name string) (Counter, error) {
 	return Counter(id), nil
 }
 
-// Add adds n to the counter. It cannot fail on a counter that [Define] returned.
+// Add adds n to the counter. It cannot fail on a counter that [DefineCounter] returned.
 func (c Counter) Add(n int64) {
 	_ = incrementMetric(uint32(c), n)
 }

@@ -1,4 +1,0 @@
-//go:build wasip1 && !tinygo
-
-// An assembly file, even an empty one, tells the compiler that function
-// declarations without a body are meant: see linkname.go.
