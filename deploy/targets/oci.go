@@ -131,7 +131,7 @@ func push(ctx context.Context, c variables.Values, text string, out Output) erro
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
-	r, done, err := openRegistry(ctx, c, "", out)
+	r, done, err := openRegistryWith(ctx, c, "", oci.RegistryOptions{Out: out.Err, FixedTags: bool(c.MovingTags)})
 	if err != nil {
 		return err
 	}
@@ -334,13 +334,13 @@ func openRegistry(ctx context.Context, c variables.Values, reference string, out
 
 // registryOptions are the options of the configured registry.
 func registryOptions(c variables.Values) *oci.RegistryOptions {
-	return &oci.RegistryOptions{Address: c.Registry, PlainHTTP: c.RegistryPlainHTTP, Username: c.RegistryUsername, Password: c.RegistryPassword, FixedTags: bool(c.MovingTags)}
+	return &oci.RegistryOptions{Address: c.Registry, PlainHTTP: c.RegistryPlainHTTP, Username: c.RegistryUsername, Password: c.RegistryPassword}
 }
 
 func openRegistryWith(ctx context.Context, c variables.Values, reference string, opts oci.RegistryOptions) (r *oci.Registry, done func() error, err error) {
 	configured := registryOptions(c)
 	opts.Address, opts.PlainHTTP = configured.Address, configured.PlainHTTP
-	opts.Username, opts.Password, opts.FixedTags = configured.Username, configured.Password, configured.FixedTags
+	opts.Username, opts.Password = configured.Username, configured.Password
 	done = func() error { return nil }
 	reference = strings.TrimPrefix(reference, "oci://")
 	switch slash := strings.LastIndex(reference, "/"); {

@@ -85,6 +85,7 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 	}
 	if c.Registry != "" {
 		options.Registry = registryOptions(c)
+		options.Registry.FixedTags = bool(c.MovingTags)
 	}
 	if c.StorageURL != "" {
 		options.Storage = storageOptions(c)
