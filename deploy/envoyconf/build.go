@@ -1,6 +1,7 @@
 package envoyconf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -43,9 +44,7 @@ func Build(o BuildOptions) (*bootstrapv3.Bootstrap, error) {
 	names := map[string]bool{}
 	for i, l := range o.Listeners {
 		field := fmt.Sprintf("listeners[%d]", i)
-		if l.Name == "" {
-			l.Name = DefaultListener
-		}
+		l.Name = cmp.Or(l.Name, DefaultListener)
 		if names[l.Name] {
 			b.errorf("%s.name: %q is used twice; give each listener its own name", field, l.Name)
 		}
@@ -118,9 +117,7 @@ func (b *builder) any(field string, m proto.Message) *anypb.Any {
 }
 
 func (b *builder) listener(field string, l Listener) *listenerv3.Listener {
-	if l.Cluster == "" {
-		l.Cluster = UpstreamCluster
-	}
+	l.Cluster = cmp.Or(l.Cluster, UpstreamCluster)
 	if !b.clusters[l.Cluster] {
 		b.errorf("%s.cluster: there is no cluster %q; add it to the clusters", field, l.Cluster)
 	}

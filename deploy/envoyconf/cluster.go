@@ -1,6 +1,7 @@
 package envoyconf
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -63,10 +64,7 @@ func (b *builder) addRemoteCluster(field string, u *url.URL, r Remote) string {
 }
 
 func (b *builder) cluster(field string, c Cluster) *clusterv3.Cluster {
-	host := c.Address.Host
-	if host == "" {
-		host = DefaultHost
-	}
+	host := cmp.Or(c.Address.Host, DefaultHost)
 	if c.Address.Port < 1 || c.Address.Port > 65535 {
 		b.errorf("%s.port: %d is not a port to connect to; give 1 to 65535", field, c.Address.Port)
 		c.Address.Port = 1 // reported; keep the API's own rule from repeating it
@@ -99,9 +97,7 @@ func (b *builder) cluster(field string, c Cluster) *clusterv3.Cluster {
 // certificate:
 // https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/extensions/transport_sockets/tls/v3/common.proto
 func (b *builder) tls(field, host, caFile string) *corev3.TransportSocket {
-	if caFile == "" {
-		caFile = DefaultCAFile
-	}
+	caFile = cmp.Or(caFile, DefaultCAFile)
 	san := &tlsv3.SubjectAltNameMatcher{
 		SanType: tlsv3.SubjectAltNameMatcher_DNS,
 		Matcher: &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: host}},
@@ -130,10 +126,7 @@ func (b *builder) tls(field, host, caFile string) *corev3.TransportSocket {
 // bindAddress is the address on which Envoy listens: an IP address, because Envoy does not
 // resolve names there, and any port.
 func (b *builder) bindAddress(field string, a Address) *corev3.Address {
-	host := a.Host
-	if host == "" {
-		host = DefaultHost
-	}
+	host := cmp.Or(a.Host, DefaultHost)
 	if !isIP(host) {
 		b.errorf("%s.host: %q is not an IP address; Envoy listens on addresses such as 127.0.0.1 or 0.0.0.0 only", field, host)
 	}

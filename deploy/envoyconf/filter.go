@@ -1,6 +1,7 @@
 package envoyconf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -60,9 +61,7 @@ func (b *builder) wasm(field string, f Filter) *wasmfilterv3.Wasm {
 		b.errorf("%s.name: missing; Envoy's log tells filters apart by it", field)
 		return nil
 	}
-	if f.VMID == "" {
-		f.VMID = f.Name
-	}
+	f.VMID = cmp.Or(f.VMID, f.Name)
 	if f.FailurePolicy == wasmv3.FailurePolicy_UNSPECIFIED {
 		f.FailurePolicy = wasmv3.FailurePolicy_FAIL_CLOSED
 	}
@@ -133,10 +132,7 @@ func (b *builder) remote(field string, r Remote) *corev3.RemoteDataSource {
 	if timeout <= 0 {
 		timeout = DefaultRemoteTimeout
 	}
-	retries := r.Retries
-	if retries == 0 {
-		retries = DefaultRemoteRetries
-	}
+	retries := cmp.Or(r.Retries, DefaultRemoteRetries)
 	return &corev3.RemoteDataSource{
 		HttpUri: &corev3.HttpUri{
 			Uri:              r.URL,

@@ -249,9 +249,7 @@ func whole(ctx context.Context, opts Options, step, folder string, args ...strin
 // Modules returns the folders of the repository's Go modules, relative to root, sorted, with
 // "." first.
 func Modules(root string) ([]string, error) {
-	if root == "" {
-		root = "."
-	}
+	root = cmp.Or(root, ".")
 	var modules []string
 	err := fs.WalkDir(os.DirFS(root), ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,15 +49,9 @@ type RenderOptions struct {
 // Render writes the manifests of all filters, or compares them. If it fails, it has not
 // written or changed any file.
 func Render(ctx context.Context, opts RenderOptions) error {
-	if opts.Dir == "" {
-		opts.Dir = DefaultOut
-	}
-	if opts.HTTPBinImage == "" {
-		opts.HTTPBinImage = DefaultHTTPBinImage
-	}
-	if opts.Out == nil {
-		opts.Out = io.Discard
-	}
+	opts.Dir = cmp.Or(opts.Dir, DefaultOut)
+	opts.HTTPBinImage = cmp.Or(opts.HTTPBinImage, DefaultHTTPBinImage)
+	opts.Out = cmp.Or(opts.Out, io.Discard)
 	response, err := ask(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("render: %w", err)

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -186,9 +187,7 @@ func (s *Subject) Attach(ctx context.Context, attachments ...Attachment) ([]Node
 
 // image builds the manifest of an attachment to this subject.
 func (s *Subject) image(a Attachment) (*Image, error) {
-	if a.MediaType == "" {
-		a.MediaType = a.ArtifactType
-	}
+	a.MediaType = cmp.Or(a.MediaType, a.ArtifactType)
 	for _, mediaType := range []string{a.ArtifactType, a.MediaType} {
 		if !mediaTypeRule.MatchString(mediaType) {
 			return nil, fmt.Errorf("%q is not a media type; write one such as %s", mediaType, TypeSBOM)

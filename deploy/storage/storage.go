@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,10 +156,7 @@ func OpenPublic(publicURL string, opts Options) (*Storage, error) {
 }
 
 func (s *Storage) openEmbedded(opts Options) error {
-	dir := opts.Dir
-	if dir == "" {
-		dir = filepath.Join("dist", "storage")
-	}
+	dir := cmp.Or(opts.Dir, filepath.Join("dist", "storage"))
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("embedded storage: %w", err)

@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -267,9 +268,7 @@ func printTree(tree oci.Tree, out Output) error { return out.print(tree, tree.Te
 // serveRegistry serves the embedded registry until ctx ends, by default at the address that
 // rendered manifests name.
 func serveRegistry(ctx context.Context, address string, writable bool, out Output) error {
-	if address == "" {
-		address = rel.EmbeddedRegistry
-	}
+	address = cmp.Or(address, rel.EmbeddedRegistry)
 	server, err := embedded.Start(ctx, embedded.Options{Addr: address, Writable: writable, Out: out.Err})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package httpstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -88,10 +89,7 @@ type ServeOptions struct {
 
 // Serve serves o.Dir until [Server.Close].
 func Serve(o ServeOptions) (*Server, error) {
-	addr := o.Addr
-	if addr == "" {
-		addr = "127.0.0.1:0"
-	}
+	addr := cmp.Or(o.Addr, "127.0.0.1:0")
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("serve storage: %w", err)
 	}

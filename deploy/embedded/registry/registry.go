@@ -7,6 +7,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,15 +52,9 @@ type Registry struct {
 // Start opens the folder and serves it until Close. Only one process at a time can use a
 // folder. Start waits for its turn until ctx ends.
 func Start(ctx context.Context, opts Options) (*Registry, error) {
-	if opts.Dir == "" {
-		opts.Dir = filepath.Join("dist", "registry")
-	}
-	if opts.Addr == "" {
-		opts.Addr = "127.0.0.1:0"
-	}
-	if opts.Out == nil {
-		opts.Out = io.Discard
-	}
+	opts.Dir = cmp.Or(opts.Dir, filepath.Join("dist", "registry"))
+	opts.Addr = cmp.Or(opts.Addr, "127.0.0.1:0")
+	opts.Out = cmp.Or(opts.Out, io.Discard)
 	r, err := start(ctx, opts)
 	if err != nil {
 		return nil, fmt.Errorf("start the embedded registry in %s: %w", opts.Dir, err)

@@ -10,6 +10,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -126,22 +127,12 @@ type retryAfter struct {
 func (e *retryAfter) Unwrap() []error { return []error{e.error, e.wait} }
 
 func (p Policy) backOff() *limited {
-	b := &limited{tries: p.Tries, ExponentialBackOff: backoff.ExponentialBackOff{
-		InitialInterval:     p.Delay,
+	return &limited{tries: cmp.Or(p.Tries, 6), ExponentialBackOff: backoff.ExponentialBackOff{
+		InitialInterval:     cmp.Or(p.Delay, time.Second),
 		RandomizationFactor: 0.5,
 		Multiplier:          2,
-		MaxInterval:         p.MaxDelay,
+		MaxInterval:         cmp.Or(p.MaxDelay, 30*time.Second),
 	}}
-	if b.tries == 0 {
-		b.tries = 6
-	}
-	if b.InitialInterval == 0 {
-		b.InitialInterval = time.Second
-	}
-	if b.MaxInterval == 0 {
-		b.MaxInterval = 30 * time.Second
-	}
-	return b
 }
 
 // limited is an exponential backoff that ends after a number of failures in a row.

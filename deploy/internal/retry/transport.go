@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,13 +92,7 @@ var retried = map[int]bool{
 
 // RoundTrip sends the request once.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	base, stall := t.Base, t.Stall
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	if stall == 0 {
-		stall = 2 * time.Minute
-	}
+	base, stall := cmp.Or(t.Base, http.DefaultTransport), cmp.Or(t.Stall, 2*time.Minute)
 	ctx, cancel := context.WithCancelCause(req.Context())
 	watch := newWatch(stall, cancel)
 	sent := req.Clone(ctx)

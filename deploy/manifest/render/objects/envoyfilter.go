@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -47,10 +48,7 @@ func envoyFilterRemote(s subject) ([]any, string, error) {
 }
 
 func envoyFilterLocal(s subject) ([]any, string, error) {
-	dir := s.apply.ModulesDir
-	if dir == "" {
-		dir = catalog.DefaultModulesDir
-	}
+	dir := cmp.Or(s.apply.ModulesDir, catalog.DefaultModulesDir)
 	// The version is in the path because Envoy loads a file once: it would not notice other
 	// bytes under the same name.
 	return envoyFilter(s, envoyconf.Local{Path: path.Join(dir, s.Name, s.Version, s.Name+".wasm")})
