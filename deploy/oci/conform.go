@@ -172,7 +172,7 @@ func choose(req *http.Request, resp *http.Response) error {
 	return nil
 }
 
-// challengeError says that a registry offers no way to log in that can be gone here.
+// challengeError says that a registry offers no way to log in that works here.
 type challengeError struct{ offered []challenge }
 
 func (e *challengeError) Error() string {
@@ -182,7 +182,7 @@ func (e *challengeError) Error() string {
 			schemes = append(schemes, scheme)
 		}
 	}
-	return fmt.Sprintf("the registry wants somebody to log in, and it offers %s; only Basic and Bearer with a realm can be answered: let it offer one of them", strings.Join(schemes, " and "))
+	return fmt.Sprintf("the registry asks for a login, and it offers %s; Slipway knows only Basic, and Bearer with a realm: let it offer one of them", strings.Join(schemes, " and "))
 }
 
 // challenge is one way to log in that a server offers.

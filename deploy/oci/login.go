@@ -12,8 +12,8 @@ import (
 	"oras.land/oras-go/v2/registry/remote/credentials/trace"
 )
 
-// helperTimeout is how long a credential helper may take. It has nobody to ask: it gets no
-// terminal.
+// helperTimeout is how long a credential helper may take. It gets no terminal, and so cannot ask
+// anybody.
 const helperTimeout = time.Minute
 
 // dockerCredentials returns the credentials in the docker credential store. They are asked for

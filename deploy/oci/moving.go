@@ -23,11 +23,11 @@ type MovingTag struct {
 	Err error
 }
 
-// MovingTags looks where the moving tags of a version's ranges point, in each shape that the
-// version has: 1.4, 1 and latest for 1.4.0. Each should point to the newest version of its
-// range, which need not be this one. A pre-release has none.
+// MovingTags looks up where the moving tags of a version point: 1.4, 1 and latest for 1.4.0, in
+// each shape that the version has. Each tag should point to the newest version of its range,
+// which need not be this one. A pre-release has no moving tags.
 //
-// The error is for a list of tags that cannot be read.
+// It fails only if the list of tags cannot be read.
 func (r *Registry) MovingTags(ctx context.Context, filter string, v version.Version) ([]MovingTag, error) {
 	var all []MovingTag
 	fail := func(err error) ([]MovingTag, error) {
@@ -68,7 +68,7 @@ func (r *Registry) checkMoving(ctx context.Context, repo *remote.Repository, mov
 	}
 	wanted, err := r.resolve(ctx, repo, exact)
 	if finding.Absent(err) {
-		return errors.New("a tag was deleted while it was looked at; look again")
+		return errors.New("a tag was deleted meanwhile; look again")
 	}
 	if err != nil || current.desc.Digest == wanted.Digest {
 		return err

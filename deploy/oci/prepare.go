@@ -14,8 +14,8 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Prepare finds out what would end a push only after everything was built: a repository that
-// cannot be written, and tags that cannot move. It changes nothing that is published: it sends
+// Prepare finds early what would otherwise stop a push after everything is built: a repository
+// that cannot be written, and tags that cannot move. It changes nothing that is published: it sends
 // the empty config, which Push needs anyway, and puts what the tag latest points to under that
 // tag again. It does nothing for a filter whose version is published.
 //

@@ -104,8 +104,8 @@ type job struct {
 // published, in the order of the images.
 //
 // It first looks up every version tag, unless Look has just done so. If one has a digest
-// other than ours, it changes nothing (*immutable.Conflict). Then it sends blobs, and manifests by their digest,
-// and reads both back. When it has done so for all filters, it sets the version tags,
+// other than ours, it changes nothing (*immutable.Conflict). Then it sends blobs, and
+// manifests by their digest, and reads both back. When it has done so for all filters, it sets the version tags,
 // and then the moving tags. So it can be interrupted anywhere: no tag points to
 // something incomplete, and the same push again finishes the job. It does not send what
 // the registry has already.
@@ -151,8 +151,8 @@ func (r *Registry) Look(ctx context.Context, images []*Image) ([]Published, erro
 	return published(jobs), nil
 }
 
-// takeLook returns what Look found out about an image, once. Who publishes something else
-// meanwhile is noticed when the tag is set.
+// takeLook returns, once, what Look found out about an image. If somebody publishes something
+// else after Look, setting the tag finds that.
 func (r *Registry) takeLook(image *Image) (exists, looked bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,9 +11,9 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
-// Prepare finds out what would end an upload only after everything was built: a storage that
-// cannot be read and written, or in which the lists cannot grow (ErrFixedLists). It writes at
-// most probes, whose names begin with .slipway-. It does nothing if readers find the version of
+// Prepare finds early what would otherwise stop an upload after everything is built: a storage
+// that cannot be read and written, or lists that cannot grow (ErrFixedLists). It writes at most
+// probes, whose names begin with .slipway-. It does nothing if readers find the version of
 // all filters already.
 func Prepare(ctx context.Context, s *Storage, filters []string, v version.Version) error {
 	missing := slices.ContainsFunc(filters, func(filter string) bool {

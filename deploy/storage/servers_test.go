@@ -172,7 +172,7 @@ func TestServersAsTheyAre(t *testing.T) {
 		"refuses in HTML":                          {fault: refusingInHTML, err: []string{"403 Forbidden: The quota is used up; these credentials"}},
 		"answers with a login page":                {fault: loggingIn, err: []string{`200 OK with text/html, a page with the title "Sign in" and no answer to a program`}},
 		"moves slowly, and prolongs its locks":     {fault: lockingBriefly(true)},
-		"moves slowly, and prolongs no lock":       {fault: lockingBriefly(false), err: []string{"the server's lock ends before the work under it, and is not prolonged"}},
+		"moves slowly, and prolongs no lock":       {fault: lockingBriefly(false), err: []string{"the server's lock ends too early, and the server does not prolong it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

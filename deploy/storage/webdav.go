@@ -115,7 +115,7 @@ func (l *davLock) keep(ctx context.Context, timeout time.Duration) (kept context
 	}
 }
 
-var errLockEnds = errors.New("the server's lock ends before the work under it, and is not prolonged; run it again")
+var errLockEnds = errors.New("the server's lock ends too early, and the server does not prolong it; run it again")
 
 // refresh reports whether the server prolonged the lock.
 func (l *davLock) refresh(ctx context.Context) bool {

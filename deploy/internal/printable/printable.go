@@ -1,6 +1,6 @@
 // Package printable prints what comes from outside: annotations, names in a module, answers of
-// servers. Such text can neither end the line that it stands on, nor steer a terminal, nor push
-// what follows it to where the next line seems to begin.
+// servers. Such text can neither end its line nor steer a terminal. It cannot hold so many
+// spaces that what follows looks like the next line.
 //
 // Packages that print results print with it, and not with fmt: a test in test/repository holds
 // that.
