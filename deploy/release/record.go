@@ -164,15 +164,6 @@ func parseRecord(data []byte) (*Record, error) {
 	return record, nil
 }
 
-// FilterNames are the names of the released filters.
-func (r Record) FilterNames() []string {
-	names := make([]string, len(r.Filters))
-	for i, f := range r.Filters {
-		names[i] = f.Name
-	}
-	return names
-}
-
 // Same reports whether two records are equal except for their Times.
 func (r Record) Same(other Record) bool {
 	r.Times, other.Times = nil, nil
