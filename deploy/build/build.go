@@ -7,6 +7,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,9 +67,7 @@ type Module struct {
 // and <filter>.json are renamed into Dist. So a build that fails leaves the previous module
 // and record unchanged. If several filters fail, the error names all of them.
 func Build(ctx context.Context, opts Options) ([]Module, error) {
-	if opts.Out == nil {
-		opts.Out = io.Discard
-	}
+	opts.Out = cmp.Or(opts.Out, io.Discard)
 	if opts.Filters == nil {
 		filters, err := catalog.Load(catalog.LoadOptions{})
 		if err != nil {
@@ -114,9 +113,7 @@ func Build(ctx context.Context, opts Options) ([]Module, error) {
 }
 
 func distFolder(dist string) (string, error) {
-	if dist == "" {
-		dist = "dist"
-	}
+	dist = cmp.Or(dist, "dist")
 	abs, err := filepath.Abs(dist)
 	if err != nil {
 		return "", fmt.Errorf("find %s: %w", dist, err)

@@ -5,6 +5,7 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,10 +98,7 @@ func CheckName(name string) error {
 // folders named testdata, internal or vendor, or whose names begin with a dot or an
 // underscore.
 func Load(opts LoadOptions) ([]Filter, error) {
-	dir := opts.Dir
-	if dir == "" {
-		dir = "filter"
-	}
+	dir := cmp.Or(opts.Dir, "filter")
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("find filters: %w", err)

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,18 +81,10 @@ type Rollout struct {
 // that is up to date is not built again. A filter without a section apply has no manifests,
 // and is left out.
 func Prepare(ctx context.Context, o Options) (*Rollout, error) {
-	if o.Root == "" {
-		o.Root = "."
-	}
-	if o.Out == nil {
-		o.Out = io.Discard
-	}
-	if o.Parallel == 0 {
-		o.Parallel = defaultParallel
-	}
-	if o.StepTimeout == 0 {
-		o.StepTimeout = defaultStepTimeout
-	}
+	o.Root = cmp.Or(o.Root, ".")
+	o.Out = cmp.Or(o.Out, io.Discard)
+	o.Parallel = cmp.Or(o.Parallel, defaultParallel)
+	o.StepTimeout = cmp.Or(o.StepTimeout, defaultStepTimeout)
 	if o.ProxySees == nil {
 		o.ProxySees = func(r manifest.Source) manifest.Source { return r }
 	}

@@ -8,6 +8,7 @@ package scaffold
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -62,9 +63,7 @@ func write(opts NewOptions) ([]string, error) {
 	if why, ok := taken[opts.Name]; ok {
 		return nil, fmt.Errorf("filter name %q: it is taken: %s; choose another one", opts.Name, why)
 	}
-	if opts.Dir == "" {
-		opts.Dir = "filter"
-	}
+	opts.Dir = cmp.Or(opts.Dir, "filter")
 	if _, err := os.Stat(filepath.Join(opts.Dir, "go.mod")); err != nil {
 		return nil, fmt.Errorf("%s holds no Go module of filters; run this in the folder that holds %s, with its go.mod: %w", opts.Dir, filepath.Base(opts.Dir), err)
 	}

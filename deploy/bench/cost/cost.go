@@ -9,6 +9,7 @@
 package cost
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,18 +77,14 @@ const (
 
 // Run measures.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
+	o.Log = cmp.Or(o.Log, io.Discard)
 	if o.Rounds == 0 {
 		o.Rounds = rounds
 		if o.All {
 			o.Rounds = roundsOfAll
 		}
 	}
-	if o.Requests == 0 {
-		o.Requests = requests
-	}
+	o.Requests = cmp.Or(o.Requests, requests)
 	dir, err := os.MkdirTemp("", "slipway-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("measure filters: %w", err)

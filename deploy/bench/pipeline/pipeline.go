@@ -9,6 +9,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,9 +36,7 @@ type Options struct {
 // Run measures. First it compiles what Slipway itself and all filters have in common,
 // because a machine that is used for this work has compiled that already.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
+	o.Log = cmp.Or(o.Log, io.Discard)
 	if len(o.Filters) == 0 {
 		o.Filters = []int{1, 10}
 	}

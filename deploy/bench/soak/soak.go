@@ -7,6 +7,7 @@
 package soak
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,9 +88,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := CheckDuration(o.Duration); err != nil {
 		return nil, err
 	}
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
+	o.Log = cmp.Or(o.Log, io.Discard)
 	dir, err := os.MkdirTemp("", "slipway-soak-")
 	if err != nil {
 		return nil, fmt.Errorf("soak: %w", err)

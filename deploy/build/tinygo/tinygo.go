@@ -8,6 +8,7 @@ package tinygo
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -86,9 +87,7 @@ type Options struct {
 // It fails if the pinned release has no archive for this machine, on any answer but 200, and
 // if the archive has another checksum. In that case it unpacks nothing.
 func Install(ctx context.Context, opts Options) (string, error) {
-	if opts.Out == nil {
-		opts.Out = io.Discard
-	}
+	opts.Out = cmp.Or(opts.Out, io.Discard)
 	path, err := Installed()
 	if err == nil {
 		fmt.Fprintf(opts.Out, "TinyGo %s is at %s\n", Version, path)
@@ -102,9 +101,7 @@ func Install(ctx context.Context, opts Options) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("install TinyGo %s: there is no pinned archive for %s; install it yourself: https://tinygo.org/getting-started/install", Version, platform)
 	}
-	if opts.URL == "" {
-		opts.URL = fmt.Sprintf("https://github.com/tinygo-org/tinygo/releases/download/v%s/tinygo%s.%s.tar.gz", Version, Version, platform)
-	}
+	opts.URL = cmp.Or(opts.URL, fmt.Sprintf("https://github.com/tinygo-org/tinygo/releases/download/v%s/tinygo%s.%s.tar.gz", Version, Version, platform))
 	dir, err := folder()
 	if err != nil {
 		return "", fmt.Errorf("install TinyGo: %w; set HOME or XDG_CACHE_HOME", err)
@@ -153,10 +150,7 @@ func download(ctx context.Context, opts Options, want, file string) error {
 	if err != nil {
 		return err
 	}
-	client := opts.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
+	client := cmp.Or(opts.Client, http.DefaultClient)
 	resp, err := client.Do(req)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,9 +47,7 @@ data:
 // startRegistry starts a local registry as kind's documentation describes.
 // Reference: https://kind.sigs.k8s.io/docs/user/local-registry/
 func startRegistry(ctx context.Context, all []nodes.Node, image string, k kubectl.Kubectl) error {
-	if image == "" {
-		image = DefaultRegistryImage
-	}
+	image = cmp.Or(image, DefaultRegistryImage)
 	// An "up" that was killed may have left one.
 	if _, err := docker.Run(ctx, "rm", "--force", "--volumes", RegistryName); err != nil {
 		return err

@@ -2,6 +2,7 @@
 package istio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,15 +60,9 @@ type Options struct {
 }
 
 func (o Options) defaults() Options {
-	if o.Hub == "" {
-		o.Hub = DefaultHub
-	}
-	if o.Tag == "" {
-		o.Tag = DefaultTag
-	}
-	if o.Charts == "" {
-		o.Charts = DefaultCharts
-	}
+	o.Hub = cmp.Or(o.Hub, DefaultHub)
+	o.Tag = cmp.Or(o.Tag, DefaultTag)
+	o.Charts = cmp.Or(o.Charts, DefaultCharts)
 	return o
 }
 
