@@ -23,7 +23,6 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
-	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/immutable"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
@@ -274,9 +273,6 @@ func (r *Registry) versionTag(j *job) immutable.Slot {
 		Overwrites: true,
 		Current: func(ctx context.Context) (string, error) {
 			desc, err := r.resolve(ctx, j.repo, tag)
-			if finding.Absent(err) {
-				return "", immutable.ErrAbsent
-			}
 			return desc.Digest.String(), err
 		},
 	}

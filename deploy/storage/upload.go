@@ -328,9 +328,6 @@ func (u *upload) slot(key, ours string, content Content, current func(context.Co
 			sum, err = current(ctx)
 			return err
 		})
-		if errors.Is(err, ErrNotFound) {
-			return "", immutable.ErrAbsent
-		}
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", name, err)
 		}
@@ -343,7 +340,7 @@ func (u *upload) slot(key, ours string, content Content, current func(context.Co
 		Ours: ours,
 		Current: func(ctx context.Context) (string, error) {
 			sum, err := read(ctx)
-			if created && errors.Is(err, immutable.ErrAbsent) {
+			if created && errors.Is(err, ErrNotFound) {
 				return "", errors.New("the storage accepted it and does not have it; look at the storage, then run it again")
 			}
 			return sum, err

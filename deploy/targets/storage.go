@@ -10,12 +10,11 @@ import (
 	"runtime"
 	"strings"
 
-	"oras.land/oras-go/v2/errdef"
-
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
@@ -106,7 +105,7 @@ func ociReferences(ctx context.Context, c variables.Values, release *build.Relea
 	}
 	for _, m := range release.Modules() {
 		manifests, readErr := r.Subjects(ctx, m.Name, release.Version)
-		if errors.Is(readErr, errdef.ErrNotFound) {
+		if finding.Absent(readErr) {
 			continue
 		}
 		if readErr != nil {

@@ -7,14 +7,11 @@ package immutable
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-)
 
-// ErrAbsent is the error of Slot.Current if nothing was published under the name. Only a
-// definite answer counts: 404, but not 401 or 403.
-var ErrAbsent = errors.New("nothing is published there")
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+)
 
 // Conflict says that a name has other content than ours.
 type Conflict struct {
@@ -44,7 +41,8 @@ type Slot struct {
 	Kind string
 	// Ours is the sum or digest of the content to write.
 	Ours string
-	// Current returns the sum or digest of the published content, or ErrAbsent.
+	// Current returns the sum or digest of the published content, or an error that is
+	// finding.ErrAbsent.
 	Current func(context.Context) (string, error)
 	// Create writes the content. If it tries more than once, it calls Check before each
 	// further try. If the store can refuse an existing name (If-None-Match), Create asks it
@@ -60,7 +58,7 @@ type Slot struct {
 func (s Slot) Check(ctx context.Context) (bool, error) {
 	published, err := s.Current(ctx)
 	switch {
-	case errors.Is(err, ErrAbsent):
+	case finding.Absent(err):
 		return false, nil
 	case err != nil:
 		return false, err

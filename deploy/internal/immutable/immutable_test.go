@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 )
 
 func TestWrite(t *testing.T) {
@@ -27,7 +29,7 @@ func TestWrite(t *testing.T) {
 		"other arrives meanwhile":      {answers: []string{"", "theirs"}, wantText: "published by somebody else at the same moment, with manifest digest theirs (ours is ours)"},
 		"forbidden is not absent":      {err: denied, wantErr: denied},
 		"create fails":                 {answers: []string{""}, create: denied, wantErr: denied},
-		"gone when it is read back":    {answers: []string{"", ""}, wantErr: ErrAbsent},
+		"gone when it is read back":    {answers: []string{"", ""}, wantErr: finding.ErrAbsent},
 		"two writers of the same ours": {answers: []string{"", "ours"}, written: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +44,7 @@ func TestWrite(t *testing.T) {
 					answer := c.answers[0]
 					c.answers = c.answers[1:]
 					if answer == "" {
-						return "", ErrAbsent
+						return "", finding.ErrAbsent
 					}
 					return answer, nil
 				},
@@ -82,7 +84,7 @@ func TestWriteTwoWritersAtOnce(t *testing.T) {
 						mu.Lock()
 						defer mu.Unlock()
 						if published == "" {
-							return "", ErrAbsent
+							return "", finding.ErrAbsent
 						}
 						return published, nil
 					},

@@ -11,8 +11,7 @@ import (
 	"fmt"
 	"strings"
 
-	"oras.land/oras-go/v2/errdef"
-
+	"github.com/slipway-wasm/slipway/deploy/internal/finding"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -62,7 +61,7 @@ func fromRegistry(ctx context.Context, registry *oci.Registry, release *manifest
 		return err
 	}
 	found, err := registry.Check(ctx, ref)
-	if errors.Is(err, errdef.ErrNotFound) {
+	if finding.Absent(err) {
 		return fmt.Errorf("%w; push it first", err)
 	}
 	if err != nil {
