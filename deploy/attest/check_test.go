@@ -33,7 +33,7 @@ func TestStateOf(t *testing.T) {
 		"401":                {refused(http.StatusUnauthorized), Unknown},
 		"403":                {refused(http.StatusForbidden), Unknown},
 		"405":                {refused(http.StatusMethodNotAllowed), Unknown},
-		"405 of a storage":   {&storage.Refusal{StatusError: retry.StatusError{StatusCode: http.StatusMethodNotAllowed}}, Unknown},
+		"405 of a storage":   {&storage.Refusal{StatusCode: http.StatusMethodNotAllowed}, Unknown},
 		"503":                {&retry.StatusError{StatusCode: http.StatusServiceUnavailable}, Unknown},
 		"an unknown host":    {&retry.ConnectionError{Err: &net.DNSError{IsNotFound: true}}, Unknown},
 		"a refused port":     {&retry.ConnectionError{Err: syscall.ECONNREFUSED}, Unknown},

@@ -362,7 +362,13 @@ func (s *server) tryLists(ctx context.Context) error {
 
 // Refusal is a final answer of a storage: trying again would not change it.
 type Refusal struct {
-	retry.StatusError
+	Method string
+	// URL is the address without query.
+	URL string
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Message is the start of the answer's body, on one line.
+	Message string
 	// Advice is what a person can do about it.
 	Advice string
 
@@ -373,10 +379,11 @@ type Refusal struct {
 func (r *Refusal) Unwrap() error { return r.kind }
 
 func (r *Refusal) Error() string {
-	if r.Advice == "" {
-		return r.StatusError.Error()
+	text := (&retry.StatusError{Method: r.Method, URL: r.URL, StatusCode: r.StatusCode, Message: r.Message}).Error()
+	if r.Advice != "" {
+		text += "; " + r.Advice
 	}
-	return r.StatusError.Error() + "; " + r.Advice
+	return text
 }
 
 // writerAdvice returns what a writer can do about an answer, and the kind of the error.
@@ -402,6 +409,12 @@ func writerAdvice(method string, status int) (advice string, kind error) {
 func refused(resp *http.Response) *Refusal {
 	defer func() { _ = resp.Body.Close() }()
 	advice, kind := writerAdvice(resp.Request.Method, resp.StatusCode)
-	status := retry.StatusError{Method: resp.Request.Method, URL: redact.URL(resp.Request.URL), StatusCode: resp.StatusCode, Message: retry.Reason(resp)}
-	return &Refusal{status, advice, kind}
+	return &Refusal{
+		Method:     resp.Request.Method,
+		URL:        redact.URL(resp.Request.URL),
+		StatusCode: resp.StatusCode,
+		Message:    retry.Reason(resp),
+		Advice:     advice,
+		kind:       kind,
+	}
 }
