@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -101,7 +102,7 @@ func (s *session) run(ctx context.Context) (err error) {
 	if err := s.first(ctx, w); err != nil {
 		return err
 	}
-	if s.guest, err = local.NewGuest(filepath.Join(s.dir, "dynamic")); err != nil {
+	if s.guest, err = local.NewGuest(filepath.Join(s.dir, "dynamic"), slices.Collect(maps.Keys(site.Services))); err != nil {
 		return err
 	}
 	site.Dynamic = filepath.Join(s.dir, "dynamic")

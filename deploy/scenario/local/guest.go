@@ -26,14 +26,15 @@ import (
 // The Envoy has one worker thread, and was configured with the folder of the Guest as
 // envoyconf.BuildOptions.Dynamic.
 type Guest struct {
-	dir     string
-	version int
+	dir      string
+	clusters []string
+	version  int
 }
 
 // NewGuest returns a Guest that writes what Envoy follows to a folder. Envoy must start after
-// that.
-func NewGuest(dir string) (*Guest, error) {
-	g := &Guest{dir: dir}
+// that. clusters are the names of the clusters that the Envoy has of its own.
+func NewGuest(dir string, clusters []string) (*Guest, error) {
+	g := &Guest{dir: dir, clusters: clusters}
 	for _, file := range []string{envoyconf.ListenersFile(dir), envoyconf.ClustersFile(dir)} {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return nil, err
@@ -49,7 +50,8 @@ func NewGuest(dir string) (*Guest, error) {
 // An Envoy that has a module already refuses a whole listener if a filter refuses its
 // configuration. Only one that still fetches the module runs the listener, as proxies in
 // production do. So scenarios among which one refuses, and whose modules are not new, get an
-// Envoy of their own.
+// Envoy of their own. So does a scenario with a cluster that the Envoy has already, and one that
+// fails and looks at statistics, which the Envoy's own filters may have changed.
 func (g *Guest) Play(ctx context.Context, proxy *envoy.Proxy, o Options) (Results, error) {
 	r, err := g.play(ctx, proxy, o)
 	// Nothing of it stays in the Envoy.
@@ -85,12 +87,27 @@ func (g *Guest) play(ctx context.Context, proxy *envoy.Proxy, o Options) (Result
 	}
 	// While the modules are new.
 	slices.SortStableFunc(fitting, func(a, b *part) int { return cmp.Compare(refuses(b), refuses(a)) })
-	for _, group := range groupParts(fitting) {
-		err := g.group(ctx, proxy, group, o, &r)
-		if errors.Is(err, errRefused) {
-			err = g.alone(ctx, group, o, &r)
+	var apart []*part
+	fitting = slices.DeleteFunc(fitting, func(p *part) bool {
+		taken := slices.ContainsFunc(p.clusters, func(name string) bool { return slices.Contains(g.clusters, name) })
+		if taken {
+			apart = append(apart, p)
 		}
-		if err != nil {
+		return taken
+	})
+	for _, group := range groupParts(fitting) {
+		var played Results
+		switch err := g.group(ctx, proxy, group, o, &played); {
+		case errors.Is(err, errRefused):
+			apart = append(apart, group...)
+		case err != nil:
+			return r, err
+		default:
+			apart = append(apart, r.keep(played, group)...)
+		}
+	}
+	for i, group := range groupParts(apart) {
+		if err := g.alone(ctx, group, filepath.Join(o.Dir, fmt.Sprintf("alone-%d", i)), o, &r); err != nil {
 			return r, err
 		}
 	}
@@ -106,9 +123,28 @@ func refuses(p *part) int {
 	return 0
 }
 
+// keep takes over results, but for those of scenarios that have to be played again.
+func (r *Results) keep(played Results, parts []*part) (again []*part) {
+	for _, p := range parts {
+		failed := func(failure error) bool {
+			var e *play.Error
+			return errors.As(failure, &e) && e.Scenario == p.Scenario
+		}
+		if len(p.counted) > 0 && slices.ContainsFunc(played.Failures, failed) {
+			again = append(again, p)
+			played.Failures = slices.DeleteFunc(played.Failures, failed)
+			played.Results = slices.DeleteFunc(played.Results, func(result scenario.Result) bool {
+				return result.Filter == p.Filter && result.Scenario == p.Name
+			})
+		}
+	}
+	r.Results, r.Failures = append(r.Results, played.Results...), append(r.Failures, played.Failures...)
+	return again
+}
+
 // alone plays scenarios in an Envoy of their own.
-func (g *Guest) alone(ctx context.Context, parts []*part, o Options, r *Results) error {
-	p, err := start(ctx, o.Envoys[0], filepath.Join(o.Dir, fmt.Sprintf("%d-alone", g.version)), parts, o)
+func (*Guest) alone(ctx context.Context, parts []*part, dir string, o Options, r *Results) error {
+	p, err := start(ctx, o.Envoys[0], dir, parts, o)
 	if err != nil {
 		return err
 	}

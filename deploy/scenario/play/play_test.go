@@ -244,12 +244,65 @@ steps:
 		workers.Name, workers.Proxy.Workers = "workers", 2
 		o.Scenarios, o.Run = []scenario.Scenario{s, workers}, regexp.MustCompile("/(again|workers)$")
 	}
+	playTwice(t, o, envoyconf.BuildOptions{}, 1, 1)
+}
+
+// TestApart: what the Envoy that runs already does of its own is not a scenario's business either.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	for name, text := range map[string]string{
+		"taken": `description: The Envoy has the cluster already.
+services: {auth: {cluster: taken, answers: [{headers: {authorization: "${call}"}}]}}
+proxy: {pluginConfig: {cluster: taken, interval: 1h}}
+steps:
+- name: the service is the scenario's
+  within: 10s
+  expect: {services: {auth: {calls: 1}}}
+`,
+		"counted": `description: The Envoy counts the same.
+services: {auth: {answers: [{headers: {authorization: "${call}"}}]}}
+proxy: {pluginConfig: {cluster: "${services.auth.cluster}", interval: 1s}}
+steps:
+- name: no fetch fails
+  within: 4s
+  expect: {statistics: {wasmcustom.authtoken_refresh_success: {atLeast: 3}, wasmcustom.authtoken_refresh_failure: 0}}
+`,
+	} {
+		path := filepath.Join(t.TempDir(), name+".yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := scenario.Read(path, o.Filters[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Scenarios = append(o.Scenarios, s)
+	}
+	o.Run = regexp.MustCompile("/(taken|counted)$")
+	playTwice(t, o, envoyconf.BuildOptions{
+		Clusters: []envoyconf.Cluster{{Name: "taken", Address: envoyconf.Address{Port: 1}}},
+		Listeners: []envoyconf.Listener{{Filters: []envoyconf.Filter{{
+			Name: "authtoken", Configuration: `{"cluster": "nobody", "interval": "1s"}`,
+			Source: envoyconf.Local{Path: o.Modules["authtoken"].Path},
+		}}}},
+	}, 2, 0)
+}
+
+// playTwice plays scenarios twice in an Envoy that runs already, and counts the results each time.
+func playTwice(t *testing.T, o local.Options, host envoyconf.BuildOptions, passed, leftOut int) {
+	t.Helper()
+	var clusters []string
+	for _, c := range host.Clusters {
+		clusters = append(clusters, c.Name)
+	}
 	dir := t.TempDir()
-	guest, err := local.NewGuest(dir)
+	guest, err := local.NewGuest(dir, clusters)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := envoyconf.Render(envoyconf.BuildOptions{Upstream: envoyconf.Address{Port: 1}, Dynamic: dir, FlushOnAdmin: true})
+	host.Upstream, host.Dynamic, host.FlushOnAdmin = envoyconf.Address{Port: 1}, dir, true
+	config, err := envoyconf.Render(host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,6 +316,7 @@ steps:
 		}
 	}()
 	for range 2 {
+		o.Dir = t.TempDir()
 		results, err := guest.Play(t.Context(), proxy, o)
 		if err != nil {
 			t.Fatal(err)
@@ -270,7 +324,7 @@ steps:
 		for _, failure := range results.Failures {
 			t.Error(failure)
 		}
-		if results.Count(scenario.Passed) != 1 || results.Count(scenario.LeftOut) != 1 {
+		if results.Count(scenario.Passed) != passed || results.Count(scenario.LeftOut) != leftOut {
 			t.Errorf("the results are %+v", results.Results)
 		}
 	}
