@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +36,7 @@ type Options struct {
 	// Scenarios are the scenarios, as scenario.Load returns them. One that needs a filter that
 	// is not among Filters is left out.
 	Scenarios []scenario.Scenario
-	// Envoys play them, one after the other.
+	// Envoys play them.
 	Envoys []envoy.Binary
 	// Run narrows what is played to scenarios whose filter/name matches. Default: all.
 	Run *regexp.Regexp
@@ -43,7 +44,7 @@ type Options struct {
 	Dir string
 }
 
-// Results are what became of the scenarios, sorted by filter, scenario and Envoy.
+// Results are what became of the scenarios, sorted by filter, Envoy and scenario.
 type Results struct {
 	// Report is the report, with the wasm sha256 sums of the modules that were played.
 	scenario.Report
@@ -66,9 +67,9 @@ func Play(ctx context.Context, o Options) (Results, error) {
 	defer end()
 	for _, binary := range o.Envoys {
 		r.EnvoyVersions = append(r.EnvoyVersions, binary.Version)
-		if err := r.in(ctx, binary, all, o); err != nil {
-			return r, fmt.Errorf("play scenarios in Envoy %s: %w", binary.Version, err)
-		}
+	}
+	if err := r.play(ctx, all, o); err != nil {
+		return r, fmt.Errorf("play scenarios in %w", err)
 	}
 	r.finish(o)
 	return r, nil
@@ -96,8 +97,11 @@ func (r *Results) finish(o Options) {
 			r.Modules[result.Filter] = m.Remote.SHA256
 		}
 	}
+	version := func(r scenario.Result) int {
+		return slices.IndexFunc(o.Envoys, func(b envoy.Binary) bool { return b.Version == r.EnvoyVersion })
+	}
 	slices.SortStableFunc(r.Results, func(a, b scenario.Result) int {
-		return cmp.Or(strings.Compare(a.Filter, b.Filter), strings.Compare(a.Scenario, b.Scenario))
+		return cmp.Or(strings.Compare(a.Filter, b.Filter), cmp.Compare(version(a), version(b)), strings.Compare(a.Scenario, b.Scenario))
 	})
 }
 
@@ -148,39 +152,55 @@ func Start(ctx context.Context, scenarios []scenario.Scenario, o Options) (*Prox
 // side by side than there are processors.
 const sideBySide = 16
 
-// in plays the scenarios in one Envoy version.
-func (r *Results) in(ctx context.Context, binary envoy.Binary, all []scenario.Scenario, o Options) error {
+// play plays the scenarios in all Envoys. Only few of these start at once: an Envoy that starts
+// compiles modules, which keeps two processors busy, and all would be ready only when the last one
+// is. So scenarios, which mostly wait, are played while the next Envoy starts.
+func (r *Results) play(ctx context.Context, all []scenario.Scenario, o Options) error {
+	parts := make([][]*part, len(o.Envoys))
+	for i, binary := range o.Envoys {
+		var err error
+		if parts[i], err = r.parts(all, binary.Version, o); err != nil {
+			return err
+		}
+	}
 	var mu sync.Mutex
-	add := func(s *scenario.Scenario, played play.Played, took time.Duration, err error) {
+	add := func(s *scenario.Scenario, version string, played play.Played, took time.Duration, err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		r.add(s, binary.Version, played, took, err)
-	}
-	parts, err := r.parts(all, binary.Version, o)
-	if err != nil {
-		return err
+		r.add(s, version, played, took, err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	starting := make(chan struct{}, max(1, runtime.NumCPU()/2))
 	limit := make(chan struct{}, sideBySide)
-	for i, parts := range groupParts(parts) {
-		group.Go(func() error {
-			p, err := start(ctx, binary, filepath.Join(o.Dir, binary.Version, fmt.Sprint(i)), parts, o)
-			if err != nil {
-				return err
-			}
-			var playing sync.WaitGroup
-			for _, s := range p.Stages {
-				playing.Go(func() {
-					limit <- struct{}{}
-					defer func() { <-limit }()
-					began := time.Now()
-					played, err := play.Play(ctx, s.Scenario, s)
-					add(s.Scenario, played, time.Since(began), err)
-				})
-			}
-			playing.Wait()
-			return errors.Join(ctx.Err(), p.Close())
-		})
+	playIn := func(binary envoy.Binary, dir string, parts []*part) error {
+		p, err := start(ctx, binary, dir, parts, o)
+		<-starting
+		if err != nil {
+			return err
+		}
+		var playing sync.WaitGroup
+		for _, s := range p.Stages {
+			playing.Go(func() {
+				limit <- struct{}{}
+				defer func() { <-limit }()
+				began := time.Now()
+				played, err := play.Play(ctx, s.Scenario, s)
+				add(s.Scenario, binary.Version, played, time.Since(began), err)
+			})
+		}
+		playing.Wait()
+		return errors.Join(ctx.Err(), p.Close())
+	}
+	for i := range o.Envoys {
+		for j, parts := range groupParts(parts[i]) {
+			starting <- struct{}{}
+			group.Go(func() error {
+				if err := playIn(o.Envoys[i], filepath.Join(o.Dir, o.Envoys[i].Version, fmt.Sprint(j)), parts); err != nil {
+					return fmt.Errorf("Envoy %s: %w", o.Envoys[i].Version, err) //nolint:staticcheck // a name
+				}
+				return nil
+			})
+		}
 	}
 	return group.Wait()
 }
