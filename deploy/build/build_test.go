@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -124,8 +125,9 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, b := asJSON(t, loaded[0]), asJSON(t, m); a != b {
-		t.Errorf("loaded %s, built %s", a, b)
+	// A release compares a module that was up to date with one that it builds again.
+	if !reflect.DeepEqual(loaded[0], m) {
+		t.Errorf("loaded %+v, built %+v", loaded[0], m)
 	}
 
 	out.Reset()

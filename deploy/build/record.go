@@ -177,5 +177,10 @@ func place(dist, built string, record Record) (Module, error) {
 	if err := renameio.WriteFile(recordPath(dist, record.Name), append(data, '\n'), 0o644, renameio.IgnoreUmask()); err != nil {
 		return Module{}, err
 	}
-	return Module{Path: path, Record: record}, nil
+	// What Load returns is compared with it, and knows only what is written.
+	var written Record
+	if err := json.Unmarshal(data, &written); err != nil {
+		return Module{}, err
+	}
+	return Module{Path: path, Record: written}, nil
 }
