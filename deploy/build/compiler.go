@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	goversion "go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,17 +56,23 @@ const (
 // installed, the go command fetches this one.
 const GoToolchain = "go1.26.8"
 
-// TinyGoToolchain is the Go release whose standard library TinyGo compiles. Every TinyGo from
-// 0.36 to 0.41 accepts it (builder/config.go in each). No TinyGo accepts a Go that is newer
-// than itself.
-const TinyGoToolchain = "go1.22.12"
+// TinyGoToolchain is the Go release whose standard library the pinned TinyGo compiles. No
+// TinyGo accepts a Go that is newer than itself, and 0.41 is the first that accepts this one:
+// https://github.com/tinygo-org/tinygo/blob/v0.41.1/builder/config.go
+const TinyGoToolchain = "go1.26.8"
+
+// olderTinyGoToolchain is the same for TinyGo before newGo. Every TinyGo from 0.36 on accepts it.
+const (
+	olderTinyGoToolchain = "go1.22.12"
+	newGo                = "0.41.0"
+)
 
 // platform is the target of filters. The ordinary compiler reads it from these variables;
 // TinyGo has its own target wasip1.
 var platform = []string{"GOOS=wasip1", "GOARCH=wasm"}
 
 // ErrNewerGo says that a go.mod asks for a newer Go than the one that builds filters.
-var ErrNewerGo = errors.New("the filter's go.mod, or that of a module it requires, asks for a newer Go than builds it: lower its go line")
+var ErrNewerGo = errors.New("the filter's go.mod, or that of a module it requires, asks for a newer Go than builds it")
 
 // environment is the environment of every compiler: the caller's, without the variables that
 // would change the module's bytes. cache is the folder of the compilers' caches; empty means
@@ -92,6 +99,17 @@ func environment(goToolchain, cache string) []string {
 	)
 }
 
+// lowered is the go line that a go.mod can have at most, for the Go release in an environment.
+func lowered(env []string) string {
+	toolchain := TinyGoToolchain
+	for _, entry := range env {
+		if value, ok := strings.CutPrefix(entry, "GOTOOLCHAIN="); ok {
+			toolchain = value
+		}
+	}
+	return strings.TrimPrefix(goversion.Lang(toolchain), "go") + ".0"
+}
+
 // output runs a command and returns its standard output. The error holds its standard error.
 func output(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -110,7 +128,7 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 			return nil, fmt.Errorf("%s %s: %w", name, args[0], err)
 		}
 		if strings.Contains(text, "requires go >= ") {
-			return nil, fmt.Errorf("%s %s: %w:\n%s\n%w", name, args[0], err, text, ErrNewerGo)
+			return nil, fmt.Errorf("%s %s: %w:\n%s\n%w; lower its go line: run \"go mod edit -go=%s\" in its folder", name, args[0], err, text, ErrNewerGo, lowered(env))
 		}
 		return nil, fmt.Errorf("%s %s: %w:\n%s", name, args[0], err, text)
 	}

@@ -5,9 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
 
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
+	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // ErrNoTinyGo says that TinyGo was asked for and is not installed.
@@ -22,7 +27,7 @@ var ErrUnknownCompiler = errors.New("the compilers are go and tinygo")
 // bytes of a filter.
 //
 // toolchain is the Go release to build with, as GOTOOLCHAIN takes it, without "+auto"; empty
-// means GoToolchain or TinyGoToolchain. tinyGoVersion is the required release of TinyGo, such
+// means GoToolchain or TinyGoToolchain, and an older Go for a TinyGo before 0.41. tinyGoVersion is the required release of TinyGo, such
 // as "0.40.1"; empty means the pinned one or, if that was not downloaded, the one on PATH.
 //
 // For a name other than "", "go" and "tinygo" the error is ErrUnknownCompiler. If the name is
@@ -48,7 +53,7 @@ func find(opts Options) (Compiler, error) {
 		}
 		switch {
 		case err == nil:
-			return tinyGoCompiler{path, cmp.Or(opts.GoToolchain, TinyGoToolchain), opts.Cache, opts.TinyGoVersion}, nil
+			return tinyGoCompiler{path, cmp.Or(opts.GoToolchain, goFor(path)), opts.Cache, opts.TinyGoVersion}, nil
 		case opts.Compiler == "" && opts.TinyGoVersion == "" && errors.Is(err, tinygo.ErrNotInstalled):
 			opts.Compiler = Go
 			return find(opts)
@@ -59,6 +64,22 @@ func find(opts Options) (Compiler, error) {
 		}
 	}
 	return nil, fmt.Errorf("compiler %q is not known; %w", opts.Compiler, ErrUnknownCompiler)
+}
+
+// goFor is the Go release that the TinyGo at path accepts. Where it does not say what it is,
+// Describe says why.
+func goFor(path string) string {
+	cmd := exec.Command(path, "version")
+	cmd.Env = append(children.Environment(os.Environ(), children.Repositories...), "GOTOOLCHAIN=local")
+	text, err := cmd.Output()
+	fields := strings.Fields(string(text)) // tinygo version 0.41.1 linux/amd64 ...
+	if err != nil || len(fields) < 3 {
+		return TinyGoToolchain
+	}
+	if v, err := semver.NewVersion(fields[2]); err == nil && v.LessThan(semver.MustParse(newGo)) {
+		return olderTinyGoToolchain
+	}
+	return TinyGoToolchain
 }
 
 // announce prints one line that says which compiler is used, and why not the other one.

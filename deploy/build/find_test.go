@@ -67,7 +67,7 @@ func TestFindTinyGo(t *testing.T) {
 // It can do nothing else.
 func saysVersion(t *testing.T, path, version string) {
 	t.Helper()
-	script := "#!/bin/sh\n[ \"$1\" = info ] && echo '{\"build_tags\": [\"tinygo\"]}' && exit\necho tinygo version " + version + " linux/amd64 '(using go version go1.22.12 and LLVM version 19.1.2)'\n"
+	script := "#!/bin/sh\n[ \"$1\" = info ] && echo '{\"build_tags\": [\"tinygo\"]}' && exit\necho tinygo version " + version + " linux/amd64 '(using go version '\"$GOTOOLCHAIN\"' and LLVM version 19.1.2)'\n"
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	if err == nil {
 		err = os.WriteFile(path, []byte(script), 0o755)
@@ -89,18 +89,18 @@ func TestTinyGoVersion(t *testing.T) {
 		want       string // part of the line, or of the error
 		fails      bool
 	}{
-		"pinned on PATH":             {tinygo.Version, false, "", "compiler: tinygo " + tinygo.Version + " with go1.22.12", false},
+		"pinned on PATH":             {tinygo.Version, false, "", "compiler: tinygo " + tinygo.Version + " with go1.26.8", false},
 		"another on PATH":            {"0.40.1", false, "", "compiler: tinygo 0.40.1 with go1.22.12" + notPinned, false},
-		"both":                       {"0.40.1", true, "", "compiler: tinygo " + tinygo.Version + " with go1.22.12", false},
+		"both":                       {"0.40.1", true, "", "compiler: tinygo " + tinygo.Version + " with go1.26.8", false},
 		"both, the other asked for":  {"0.40.1", true, "0.40.1", "compiler: tinygo 0.40.1 with go1.22.12" + notPinned, false},
-		"both, the pinned asked for": {"0.40.1", true, tinygo.Version, "compiler: tinygo " + tinygo.Version + " with go1.22.12", false},
+		"both, the pinned asked for": {"0.40.1", true, tinygo.Version, "compiler: tinygo " + tinygo.Version + " with go1.26.8", false},
 		"downloaded, another asked":  {"", true, "0.40.1", ErrNoTinyGo.Error(), true},
 		"another asked for":          {"0.40.1", false, "0.39.0", "is TinyGo 0.40.1, and 0.39.0 was asked for", true},
 		"the oldest":                 {MinTinyGo, false, "", "compiler: tinygo 0.36.0 with go1.22.12" + notPinned, false},
 		"too old":                    {"0.35.0", false, "", "is TinyGo 0.35.0, which makes no module that Envoy loads: it takes TinyGo 0.36.0 or later", true},
 		"too old, and asked for":     {"0.33.0", false, "0.33.0", "it takes TinyGo 0.36.0 or later", true},
 		"on the way to the oldest":   {"0.36.0-dev", false, "", "it takes TinyGo 0.36.0 or later", true},
-		"on the way to the next":     {"0.42.0-dev-0123abc", false, "", "compiler: tinygo 0.42.0-dev-0123abc with go1.22.12" + notPinned, false},
+		"on the way to the next":     {"0.42.0-dev-0123abc", false, "", "compiler: tinygo 0.42.0-dev-0123abc with go1.26.8" + notPinned, false},
 		"no version":                 {"devel", false, "", "is TinyGo devel, which is not a version", true},
 	} {
 		t.Run(name, func(t *testing.T) {

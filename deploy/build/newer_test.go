@@ -20,7 +20,7 @@ func TestNewerGo(t *testing.T) {
 		}
 	}
 	_, err := ReadSources(t.Context(), []catalog.Filter{{Name: "filter", Dir: dir}}, Toolchain{Name: Go, GoVersion: GoToolchain})
-	if !errors.Is(err, ErrNewerGo) || !strings.Contains(err.Error(), "requires go >= 1.99") {
+	if !errors.Is(err, ErrNewerGo) || !strings.Contains(err.Error(), "requires go >= 1.99") || !strings.Contains(err.Error(), `"go mod edit -go=1.26.0"`) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -31,7 +31,7 @@ var table = []Row{
 	{build.ErrOldTinyGo, `"go tool mage tinygo" gets the pinned release, and COMPILER=go builds without it`},
 	{build.ErrOtherTinyGo, "or leave TINYGO_VERSION unset"},
 	{release.ErrNotPinned, `get the pinned release with "go tool mage tinygo", or set TINYGO_VERSION to the release that you want`},
-	{build.ErrNewerGo, "or set FILTER_GOTOOLCHAIN to a release that is new enough; TinyGo takes none that is newer than itself, COMPILER=go takes any"},
+	{build.ErrNewerGo, "or set FILTER_GOTOOLCHAIN to a release that is new enough, or COMPILER=go where TinyGo does not take that"},
 	{build.ErrUnknownCompiler, "correct COMPILER, or unset it"},
 	{build.ErrNotBuilt, `run "go tool mage build"`},
 	{build.ErrChanged, `run "go tool mage build"`},
