@@ -98,31 +98,58 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 	if v.Prerelease() {
 		args = append(args, "--prerelease")
 	}
-	if v.Filter() != "" {
-		// "Latest" is for releases of all filters.
-		args = append(args, "--latest=false")
-	}
 	return gh(ctx, out, append(args, files...)...)
 }
 
 // publishOnGitHub publishes the draft of a git tag's GitHub release. If it is published
 // already, that is a success.
 func publishOnGitHub(ctx context.Context, tag string, out Output) error {
-	state, err := gitHubState(ctx, tag)
-	if err == nil {
-		switch state {
-		case statePublished:
-			err = printable.Fprintf(out.Out, "%s is published already.\n", tag)
-		case stateDraft:
-			err = gh(ctx, out, "release", "edit", tag, "--draft=false")
-		default:
-			err = fmt.Errorf(`there is no draft; run "go tool mage github:draft %s" first`, tag)
-		}
-	}
-	if err != nil {
+	if err := gitHubPublish(ctx, tag, out); err != nil {
 		return fmt.Errorf("publish the GitHub release %s: %w", tag, err)
 	}
 	return nil
+}
+
+func gitHubPublish(ctx context.Context, tag string, out Output) error {
+	v, err := version.ParseTag(tag)
+	if err != nil {
+		return err
+	}
+	state, err := gitHubState(ctx, tag)
+	switch {
+	case err != nil:
+		return err
+	case state == statePublished:
+		return printable.Fprintf(out.Out, "%s is published already.\n", tag)
+	case state != stateDraft:
+		return fmt.Errorf(`there is no draft; run "go tool mage github:draft %s" first`, tag)
+	}
+	latest, err := becomesLatest(ctx, v)
+	if err != nil {
+		return err
+	}
+	// Without the flag, GitHub makes every release that is published "Latest".
+	return gh(ctx, out, "release", "edit", tag, "--draft=false", fmt.Sprintf("--latest=%t", latest))
+}
+
+// becomesLatest reports whether a release becomes the one that GitHub shows first: the newest
+// of all filters that is no pre-release.
+func becomesLatest(ctx context.Context, v version.Version) (bool, error) {
+	if v.Filter() != "" || v.Prerelease() {
+		return false, nil
+	}
+	var release struct {
+		TagName string `json:"tagName"`
+	}
+	found, err := gitHubRelease(ctx, &release, "--json=tagName")
+	if err != nil || !found {
+		return err == nil, err
+	}
+	shown, err := version.ParseTag(release.TagName)
+	if err != nil || shown.Filter() != "" {
+		return true, nil // it should not be there
+	}
+	return v.Compare(shown) > 0, nil
 }
 
 // The states of a GitHub release.
@@ -134,9 +161,27 @@ const (
 
 // gitHubState asks whether a release exists, and whether everybody sees it.
 func gitHubState(ctx context.Context, tag string) (int, error) {
-	cmd, err := ghCommand(ctx, "release", "view", tag, "--json=isDraft")
-	if err != nil {
+	var release struct {
+		IsDraft *bool `json:"isDraft"`
+	}
+	found, err := gitHubRelease(ctx, &release, tag, "--json=isDraft")
+	switch {
+	case err != nil || !found:
 		return stateNone, err
+	case release.IsDraft == nil:
+		return stateNone, errors.New("gh release view does not say whether it is a draft; update gh")
+	case *release.IsDraft:
+		return stateDraft, nil
+	}
+	return statePublished, nil
+}
+
+// gitHubRelease reads what gh says about a release, without a tag about the latest. found is
+// false if there is none.
+func gitHubRelease(ctx context.Context, release any, args ...string) (found bool, err error) {
+	cmd, err := ghCommand(ctx, append([]string{"release", "view"}, args...)...)
+	if err != nil {
+		return false, err
 	}
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -144,20 +189,14 @@ func gitHubState(ctx context.Context, tag string) (int, error) {
 	if err != nil {
 		// gh has one exit code for all failures.
 		if strings.Contains(said.String(), "release not found") {
-			return stateNone, nil
+			return false, nil
 		}
-		return stateNone, fmt.Errorf("gh release view: %w: %s", err, strings.TrimSpace(said.String()))
+		return false, fmt.Errorf("gh release view: %w: %s", err, strings.TrimSpace(said.String()))
 	}
-	var release struct {
-		IsDraft *bool `json:"isDraft"`
+	if err := json.Unmarshal(data, release); err != nil {
+		return false, fmt.Errorf("gh release view: %w", err)
 	}
-	switch err := json.Unmarshal(data, &release); {
-	case err != nil || release.IsDraft == nil:
-		return stateNone, errors.New("gh release view does not say whether it is a draft; update gh")
-	case *release.IsDraft:
-		return stateDraft, nil
-	}
-	return statePublished, nil
+	return true, nil
 }
 
 func gh(ctx context.Context, out Output, args ...string) error {

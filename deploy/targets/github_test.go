@@ -13,11 +13,16 @@ import (
 )
 
 // recorder is a program in the place of gh, because a test cannot ask GitHub. It
-// records its arguments, and answers with the release's state in the file state. It
-// imitates nothing else of gh.
+// records its arguments, and answers with the release's state in the file state and the
+// latest release in the file latest. It imitates nothing else of gh.
 const recorder = `#!/bin/sh
 echo "$@" >> "$GH_DIR/asked"
 state=$(cat "$GH_DIR/state")
+if [ "$*" = "release view --json=tagName" ]; then
+	[ -s "$GH_DIR/latest" ] || { echo "release not found" >&2; exit 1; }
+	echo "{\"tagName\":\"$(cat "$GH_DIR/latest")\"}"
+	exit
+fi
 case "$1 $2 $state" in
 *" none") if [ "$2" = view ]; then echo "release not found" >&2; exit 1; fi;;
 "release view down") echo "HTTP 502" >&2; exit 1;;
@@ -73,7 +78,7 @@ func TestGitHubDraft(t *testing.T) {
 	}{
 		"new":         {"none", "v1.4.0", "release create v1.4.0 --draft --verify-tag --title=v1.4.0 --notes-file=dist/release.md" + files},
 		"pre-release": {"none", "v1.4.0-rc.1", "release create v1.4.0-rc.1 --draft --verify-tag --title=v1.4.0-rc.1 --notes-file=dist/release.md --prerelease" + files},
-		"one filter":  {"none", "headers/v1.4.0", "release create headers/v1.4.0 --draft --verify-tag --title=headers/v1.4.0 --notes-file=dist/release.md --latest=false" + files},
+		"one filter":  {"none", "headers/v1.4.0", "release create headers/v1.4.0 --draft --verify-tag --title=headers/v1.4.0 --notes-file=dist/release.md" + files},
 		"draft":       {"draft", "v1.4.0", "release edit v1.4.0 --draft --title=v1.4.0 --notes-file=dist/release.md\nrelease upload v1.4.0 --clobber" + files},
 		"published":   {"published", "v1.4.0", ""},
 	} {
@@ -89,16 +94,32 @@ func TestGitHubDraft(t *testing.T) {
 	}
 }
 
+// GitHub's "Latest" is the newest release of all filters. The call that publishes decides it.
 func TestGitHubPublish(t *testing.T) {
-	for state, want := range map[string]string{
-		"draft":     "release edit v1.4.0 --draft=false",
-		"published": "",
+	for name, c := range map[string]struct {
+		state, latest, tag string
+		want               string // arguments of gh after the first "view"
+	}{
+		"first":                {"draft", "", "v1.4.0", "release view --json=tagName\nrelease edit v1.4.0 --draft=false --latest=true"},
+		"newer":                {"draft", "v1.3.9", "v1.4.0", "release view --json=tagName\nrelease edit v1.4.0 --draft=false --latest=true"},
+		"back-port":            {"draft", "v1.10.0", "v1.4.1", "release view --json=tagName\nrelease edit v1.4.1 --draft=false --latest=false"},
+		"after one filter's":   {"draft", "headers/v2.0.0", "v1.4.0", "release view --json=tagName\nrelease edit v1.4.0 --draft=false --latest=true"},
+		"after something else": {"draft", "nightly", "v1.4.0", "release view --json=tagName\nrelease edit v1.4.0 --draft=false --latest=true"},
+		"one filter":           {"draft", "", "headers/v1.4.0", "release edit headers/v1.4.0 --draft=false --latest=false"},
+		"pre-release":          {"draft", "", "v1.4.0-rc.1", "release edit v1.4.0-rc.1 --draft=false --latest=false"},
+		"published":            {"published", "", "v1.4.0", ""},
 	} {
-		asked := withRecorder(t, state)
-		run(t, func(o Output) error { return publishOnGitHub(t.Context(), "v1.4.0", o) })
-		if got := asked(); got != strings.TrimSpace("release view v1.4.0 --json=isDraft\n"+want) {
-			t.Errorf("%s: gh was asked\n%s", state, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			asked := withRecorder(t, c.state)
+			if err := os.WriteFile(filepath.Join(os.Getenv("GH_DIR"), "latest"), []byte(c.latest), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			run(t, func(o Output) error { return publishOnGitHub(t.Context(), c.tag, o) })
+			want := strings.TrimSpace("release view " + c.tag + " --json=isDraft\n" + c.want)
+			if got := asked(); got != want {
+				t.Errorf("gh was asked\n%s\nwant\n%s", got, want)
+			}
+		})
 	}
 }
 
