@@ -73,9 +73,15 @@ func repository(t *testing.T) string {
 	requireModule(t, filepath.Join(dir, "filter"), "filter", "go 1.22.0\n")
 	requireModule(t, dir, ".", "go 1.26\n\ntool github.com/magefile/mage\n")
 	run(t, dir, "git", "init", "--quiet")
-	run(t, dir, "git", "add", ".")
-	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "First")
+	commit(t, dir)
 	return dir
+}
+
+// commit commits everything.
+func commit(t *testing.T, dir string) {
+	t.Helper()
+	run(t, dir, "git", "add", ".")
+	run(t, dir, "git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "Change")
 }
 
 // requireModule writes a go.mod that requires one of Slipway's modules.

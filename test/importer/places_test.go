@@ -6,7 +6,8 @@ import (
 )
 
 // The programs that link too much for a magefile are fetched and built when a target first
-// needs them. Each says here what only the program itself can know, so it has started.
+// needs them. Each says here what only the program itself can know, so it has started. TestScenario
+// runs the mesh.
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	dir := repository(t)
@@ -17,7 +18,6 @@ func TestPlaces(t *testing.T) {
 	}{
 		{[]string{"soak", "1s"}, "", "too short to tell growth from warming up"},
 		{[]string{"bench"}, "BENCH_ONLY=nothing", `BENCH_ONLY is "nothing"`},
-		{[]string{"mesh"}, "FILTERS=nowhere", "nowhere"},
 		{[]string{"kind:smoke"}, "KUBECONFIG=" + dir + "/nowhere", "find a cluster"},
 	} {
 		cmd := command(t, dir, "go", append([]string{"tool", "mage"}, c.target...)...)
