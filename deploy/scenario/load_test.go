@@ -257,6 +257,36 @@ func TestSchemaHasFields(t *testing.T) {
 	schematest.CompareFields(t, "scenario", root, reflect.TypeFor[scenario.Scenario]())
 }
 
+// TestReference: the reference names every field of a scenario.
+func TestReference(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Scenarios\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var check func(reflect.Type)
+	check = func(of reflect.Type) {
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map:
+			check(of.Elem())
+		case reflect.Struct:
+			for _, field := range reflect.VisibleFields(of) {
+				name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+				if name == "" || name == "-" {
+					continue
+				}
+				if !regexp.MustCompile("\\b" + name + "\\b").MatchString(section) {
+					t.Errorf("the reference does not name %s of %s", name, of)
+				}
+				check(field.Type)
+			}
+		}
+	}
+	check(reflect.TypeFor[scenario.Scenario]())
+}
+
 // TestNewestEnvoy: the newest version that a scenario may name is the default one.
 func TestNewestEnvoy(t *testing.T) {
 	t.Parallel()
