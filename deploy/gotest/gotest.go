@@ -38,6 +38,9 @@ type Options struct {
 	// Run narrows E2E to scenarios whose filter/name matches this regular expression, and leaves
 	// out everything else. Default: all.
 	Run string
+	// Packages says by its folder, relative to Root and with slashes, whether Test tests a package,
+	// among them what E2E runs otherwise, which then leaves it out. Default: Test tests all others.
+	Packages func(folder string) bool
 	// Results is the folder for E2E's results. Default: Dist.
 	Results string
 	// RefuseSkips makes a skipped test an error, for continuous integration.
@@ -161,7 +164,7 @@ func e2e(ctx context.Context, opts Options) (report scenario.Report, err error) 
 // mostly wait, so both together take little longer than one of them. await shows their output and
 // returns their error.
 func startSystems(ctx context.Context, opts Options) (await func() error) {
-	if _, err := os.Stat(filepath.Join(opts.Root, systems)); err != nil || opts.Run != "" {
+	if _, err := os.Stat(filepath.Join(opts.Root, systems)); err != nil || opts.Run != "" || opts.Packages != nil {
 		return func() error { return nil }
 	}
 	out := opts.Out
@@ -293,7 +296,7 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 	return errors.Join(failures...)
 }
 
-// packagesOf lists a module's packages without the package that E2E runs.
+// packagesOf lists the packages of a module that Test tests.
 func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
 	cmd := command(ctx, opts, module, "go", "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
@@ -308,7 +311,11 @@ func packagesOf(ctx context.Context, opts Options, module string) ([]string, err
 		if err != nil {
 			return nil, err
 		}
-		if filepath.ToSlash(folder) != systems {
+		wanted := filepath.ToSlash(folder) != systems
+		if opts.Packages != nil {
+			wanted = opts.Packages(filepath.ToSlash(folder))
+		}
+		if wanted {
 			packages = append(packages, path)
 		}
 	}

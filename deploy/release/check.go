@@ -33,8 +33,11 @@ func (r *run) check(ctx context.Context, out io.Writer) (note string, confirmed 
 	var sourcesErr error
 	r.sources, sourcesErr = catalog.Load(catalog.LoadOptions{Names: r.Filters})
 	if sourcesErr == nil && commitErr == nil {
-		sourcesErr = r.checkSubmodules(ctx)
+		sourcesErr = errors.Join(r.narrow(), r.checkSubmodules(ctx))
 		commitErr = r.loadState()
+	}
+	if sourcesErr == nil && commitErr == nil && r.Parts != "" && !r.previewing {
+		sourcesErr = r.join()
 	}
 	if err := errors.Join(commitErr, sourcesErr, r.checkStores(ctx, out), r.checkKeys(ctx)); err != nil {
 		return "", false, err

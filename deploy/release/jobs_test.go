@@ -69,7 +69,7 @@ func readJobs(t *testing.T) (kept, stops []string) {
 	type workflow struct {
 		Jobs yaml.MapSlice
 	}
-	until := regexp.MustCompile(`release "\$TAG"(?: -until=(\w+))?$`)
+	until := regexp.MustCompile(`release "\$TAG"(?: -until=(\w+))?(?: -shard="\$SHARD")?$`)
 	for _, file := range []string{"build.yml", "filters.yml"} {
 		data, err := os.ReadFile(filepath.Join("../../.github/workflows", file))
 		if err != nil {

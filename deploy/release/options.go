@@ -61,6 +61,12 @@ type Options struct {
 	Notice func(error)
 	// Until is the name of the last step to run: see Steps. Default: all steps.
 	Until string
+	// Shard builds, tests and plays one part of the filters alone, which Divide chooses. It needs
+	// an Until that publishes nothing. Default: all of them.
+	Shard Shard
+	// Parts is a folder with a folder for each shard of this release: what is in its Dist. They are
+	// joined in Dist, as if one run had built and tested all of it. Default: none.
+	Parts string
 	// Out receives progress lines. Default: none.
 	Out io.Writer
 }

@@ -142,6 +142,8 @@ type job struct {
 	Version   string
 	Filters   []string
 	Until     string
+	Shard     string
+	Parts     string // a folder
 	Preview   bool
 	Registry  string // an address; empty for the embedded stores in dist
 	Storage   string // a folder that the project's storage is in; empty for none or the embedded one
@@ -253,9 +255,13 @@ func (j job) options() (opts release.Options, err error) {
 		Shapes: []oci.Shape{oci.Artifact, oci.Compat},
 		Maker:  faultyMaker{j},
 		Until:  j.Until,
+		Parts:  j.Parts,
 		Out:    &killer{prefix: j.KillAt, out: &meddler{job: j, out: os.Stdout}},
 	}
 	if opts.Version, opts.Filters, err = version.Read(j.Version, j.Filters); err != nil {
+		return opts, err
+	}
+	if opts.Shard, err = release.ParseShard(j.Shard); err != nil {
 		return opts, err
 	}
 	if j.Key != "" {
@@ -281,6 +287,11 @@ func (m faultyMaker) Build(ctx context.Context, opts build.Options) ([]build.Mod
 
 func (m faultyMaker) Test(ctx context.Context, opts gotest.Options) error {
 	fmt.Fprintln(opts.Out, "a line of a test")
+	for _, folder := range []string{"filter/authtoken", "filter/headers/inner", "filter", "test/e2e"} {
+		if opts.Packages == nil || opts.Packages(folder) {
+			fmt.Fprintln(opts.Out, "tests", folder)
+		}
+	}
 	switch m.job.Broken {
 	case "test":
 		return errors.New("a test failed")

@@ -129,6 +129,9 @@ func newRun(opts Options) (*run, error) {
 			break
 		}
 	}
+	if err := r.checkShard(); err != nil {
+		return nil, err
+	}
 	if r.Notice == nil {
 		r.Notice = func(err error) { printable.Fprintln(r.list, err) }
 	}

@@ -43,6 +43,7 @@ type state struct {
 type asked struct {
 	Commit        string   `json:"commit"`
 	Filters       []string `json:"filters"`
+	Shard         string   `json:"shard,omitempty"`
 	Compiler      string   `json:"compiler"`
 	GoToolchain   string   `json:"goToolchain"`
 	TinyGoVersion string   `json:"tinyGoVersion"`
@@ -51,7 +52,7 @@ type asked struct {
 
 func (r *run) asked() asked {
 	return asked{
-		Commit: r.git.Commit, Filters: catalog.NamesOf(r.sources), Compiler: r.Compiler, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion,
+		Commit: r.git.Commit, Filters: catalog.NamesOf(r.sources), Shard: r.Shard.String(), Compiler: r.Compiler, GoToolchain: r.GoToolchain, TinyGoVersion: r.TinyGoVersion,
 		// Not nil, because the value that is read back is not nil either.
 		EnvoyVersions: append([]string{}, r.EnvoyVersions...),
 	}
@@ -61,18 +62,32 @@ func (r *run) asked() asked {
 // an unreadable state as none.
 func (r *run) loadState() error {
 	r.state = &state{Asked: r.asked()}
-	data, err := os.ReadFile(r.work(stateFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	old, err := readState(r.work(stateFile))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errState) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var old state
-	if json.Unmarshal(data, &old) == nil && reflect.DeepEqual(old.Asked, r.state.Asked) && old.complete() {
-		r.state = &old
+	if reflect.DeepEqual(old.Asked, r.state.Asked) && old.complete() {
+		r.state = old
 	}
 	return nil
+}
+
+// errState says that a state cannot be read.
+var errState = errors.New("it does not say what was done")
+
+func readState(path string) (*state, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := new(state)
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", path, errState, err)
+	}
+	return s, nil
 }
 
 // complete reports whether the state says of each filter which module it is about, and, if the
@@ -92,7 +107,7 @@ func (s *state) complete() bool {
 func (r *run) saveState() error {
 	data, err := json.MarshalIndent(r.state, "", "  ")
 	if err == nil {
-		err = renameio.WriteFile(r.work(stateFile), append(data, '\n'), 0o644)
+		err = writeFile(r.work(stateFile), append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("record how far the release is: %w", err)
@@ -119,6 +134,8 @@ func (r *run) unchanged(ctx context.Context) error {
 	}
 	return nil
 }
+
+func writeFile(path string, data []byte) error { return renameio.WriteFile(path, data, 0o644) }
 
 func sumsOf(modules []build.Module) map[string]string {
 	sums := make(map[string]string, len(modules))

@@ -42,6 +42,7 @@ func (r *run) wouldTest() []string { return r.unless(r.state.Tested, "run all te
 // release.
 func (r *run) tests(log io.Writer) gotest.Options {
 	opts := r.Tests
+	opts.Packages = r.tested()
 	opts.Dist, opts.Out, opts.Err = r.Dist, log, log
 	return opts
 }
@@ -49,6 +50,9 @@ func (r *run) tests(log io.Writer) gotest.Options {
 // buildRest builds the filters that are not released, because the repository's tests
 // need all of them.
 func (r *run) buildRest(ctx context.Context, out io.Writer) error {
+	if r.Shard != (Shard{}) {
+		return nil // only tests of its filters run
+	}
 	all, err := catalog.Load(catalog.LoadOptions{})
 	if err != nil || len(all) == len(r.sources) {
 		return err

@@ -16,6 +16,10 @@ import (
 
 // Release releases a version, or that of a git tag such as v1.4.0 or headers/v1.4.0, and rehearses it where neither REGISTRY nor STORAGE_URL is set (-dryRun prints what would happen, -until=STEP stops after a step).
 //
+// With -shard=K/N it builds, tests and plays one of N parts of the filters, on a machine of
+// its own. -parts=FOLDER joins them: it has a folder for each part, with what that left in
+// dist. It refuses a part that is missing, doubled, or of another commit or compiler.
+//
 // It builds, tests, plays, pushes, uploads, attests, renders and verifies, in this
 // order. After an interruption, the next run goes on from there.
 //
@@ -23,9 +27,9 @@ import (
 //
 //	go tool mage release 1.4.0
 //	REGISTRY=ghcr.io/acme/filters SIGN_KEY=cosign.key go tool mage release headers/v1.4.0
-func Release(ctx context.Context, versionOrTag string, dryRun *bool, until *string) error {
+func Release(ctx context.Context, versionOrTag string, dryRun *bool, until, shard, parts *string) error {
 	return do(nil, func(c variables.Values, out Output) error {
-		opts := releaseChoices{DryRun: given(dryRun), Until: given(until), Suite: testOptions()}
+		opts := releaseChoices{DryRun: given(dryRun), Until: given(until), Shard: given(shard), Parts: given(parts), Suite: testOptions()}
 		return releaseVersion(ctx, c, versionOrTag, opts, out)
 	})
 }
@@ -36,6 +40,10 @@ type releaseChoices struct {
 	DryRun bool
 	// Until is the step to stop after: see release.Steps. Default: none.
 	Until string
+	// Shard is the one part to build and test, as K/N. Default: all.
+	Shard string
+	// Parts is the folder with what the shards left. Default: none.
+	Parts string
 	// Suite says how tests run. Release chooses their environment.
 	Suite gotest.Options
 }
@@ -63,6 +71,10 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 	if err != nil {
 		return rel.Options{}, err
 	}
+	shard, err := rel.ParseShard(opts.Shard)
+	if err != nil {
+		return rel.Options{}, err
+	}
 	tests := opts.Suite
 	tests.Env = children.Environment(os.Environ())
 	options := rel.Options{
@@ -80,6 +92,8 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 		Policy:          policy(c),
 		HTTPBinImage:    c.HTTPBinImage,
 		Until:           opts.Until,
+		Shard:           shard,
+		Parts:           opts.Parts,
 		Out:             out.Out,
 		Notice:          func(err error) { printable.Fprintln(out.Err, advice.Add(err)) },
 	}

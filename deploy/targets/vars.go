@@ -47,6 +47,7 @@ var reads = map[string][]string{
 	"render":         {"FILTERS", "registry", "storage", "HTTPBIN_IMAGE", "TRANSFER_TIMEOUT"},
 	"run":            {"compiler", "envoy"},
 	"sbom":           {"FILTERS", "registry", "TRANSFER_TIMEOUT"},
+	"shards":         {"FILTERS"},
 	"soak":           {"FILTERS", "compiler", "envoy"},
 	"storage":        {},
 	"test":           {"FILTERS", "compiler", "ENVOY_PATH"},

@@ -27,6 +27,7 @@ var exceptions = map[string]string{
 	"build/compiler_tinygo.go":          "whether TinyGo has a folder for its cache",
 	"envoy/find.go":                     "ENVOY_VERSIONS_URL, which is func-e's",
 	"envoy/funce.go":                    "func-e's folders",
+	"internal/actions/actions.go":       "what GitHub Actions tells a step",
 	"internal/children/environment.go":  "what programs get to know of the environment",
 	"gotest/gotest.go":                  "the environment of the go command",
 	"internal/gorun/gorun.go":           "the environment of the go command",

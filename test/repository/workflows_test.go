@@ -265,7 +265,7 @@ func TestWorkflowRights(t *testing.T) {
 			}
 		}
 	}
-	for _, job := range []struct{ file, name string }{{"build.yml", "build"}, {"filters.yml", "build"}, {"filters.yml", "verify"}, {"ci.yml", "test"}} {
+	for _, job := range []struct{ file, name string }{{"build.yml", "plan"}, {"build.yml", "build"}, {"build.yml", "join"}, {"filters.yml", "build"}, {"filters.yml", "verify"}, {"ci.yml", "test"}} {
 		rights := all[job.file].Jobs[job.name].Permissions
 		if rights == nil || len(*rights) != 1 || (*rights)["contents"] != "read" {
 			t.Errorf("%s: job %s may %v, and should only read contents", job.file, job.name, rights)
