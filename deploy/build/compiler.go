@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
@@ -124,6 +125,7 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 		if text == "" {
 			text = strings.TrimSpace(stdout.String())
 		}
+		text = fromHere(dir, text)
 		if text == "" {
 			return nil, fmt.Errorf("%s %s: %w", name, args[0], err)
 		}
@@ -133,4 +135,24 @@ func output(ctx context.Context, dir string, env []string, name string, args ...
 		return nil, fmt.Errorf("%s %s: %w:\n%s", name, args[0], err, text)
 	}
 	return stdout.Bytes(), nil
+}
+
+// position matches the file's name where a compiler's line begins with a place.
+var position = regexp.MustCompile(`(?m)^(\.{0,2}[^\s:"]*\.go):[0-9]+:`)
+
+// fromHere names the files in a compiler's text as they are seen from the working directory: it
+// names them as seen from the folder that it ran in.
+func fromHere(dir, text string) string {
+	here, err := os.Getwd()
+	if err != nil || dir == "" {
+		return text
+	}
+	return position.ReplaceAllStringFunc(text, func(match string) string {
+		name, rest, _ := strings.Cut(match, ":")
+		relative, err := filepath.Rel(here, filepath.Join(dir, name))
+		if filepath.IsAbs(name) || err != nil {
+			return match
+		}
+		return relative + ":" + rest
+	})
 }

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/children"
 	"github.com/slipway-wasm/slipway/deploy/internal/gorun"
 	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
@@ -80,16 +81,16 @@ func Test(ctx context.Context, opts Options) error {
 	opts.Env = opts.environment(children.Environment)
 	race := raceFlags(ctx, opts)
 	return eachModule(ctx, opts, "test", func(module string) error {
-		packages, err := packagesOf(ctx, opts, module)
+		packages, folders, err := packagesOf(ctx, opts, module)
 		if err != nil || len(packages) == 0 {
 			return err
 		}
 		if len(race) == 0 || !slices.Contains(raced, module) {
-			return testModule(ctx, opts, module, dist, packages)
+			return testModule(ctx, opts, module, dist, folders, packages)
 		}
-		err = testModule(ctx, opts, module, dist, slices.Concat(race, packages))
+		err = testModule(ctx, opts, module, dist, folders, slices.Concat(race, packages))
 		if module == filterModule {
-			err = errors.Join(err, testModule(ctx, opts, module, dist, packages))
+			err = errors.Join(err, testModule(ctx, opts, module, dist, folders, packages))
 		}
 		return err
 	})
@@ -99,8 +100,9 @@ func Test(ctx context.Context, opts Options) error {
 // build cosign, the programs that sign, or a registry.
 const testTimeout = "-timeout=25m"
 
-// testModule runs "go test" with the arguments in a module's folder.
-func testModule(ctx context.Context, opts Options, module, dist string, arguments []string) error {
+// testModule runs "go test" with the arguments in a module's folder. folders are those of its
+// packages.
+func testModule(ctx context.Context, opts Options, module, dist string, folders map[string]string, arguments []string) error {
 	dir, remove, err := scratch.Dir("", "test-")
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 	cmd := command(ctx, opts, module, gotestsum, slices.Concat(flags, arguments)...)
 	cmd.Env = append(cmd.Env, "SLIPWAY_DIST="+dist)
 	if err := children.Run(cmd); err != nil {
-		return err
+		return errors.Join(err, failures(report, filepath.Join(opts.Root, module), folders))
 	}
 	skipped, err := skips(report)
 	if err != nil {
@@ -136,13 +138,21 @@ func testModule(ctx context.Context, opts Options, module, dist string, argument
 // e2e.xml, the same for JUnit, even if a scenario fails.
 func E2E(ctx context.Context, opts Options) (scenario.Report, error) {
 	report, err := e2e(ctx, opts)
-	if err != nil {
+	if err = errors.Join(err, failedScenarios(opts.Root, report)); err != nil {
 		return report, fmt.Errorf("e2e with the modules in %s: %w", opts.Dist, err)
 	}
 	return report, nil
 }
 
 func e2e(ctx context.Context, opts Options) (report scenario.Report, err error) {
+	filters, err := catalog.Load(catalog.LoadOptions{Dir: filepath.Join(opts.Root, "filter"), Names: opts.Filters})
+	if err == nil {
+		// The program that plays them would say the same, after it was compiled.
+		_, err = scenario.Load(filters)
+	}
+	if err != nil {
+		return report, err
+	}
 	opts.Env = opts.environment(children.Environment)
 	if len(opts.Filters) > 0 {
 		opts.Env = append(opts.Env, "FILTERS="+strings.Join(opts.Filters, ","))
@@ -296,20 +306,20 @@ func eachModule(ctx context.Context, opts Options, step string, run func(module 
 	return errors.Join(failures...)
 }
 
-// packagesOf lists the packages of a module that Test tests.
-func packagesOf(ctx context.Context, opts Options, module string) ([]string, error) {
+// packagesOf lists the packages of a module that Test tests, and gives their folders.
+func packagesOf(ctx context.Context, opts Options, module string) (packages []string, folders map[string]string, err error) {
 	cmd := command(ctx, opts, module, "go", "list", "-f", "{{.ImportPath}} {{.Dir}}", "./...")
 	cmd.Stdout = nil
 	list, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("list packages: %w", err)
+		return nil, nil, fmt.Errorf("list packages: %w", err)
 	}
-	var packages []string
+	folders = map[string]string{}
 	for line := range strings.Lines(string(list)) {
 		path, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
 		folder, err := filepath.Rel(absolute(opts.Root), dir)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		wanted := filepath.ToSlash(folder) != systems
 		if opts.Packages != nil {
@@ -317,9 +327,10 @@ func packagesOf(ctx context.Context, opts Options, module string) ([]string, err
 		}
 		if wanted {
 			packages = append(packages, path)
+			folders[path] = filepath.Join(opts.Root, folder)
 		}
 	}
-	return packages, nil
+	return packages, folders, nil
 }
 
 // raceFlags returns the flags for the race detector. If it cannot be built, raceFlags says so

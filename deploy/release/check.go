@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 	"github.com/slipway-wasm/slipway/deploy/internal/redact"
 	"github.com/slipway-wasm/slipway/deploy/oci"
+	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/storage"
 )
 
@@ -33,7 +34,8 @@ func (r *run) check(ctx context.Context, out io.Writer) (note string, confirmed 
 	var sourcesErr error
 	r.sources, sourcesErr = catalog.Load(catalog.LoadOptions{Names: r.Filters})
 	if sourcesErr == nil && commitErr == nil {
-		sourcesErr = errors.Join(r.narrow(), r.checkSubmodules(ctx))
+		_, scenariosErr := scenario.Load(r.sources)
+		sourcesErr = errors.Join(r.narrow(), r.checkSubmodules(ctx), scenariosErr)
 		commitErr = r.loadState()
 	}
 	if sourcesErr == nil && commitErr == nil && r.Parts != "" && !r.previewing {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/slipway-wasm/slipway/deploy/internal/actions"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
 )
@@ -35,7 +36,7 @@ func init() {
 // ended is the error that a target ends with: with advice, unable to steer the terminal and,
 // after a signal, saying what was interrupted.
 func ended(err error) error {
-	err = printable.Error(advice.Add(err))
+	err = annotated(printable.Error(advice.Add(err)))
 	switch {
 	case err == nil:
 		return nil
@@ -47,6 +48,19 @@ func ended(err error) error {
 	}
 	return err
 }
+
+// annotated shows an error on the pages of GitHub Actions, once: a target may end with the error
+// of another.
+func annotated(err error) error {
+	if err == nil || errors.As(err, new(*shown)) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &shown{errors.Join(err, actions.Annotate(os.Stderr, err))}
+}
+
+type shown struct{ error }
+
+func (s *shown) Unwrap() error { return s.error }
 
 // interruptedChild reports whether a program that the target ran was interrupted.
 func interruptedChild(err error) bool {

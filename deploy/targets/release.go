@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
+	"github.com/slipway-wasm/slipway/deploy/internal/actions"
 	"github.com/slipway-wasm/slipway/deploy/internal/advice"
 	"github.com/slipway-wasm/slipway/deploy/internal/children"
 	"github.com/slipway-wasm/slipway/deploy/internal/printable"
@@ -58,8 +60,15 @@ func releaseVersion(ctx context.Context, c variables.Values, versionOrTag string
 	if opts.DryRun {
 		return rel.Preview(ctx, options)
 	}
-	_, err = rel.Release(ctx, options)
-	return err
+	return releaseWith(ctx, options)
+}
+
+// releaseWith releases, and shows the notes on the page of a job of GitHub Actions.
+func releaseWith(ctx context.Context, options rel.Options) error {
+	if record, err := rel.Release(ctx, options); err != nil || record == nil {
+		return err
+	}
+	return actions.SummarizeFile(filepath.Join(dist, rel.NotesFile))
 }
 
 func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices, out Output) (rel.Options, error) {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"os"
 
+	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
-	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // Test runs every test: filters on their source and as built modules, and the pipeline, shuffled and with the race detector.
@@ -40,7 +40,7 @@ func E2e(ctx context.Context, run *string) error {
 	}
 	opts := testOptions()
 	opts.Run = given(run)
-	opts.Env = append(children.Environment(os.Environ()), "FILTERS="+os.Getenv("FILTERS"))
+	opts.Filters = catalog.Names(os.Getenv("FILTERS"))
 	_, err := gotest.E2E(ctx, opts)
 	return ended(err)
 }
