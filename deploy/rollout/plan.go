@@ -83,8 +83,8 @@ func (r *Rollout) missing(names []string) []string {
 // nowhere is a digest, without its algorithm, that nothing published has.
 var nowhere = strings.Repeat("0123456789abcdef", 4)
 
-// scenariosOf returns the scenarios of one filter that a workload can play, the one that is
-// marked for measuring first. If why is given, it gets the others, with the reason.
+// scenariosOf returns the scenarios of one filter that a workload can play, in the order of
+// rank. If why is given, it gets the others, with the reason.
 func (r *Rollout) scenariosOf(w Workload, filter string, why func(s *scenario.Scenario, reason string)) []*scenario.Scenario {
 	var list []*scenario.Scenario
 	for i := range r.scenarios {
@@ -108,11 +108,16 @@ func (r *Rollout) scenariosOf(w Workload, filter string, why func(s *scenario.Sc
 	return list
 }
 
+// rank prefers scenarios without lines of the log: the first scenario is played again after each
+// update, and a filter that keeps its state through an update need not say again what it said.
 func rank(s *scenario.Scenario) int {
-	if s.Bench {
+	switch {
+	case s.Bench:
 		return 0
+	case !slices.ContainsFunc(s.Steps, func(step scenario.Step) bool { return len(step.Expect.Log) > 0 }):
+		return 1
 	}
-	return 1
+	return 2
 }
 
 // judge returns a scenario of the filter that does not hold while nothing is applied, so that
