@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"archive/zip"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -15,6 +14,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	modversion "golang.org/x/mod/module"
+	"golang.org/x/mod/zip"
 
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 )
@@ -63,7 +65,7 @@ func withProxy(run func() int) (code int, err error) {
 	}
 	for _, module := range modules {
 		if !strings.HasPrefix(module, "test") {
-			if err := publish(dir, root, module, modules, files); err != nil {
+			if err := publish(dir, root, module, files); err != nil {
 				return 0, fmt.Errorf("publish module %s: %w", module, err)
 			}
 		}
@@ -106,9 +108,9 @@ func workingTree(root string) (files []string, sum []byte, err error) {
 	return files, hash.Sum(nil), nil
 }
 
-// publish writes one module into the proxy's folder. As the go command does, it leaves
-// out what is in the modules below it.
-func publish(proxy, root, module string, modules, files []string) error {
+// publish writes one module into the proxy's folder. As for the public proxy, what is in the
+// modules below it is left out.
+func publish(proxy, root, module string, files []string) error {
 	name := path.Join(slipway, filepath.ToSlash(module))
 	versions := filepath.Join(proxy, filepath.FromSlash(name), "@v")
 	if err := os.MkdirAll(versions, 0o755); err != nil {
@@ -130,48 +132,22 @@ func publish(proxy, root, module string, modules, files []string) error {
 	if err != nil {
 		return err
 	}
-	w := zip.NewWriter(archive)
+	var contained []zip.File
 	for _, file := range files {
-		if moduleOf(file, modules) == module {
-			if err := add(w, filepath.Join(root, file), path.Join(name+"@"+released.version, inModule(file, module))); err != nil {
-				return errors.Join(err, archive.Close())
-			}
+		if inModule, err := filepath.Rel(module, filepath.FromSlash(file)); err == nil && filepath.IsLocal(inModule) {
+			contained = append(contained, treeFile{filepath.Join(root, file), filepath.ToSlash(inModule)})
 		}
 	}
-	return errors.Join(w.Close(), archive.Close())
+	err = zip.Create(archive, modversion.Version{Path: name, Version: released.version}, contained)
+	return errors.Join(err, archive.Close())
 }
 
-// moduleOf is the module that a file belongs to: the deepest one.
-func moduleOf(file string, modules []string) string {
-	found := "."
-	for _, module := range modules {
-		if strings.HasPrefix(file, module+"/") && len(module) > len(found) {
-			found = module
-		}
-	}
-	return found
-}
+// treeFile is a file of the working tree.
+type treeFile struct{ file, inModule string }
 
-func inModule(file, module string) string {
-	if module == "." {
-		return file
-	}
-	return strings.TrimPrefix(file, module+"/")
-}
-
-func add(w *zip.Writer, file, name string) error {
-	source, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Close() }()
-	entry, err := w.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(entry, source)
-	return err
-}
+func (f treeFile) Path() string                 { return f.inModule }
+func (f treeFile) Lstat() (os.FileInfo, error)  { return os.Lstat(f.file) }
+func (f treeFile) Open() (io.ReadCloser, error) { return os.Open(f.file) }
 
 // forget removes a version from the go command's module cache, and what Slipway wrote for
 // it, so that the caches do not grow with each run.
