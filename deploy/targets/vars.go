@@ -27,6 +27,7 @@ var reads = map[string][]string{
 	"attest":         {"FILTERS", "registry", "storage", "signing", "verification", "TRANSFER_TIMEOUT"},
 	"bench":          {"FILTERS", "compiler", "envoy", "bench"},
 	"build":          {"FILTERS", "compiler"},
+	"compare":        {"FILTERS"},
 	"dev":            {"compiler", "envoy"},
 	"doctor":         {"compiler", "envoy"},
 	"e2e":            {"FILTERS", "compiler", "envoy"},

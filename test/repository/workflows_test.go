@@ -194,7 +194,9 @@ func checkCommand(command string, targets map[string]target) error {
 	if !ok {
 		return fmt.Errorf("it is neither a target of the magefile nor a script of .ci")
 	}
-	rest = strings.TrimPrefix(rest, `-w "$SOURCE" `)
+	for _, folder := range []string{`-w "$SOURCE" `, `-w "$BASE" `} {
+		rest = strings.TrimPrefix(rest, folder)
+	}
 	return checkTargets(strings.Fields(rest), targets)
 }
 
@@ -265,7 +267,7 @@ func TestWorkflowRights(t *testing.T) {
 			}
 		}
 	}
-	for _, job := range []struct{ file, name string }{{"build.yml", "plan"}, {"build.yml", "build"}, {"build.yml", "join"}, {"filters.yml", "build"}, {"filters.yml", "verify"}, {"ci.yml", "test"}} {
+	for _, job := range []struct{ file, name string }{{"build.yml", "plan"}, {"build.yml", "build"}, {"build.yml", "join"}, {"filters.yml", "build"}, {"filters.yml", "verify"}, {"check.yml", "check"}, {"ci.yml", "test"}} {
 		rights := all[job.file].Jobs[job.name].Permissions
 		if rights == nil || len(*rights) != 1 || (*rights)["contents"] != "read" {
 			t.Errorf("%s: job %s may %v, and should only read contents", job.file, job.name, rights)
