@@ -19,11 +19,13 @@ import (
 //
 // Reference: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
 type workflow struct {
+	On          any
 	Permissions *map[string]string
 	Jobs        map[string]struct {
 		Uses        string
 		Permissions *map[string]string
 		Secrets     any
+		Env         map[string]string
 		Steps       []struct {
 			Name, Uses, Run, Shell string
 			With                   map[string]any
@@ -372,5 +374,98 @@ func TestLintWorkflows(t *testing.T) {
 				t.Errorf("%v, want %q\n%s", err, c.want, out.String())
 			}
 		})
+	}
+}
+
+// TestCaches: main is tested after each merge, and leaves caches that pull requests find. The key
+// of a cache is a hash of files, so jobs that compile different things name different files.
+func TestCaches(t *testing.T) {
+	t.Parallel()
+	ci := readWorkflows(t)["ci.yml"]
+	if on := fmt.Sprint(ci.On); !strings.Contains(on, "push:map[branches:[main]]") {
+		t.Errorf("it runs on %s", on)
+	}
+	jobs := map[string]string{}
+	for name, job := range ci.Jobs {
+		for _, step := range job.Steps {
+			if !strings.HasPrefix(step.Uses, "actions/setup-go@") {
+				continue
+			}
+			paths, _ := step.With["cache-dependency-path"].(string)
+			for _, path := range strings.Fields(paths) {
+				if files, err := filepath.Glob(filepath.Join("../..", strings.ReplaceAll(path, "**/", ""))); err != nil || len(files) == 0 {
+					t.Errorf("job %s: the key of its cache has %s, which does not exist", name, path)
+				}
+			}
+			if other, taken := jobs[paths]; taken || paths == "" {
+				t.Errorf("job %s has the same cache as job %q: %q", name, other, paths)
+			}
+			jobs[paths] = name
+		}
+	}
+	if len(jobs) < 4 {
+		t.Errorf("only %d jobs have a cache", len(jobs))
+	}
+	// setup-go keeps no other folder.
+	if got := ci.Jobs["lint"].Env["GOLANGCI_LINT_CACHE"]; !strings.HasPrefix(got, "/home/runner/.cache/go-build/") {
+		t.Errorf("the linter's cache is in %q", got)
+	}
+}
+
+// TestNightly: what takes too long for a pull request runs every night, with both compilers.
+func TestNightly(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../.github/workflows/nightly.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var nightly struct {
+		Jobs map[string]struct {
+			Strategy struct {
+				Matrix struct{ Envoy, Compiler []string }
+			}
+			Steps []struct{ Run string }
+		}
+	}
+	if err := yaml.Unmarshal(data, &nightly); err != nil {
+		t.Fatal(err)
+	}
+	for name, command := range map[string]string{
+		"fuzz": ".ci/fuzz", "e2e": "go tool mage e2e", "soak": "go tool mage soak 1h", "kind": "go tool mage kind:smoke", "published": ".ci/verify-published",
+	} {
+		job := nightly.Jobs[name]
+		if !slices.ContainsFunc(job.Steps, func(s struct{ Run string }) bool { return s.Run == command }) {
+			t.Errorf("job %s does not run %q", name, command)
+		}
+		if name != "fuzz" && name != "published" && !slices.Equal(job.Strategy.Matrix.Compiler, []string{"go", "tinygo"}) {
+			t.Errorf("job %s runs with %v", name, job.Strategy.Matrix.Compiler)
+		}
+	}
+	ci, err := os.ReadFile("../../.github/workflows/ci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var some struct {
+		Jobs map[string]struct {
+			Strategy struct{ Matrix struct{ Envoy []string } }
+		}
+	}
+	if err := yaml.Unmarshal(ci, &some); err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`(?m)^\t"(1\.[0-9.]+)": \{$`)
+	wheels, err := os.ReadFile("../../deploy/envoy/wheel.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range pinned.FindAllStringSubmatch(string(wheels), -1) {
+		if !slices.Contains(nightly.Jobs["e2e"].Strategy.Matrix.Envoy, match[1]) {
+			t.Errorf("Envoy %s can be downloaded, and nights do not run in it", match[1])
+		}
+	}
+	for _, version := range some.Jobs["e2e"].Strategy.Matrix.Envoy {
+		if !slices.Contains(nightly.Jobs["e2e"].Strategy.Matrix.Envoy, version) {
+			t.Errorf("pull requests run in Envoy %s, and nights do not", version)
+		}
 	}
 }
