@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/slipway-wasm/slipway/deploy/build/tinygo"
-	"github.com/slipway-wasm/slipway/deploy/internal/children"
 )
 
 // ErrNoTinyGo says that TinyGo was asked for and is not installed.
@@ -70,7 +68,7 @@ func find(opts Options) (Compiler, error) {
 // Describe says why.
 func goFor(path string) string {
 	cmd := exec.Command(path, "version")
-	cmd.Env = append(children.Environment(os.Environ(), children.Repositories...), "GOTOOLCHAIN=local")
+	cmd.Env = environment("local", "")
 	text, err := cmd.Output()
 	fields := strings.Fields(string(text)) // tinygo version 0.41.1 linux/amd64 ...
 	if err != nil || len(fields) < 3 {
