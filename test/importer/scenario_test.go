@@ -36,6 +36,9 @@ func TestScenario(t *testing.T) {
 	check := func(passes bool, want []string, target ...string) {
 		t.Helper()
 		printed, err := mage(target...)
+		if strings.Contains(printed, "open the agent's folder: ") {
+			t.Skipf("the mesh needs a folder for Istio's agent:\n%s", printed) // which says how to get it
+		}
 		for _, want := range want {
 			if (err == nil) != passes || !strings.Contains(printed, want) {
 				t.Errorf("%v: %v, want %q in\n%s", target, err, want, printed)
