@@ -22,7 +22,7 @@ func run(ctx context.Context, request Request) (Response, error) {
 	}
 	pkg := "."
 	for _, key := range keys {
-		if strings.Contains(key, "://") {
+		if strings.Contains(key, "://") && !strings.HasPrefix(key, "env://") {
 			pkg = "./kms"
 		}
 	}

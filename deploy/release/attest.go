@@ -120,6 +120,9 @@ func (r *run) describeSigned(ctx context.Context, subjects []*oci.Subject, out i
 			printable.Fprintf(out, "%s of %s: %s\n", check.Noun(), check.Subject, check.Detail)
 		}
 	}
+	if missing && !r.policy().IsZero() {
+		return attest.ErrNoSigner // verify would find the same
+	}
 	if missing {
 		printable.Fprintln(out, "nothing is signed here:", attest.ErrNoSigner)
 	}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
@@ -24,6 +27,8 @@ var (
 	// ErrNotPinned says that a module was built with a TinyGo that is neither the
 	// pinned one nor Options.TinyGoVersion.
 	ErrNotPinned = errors.New("not the pinned")
+	// ErrTaken says that a filter's version is published from another commit.
+	ErrTaken = errors.New("a published version never changes")
 	// ErrShapes says that Options.Shapes does not contain oci.Artifact.
 	ErrShapes = errors.New("missing, and rendered manifests refer to it")
 )
@@ -143,7 +148,49 @@ func (r *run) checkKeys(ctx context.Context) error {
 	if !r.reaches[StepAttest] || r.rehearsal() && (r.Signer == nil || r.Signer.Rehearsal) {
 		return nil // a rehearsal makes its key when it signs
 	}
-	return attest.CheckKeys(ctx, r.Signer, r.policy())
+	if err := attest.CheckKeys(ctx, r.Signer, r.policy()); err != nil || r.Signer != nil || r.policy().IsZero() {
+		return err
+	}
+	// A run that comes after the one that signed needs no signer.
+	if r.stores == nil || r.stores.registry == nil {
+		return nil
+	}
+	for _, f := range r.sources {
+		versions, err := r.stores.registry.Versions(ctx, f.Name)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(versions, r.Version.Equal) {
+			return fmt.Errorf("signatures are asked for, and %s %s is not published yet: %w", f.Name, r.Version, attest.ErrNoSigner)
+		}
+	}
+	return nil
+}
+
+// checkTaken refuses versions that are published from another commit. It says how to go on
+// when that is so for some filters only, after a release of one filter.
+func (r *run) checkTaken(ctx context.Context) error {
+	var taken []error
+	for _, f := range r.sources {
+		if !slices.ContainsFunc(r.versions[f.Name], r.Version.Equal) {
+			continue
+		}
+		subjects, err := r.stores.registry.Subjects(ctx, f.Name, r.Version)
+		if err != nil {
+			return err
+		}
+		if revision := subjects[0].Annotations[ocispec.AnnotationRevision]; revision != r.git.Commit {
+			taken = append(taken, fmt.Errorf("%s is published from commit %s, and the checkout is at %s", subjects[0].Reference, revision, r.git.Commit))
+		}
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	advice := "choose a new version"
+	if len(taken) < len(r.sources) {
+		advice = fmt.Sprintf("choose a new version for all filters, or release each of the others by a tag of its own, such as NAME/v%s", r.Version)
+	}
+	return fmt.Errorf("%w\n%w: %s", errors.Join(taken...), ErrTaken, advice)
 }
 
 // taggedCommit is the commit that a git tag points to; empty if there is no such tag.

@@ -47,6 +47,49 @@ func TestCheckFindsAll(t *testing.T) {
 	}
 }
 
+// TestTaken: a version that is published from another commit is found before anything is built,
+// and the error says how to go on after a release of one filter.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	p, at := newProject(t), newPlaces(t)
+	p.git(t, "tag", "headers/v1.4.0")
+	j := at.job(p, "headers/v1.4.0")
+	j.must(t)
+	j.Preview = true
+	j.must(t) // the same commit goes on
+	p.write(t, map[string]string{"filter/authtoken/main.go": "package main // changed\n"})
+	p.commit(t, "Change")
+	p.git(t, "tag", "v1.4.0")
+	p.git(t, "tag", "--force", "headers/v1.4.0")
+	j.fail(t, "a published version never changes: choose a new version\n")
+	j.Version = "v1.4.0"
+	out := j.fail(t, "release each of the others by a tag of its own, such as NAME/v1.4.0")
+	if !strings.Contains(out, "/headers:1.4.0 is published from commit ") || strings.Contains(out, "would:") {
+		t.Errorf("it says\n%s", out)
+	}
+}
+
+// TestNoSigner: where signatures are asked for, a release that cannot sign publishes nothing.
+func TestNoSigner(t *testing.T) {
+	t.Parallel()
+	p, at := newProject(t), newPlaces(t)
+	p.git(t, "tag", "v1.4.0")
+	key, err := filepath.Abs("../attest/sigstore/signing/testdata/cosign.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := at.job(p, "v1.4.0")
+	j.VerifyKey = key
+	j.fail(t, "is not published yet: nobody says who signs")
+	if tags := at.tags(t, "headers"); len(tags) > 0 {
+		t.Errorf("there are tags: %v", tags)
+	}
+	j.Until = "upload" // another run signs
+	j.must(t)
+	j.Until = "attest"
+	j.fail(t, "step attest: nobody says who signs")
+}
+
 // TestPreviewWritesNothing: a preview opens everything, and writes nowhere.
 func TestPreviewWritesNothing(t *testing.T) {
 	t.Parallel()

@@ -65,8 +65,8 @@ func (r *run) unless(confirmed bool, text string) []string {
 	return []string{text}
 }
 
-// previewStores looks up what is published, except in a rehearsal: opening its stores
-// would create them.
+// previewStores looks up what is published, and refuses a version that is taken. It does
+// nothing in a rehearsal: opening its stores would create them.
 func (r *run) previewStores(ctx context.Context) error {
 	if r.rehearsal() {
 		return nil
@@ -83,7 +83,7 @@ func (r *run) previewStores(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.checkTaken(ctx)
 }
 
 func (r *run) wouldPush() (lines []string) {

@@ -153,6 +153,7 @@ type job struct {
 	Broken    string // what goes wrong: "test" and "e2e" fail, a "scenario" does or "nothing" is played, "build" makes other bytes each time, tests change "checkout" or "dist", and others change a "tag" in Registry
 	Different string // content that is added to the modules
 	Key       string // a private key to sign with
+	VerifyKey string // the public key whose signatures count
 	Forget    bool   // let e2e run modules other than those released
 }
 
@@ -267,6 +268,7 @@ func (j job) options() (opts release.Options, err error) {
 	if j.Key != "" {
 		opts.Signer = &attest.Signer{Key: j.Key}
 	}
+	opts.Policy.Key = j.VerifyKey
 	policy := retry.Policy{Tries: 3, Delay: time.Millisecond}
 	if j.Registry != "" {
 		opts.Registry = &oci.RegistryOptions{Address: j.Registry, Retry: policy}

@@ -68,9 +68,12 @@ var rehearsalKey = filepath.Join(dist, rel.RehearsalKey)
 func attestVersion(ctx context.Context, c variables.Values, text string, out Output) error {
 	ctx, cancel := withDeadline(ctx, c)
 	defer cancel()
-	signer, ok := configuredSigner(c)
-	if !ok {
-		return fmt.Errorf("attest %s: %w", text, attest.ErrNoSigner)
+	signer, err := configuredSigner(c)
+	if err == nil && signer == nil {
+		err = attest.ErrNoSigner
+	}
+	if err != nil {
+		return fmt.Errorf("attest %s: %w", text, err)
 	}
 	release, err := readRelease(ctx, c, text)
 	if err != nil {
@@ -86,7 +89,7 @@ func attestVersion(ctx context.Context, c variables.Values, text string, out Out
 	} else if err != nil {
 		return fmt.Errorf("attest %s: %w", text, err)
 	}
-	opts := attest.SignOptions{Release: *release, Builder: builder, Signer: signer, Policy: policy(c), KeyFile: rehearsalKey, Played: played}
+	opts := attest.SignOptions{Release: *release, Builder: builder, Signer: *signer, Policy: policy(c), KeyFile: rehearsalKey, Played: played}
 	signed, err := signPublished(ctx, c, opts, out)
 	if err != nil {
 		return err
@@ -99,8 +102,17 @@ func attestVersion(ctx context.Context, c variables.Values, text string, out Out
 	})
 }
 
-// configuredSigner is the configured signer; false if there is none.
-func configuredSigner(c variables.Values) (attest.Signer, bool) {
+// errSignKey says that SIGN and SIGN_KEY contradict each other.
+var errSignKey = errors.New("SIGN=key needs SIGN_KEY, and SIGN=keyless goes without it")
+
+// configuredSigner is the configured signer; nil if there is none.
+func configuredSigner(c variables.Values) (*attest.Signer, error) {
+	if c.Sign == variables.SignNone {
+		return nil, nil
+	}
+	if c.Sign != "" && (c.Sign == variables.SignWithKey) != (c.SignKey != "") {
+		return nil, errSignKey
+	}
 	signer := attest.Signer{
 		Key:          c.SignKey,
 		FulcioURL:    c.FulcioURL,
@@ -109,8 +121,11 @@ func configuredSigner(c variables.Values) (attest.Signer, bool) {
 		TrustedRoot:  c.TrustedRoot,
 	}
 	// Nothing is written into a public log about content that nobody else can read.
-	signer.Rehearsal = c.SignKey == "" && embeddedOnly(c)
-	return signer, c.SignKey != "" || signer.Rehearsal || attest.HasIdentity()
+	signer.Rehearsal = c.Sign == "" && c.SignKey == "" && embeddedOnly(c)
+	if c.Sign == "" && c.SignKey == "" && !signer.Rehearsal && !attest.HasIdentity() {
+		return nil, nil
+	}
+	return &signer, nil
 }
 
 // embeddedOnly reports whether nothing but the embedded registry and storage is configured.

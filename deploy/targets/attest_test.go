@@ -301,3 +301,43 @@ func (m quickMaker) E2E(_ context.Context, opts gotest.Options) (scenario.Report
 	}
 	return played, err
 }
+
+// TestSign: SIGN says how to sign, whatever else the environment offers.
+func TestSign(t *testing.T) {
+	registry := variables.Values{Registry: "127.0.0.1:1/acme"}
+	for name, c := range map[string]struct {
+		sign     variables.Signing
+		key      string
+		identity bool
+		want     *attest.Signer
+		wantErr  string
+	}{
+		"nothing":              {"", "", false, nil, ""},
+		"identity":             {"", "", true, &attest.Signer{}, ""},
+		"key":                  {"", "k", true, &attest.Signer{Key: "k"}, ""},
+		"none":                 {variables.SignNone, "k", true, nil, ""},
+		"keyless":              {variables.SignKeyless, "", true, &attest.Signer{}, ""},
+		"keyless, too early":   {variables.SignKeyless, "", false, &attest.Signer{}, ""}, // the check says so
+		"keyless with a key":   {variables.SignKeyless, "k", true, nil, "SIGN=keyless goes without it"},
+		"with a key":           {variables.SignWithKey, "k", true, &attest.Signer{Key: "k"}, ""},
+		"with a key, but none": {variables.SignWithKey, "", true, nil, "SIGN=key needs SIGN_KEY"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, variable := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+				t.Setenv(variable, map[bool]string{true: "https://127.0.0.1:1"}[c.identity])
+			}
+			values := registry
+			values.Sign, values.SignKey = c.sign, c.key
+			got, err := configuredSigner(values)
+			if c.wantErr != "" {
+				if err == nil || !strings.Contains(err.Error(), c.wantErr) {
+					t.Errorf("error %v, want %q", err, c.wantErr)
+				}
+				return
+			}
+			if err != nil || (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
+				t.Errorf("signer %+v, %v; want %+v", got, err, c.want)
+			}
+		})
+	}
+}

@@ -113,8 +113,6 @@ func releaseOptions(c variables.Values, versionOrTag string, opts releaseChoices
 	if c.StorageURL != "" {
 		options.Storage = storageOptions(c)
 	}
-	if signer, ok := configuredSigner(c); ok {
-		options.Signer = &signer
-	}
-	return options, nil
+	options.Signer, err = configuredSigner(c)
+	return options, err
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,17 +46,18 @@ type Values struct {
 
 	StorageLists Off `env:"STORAGE_LISTS" group:"storage" doc:"none writes and reads neither index.json nor SHA256SUMS, for a storage that refuses to overwrite them" default:"they list what is published"`
 
-	SignKey          string `env:"SIGN_KEY" kind:"file" group:"signing" doc:"private key to sign with: a file of cosign generate-key-pair, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
-	CosignPassword   string `env:"COSIGN_PASSWORD" kind:"secret" group:"signing" doc:"password of the file SIGN_KEY" default:"none"`
-	FulcioURL        string `env:"FULCIO_URL" group:"signing" doc:"Fulcio of a private sigstore, for keyless signatures" default:"the public one"`
-	RekorURL         string `env:"REKOR_URL" group:"signing" doc:"transparency log of a private sigstore; with SIGN_KEY, the log to write to" default:"the public one; with SIGN_KEY, none"`
-	TimestampURL     string `env:"TIMESTAMP_URL" group:"signing" doc:"timestamp authority of a private sigstore; with SIGN_KEY, the authority to ask" default:"the public one; with SIGN_KEY, none"`
-	TrustedRoot      string `env:"TRUSTED_ROOT" kind:"file" group:"verification" doc:"file with the trusted root of a private sigstore, as cosign trusted-root create writes it" default:"the public one, by TUF"`
-	VerifyKey        string `env:"VERIFY_KEY" kind:"file" group:"verification" doc:"public key, a file or as SIGN_KEY, whose signatures verify accepts" default:"none; in the embedded registry that of the rehearsal"`
-	VerifyIdentity   string `env:"VERIFY_IDENTITY" group:"verification" doc:"identity whose keyless signatures verify accepts, to the letter, such as https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0" default:"none"`
-	VerifyIssuer     string `env:"VERIFY_ISSUER" group:"verification" doc:"who vouches for VERIFY_IDENTITY, such as https://token.actions.githubusercontent.com" default:"none"`
-	VerifyRepository string `env:"VERIFY_REPOSITORY" group:"verification" doc:"repository whose workflow has to have signed, where others call the same reusable workflow, such as https://github.com/acme/filters" default:"any"`
-	VerifyTested     bool   `env:"VERIFY_TESTED" group:"tests" doc:"whether verify demands, for each filter, a signed test result: which scenarios passed, in which Envoys" default:"false: one that is there has to be right, and none has to be there"`
+	Sign             Signing `env:"SIGN" group:"signing" doc:"how to sign: keyless, key or none; what that lacks is found before anything is published" default:"with SIGN_KEY, or else keyless in GitHub Actions"`
+	SignKey          string  `env:"SIGN_KEY" kind:"file" group:"signing" doc:"private key to sign with: a file of cosign generate-key-pair, env://VARIABLE for a variable that holds one, or a key in awskms://, gcpkms://, azurekms:// or hashivault://" default:"none: keyless in GitHub Actions, a key that nobody keeps in the embedded registry"`
+	CosignPassword   string  `env:"COSIGN_PASSWORD" kind:"secret" group:"signing" doc:"password of the file SIGN_KEY" default:"none"`
+	FulcioURL        string  `env:"FULCIO_URL" group:"signing" doc:"Fulcio of a private sigstore, for keyless signatures" default:"the public one"`
+	RekorURL         string  `env:"REKOR_URL" group:"signing" doc:"transparency log of a private sigstore; with SIGN_KEY, the log to write to" default:"the public one; with SIGN_KEY, none"`
+	TimestampURL     string  `env:"TIMESTAMP_URL" group:"signing" doc:"timestamp authority of a private sigstore; with SIGN_KEY, the authority to ask" default:"the public one; with SIGN_KEY, none"`
+	TrustedRoot      string  `env:"TRUSTED_ROOT" kind:"file" group:"verification" doc:"file with the trusted root of a private sigstore, as cosign trusted-root create writes it" default:"the public one, by TUF"`
+	VerifyKey        string  `env:"VERIFY_KEY" kind:"file" group:"verification" doc:"public key, a file or as SIGN_KEY, whose signatures verify accepts" default:"none; in the embedded registry that of the rehearsal"`
+	VerifyIdentity   string  `env:"VERIFY_IDENTITY" group:"verification" doc:"identity whose keyless signatures verify accepts, to the letter, such as https://github.com/acme/filters/.github/workflows/release.yml@refs/tags/v1.4.0" default:"none"`
+	VerifyIssuer     string  `env:"VERIFY_ISSUER" group:"verification" doc:"who vouches for VERIFY_IDENTITY, such as https://token.actions.githubusercontent.com" default:"none"`
+	VerifyRepository string  `env:"VERIFY_REPOSITORY" group:"verification" doc:"repository whose workflow has to have signed, where others call the same reusable workflow, such as https://github.com/acme/filters" default:"any"`
+	VerifyTested     bool    `env:"VERIFY_TESTED" group:"tests" doc:"whether verify demands, for each filter, a signed test result: which scenarios passed, in which Envoys" default:"false: one that is there has to be right, and none has to be there"`
 
 	HTTPBinImage string `env:"HTTPBIN_IMAGE" group:"images" doc:"image of the httpbin that render adds to try filters on, with a tag, a digest or both" default:"mccutchen/go-httpbin:v2.26.0"`
 
@@ -65,9 +67,22 @@ type Values struct {
 // Off is true for the word none, which turns off what is on without it.
 type Off bool
 
-// FromEnv reads the environment into a Values: see Read.
+// Signing is how to sign: one of the constants, or empty.
+type Signing string
+
+// The ways to sign.
+const (
+	SignKeyless Signing = "keyless"
+	SignWithKey Signing = "key"
+	SignNone    Signing = "none"
+)
+
+// FromEnv reads the environment into a Values: see Read. A registry takes no upper-case letters,
+// and GitHub gives an owner's name as it is spelled, so REGISTRY is made lowercase.
 func FromEnv() (Values, error) {
-	return Read[Values]()
+	c, err := Read[Values]()
+	c.Registry = strings.ToLower(c.Registry)
+	return c, err
 }
 
 // Read reads the environment into a struct whose fields have tags like Values's. An error
@@ -76,7 +91,10 @@ func FromEnv() (Values, error) {
 func Read[T any]() (T, error) {
 	c, err := env.ParseAsWithOptions[T](env.Options{FuncMap: map[reflect.Type]env.ParserFunc{
 		reflect.TypeFor[[]string](): func(list string) (any, error) { return catalog.Names(list), nil },
-		reflect.TypeFor[Off]():      func(word string) (any, error) { return Off(true), is(word, "none") },
+		reflect.TypeFor[Signing](): func(word string) (any, error) {
+			return Signing(word), is(word, string(SignKeyless), string(SignWithKey), string(SignNone))
+		},
+		reflect.TypeFor[Off](): func(word string) (any, error) { return Off(true), is(word, "none") },
 	}})
 	if err == nil {
 		err = check(reflect.ValueOf(c))
@@ -90,8 +108,8 @@ func Read[T any]() (T, error) {
 	return c, nil
 }
 
-func is(word, wanted string) error {
-	if word != wanted {
+func is(word string, wanted ...string) error {
+	if !slices.Contains(wanted, word) {
 		return errors.New("another word")
 	}
 	return nil
@@ -118,6 +136,8 @@ func explain(err error, config reflect.Type) error {
 			should = "be a duration, such as 10m"
 		case field.Type == reflect.TypeFor[Off]():
 			should = "be none, or not set"
+		case field.Type == reflect.TypeFor[Signing]():
+			should = "be keyless, key or none"
 		case field.Type.Kind() == reflect.Bool:
 			should = "be true or false"
 		}

@@ -24,11 +24,12 @@ func TestFromEnv(t *testing.T) {
 	}
 	t.Setenv("FILTERS", "headers, authtoken ,\n")
 	t.Setenv("COMPILER", "go")
+	t.Setenv("REGISTRY", "ghcr.io/Acme/Filters")
 	c, err = variables.FromEnv()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(c.Filters, []string{"headers", "authtoken"}) || c.Compiler != "go" {
+	if !slices.Equal(c.Filters, []string{"headers", "authtoken"}) || c.Compiler != "go" || c.Registry != "ghcr.io/acme/filters" {
 		t.Errorf("the environment gives %+v", c)
 	}
 }
@@ -47,6 +48,7 @@ func TestFromEnvRefuses(t *testing.T) {
 		{"TRANSFER_TIMEOUT", secret, "TRANSFER_TIMEOUT should be a duration, such as 10m"},
 		{"MOVING_TAGS", secret, "MOVING_TAGS should be none, or not set; it is for: none leaves the moving tags"},
 		{"STORAGE_LISTS", secret, "STORAGE_LISTS should be none, or not set; it is for: none writes and reads neither index.json"},
+		{"SIGN", secret, "SIGN should be keyless, key or none"},
 		{"SIGN_KEY", pem, "SIGN_KEY holds a key or a certificate itself; it should be: private key to sign with: a file"},
 		{"SIGN_KEY", pem, "to a file (mode 0600), and give the file's name"},
 		{"SIGN_KEY", inBase64, "SIGN_KEY holds a key or a certificate itself"},

@@ -51,11 +51,11 @@ func loadSigner(ctx context.Context, key string) (signature.SignerVerifier, erro
 	return signer, nil
 }
 
-// loadPrivateKey opens a file of "cosign generate-key-pair".
+// loadPrivateKey opens what "cosign generate-key-pair" wrote.
 //
 // Reference: https://github.com/sigstore/cosign/blob/v3.1.3/pkg/cosign/keys.go
 func loadPrivateKey(file string, password []byte) (signature.SignerVerifier, error) {
-	data, err := redact.ReadFile(file)
+	data, err := readKey(file)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func loadPublicKey(ctx context.Context, key string) (crypto.PublicKey, error) {
 		}
 		return signer.PublicKey(options.WithContext(ctx))
 	}
-	data, err := redact.ReadFile(key)
+	data, err := readKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("open public key: %w", err)
 	}
@@ -94,7 +94,24 @@ func loadPublicKey(ctx context.Context, key string) (crypto.PublicKey, error) {
 	return public, nil
 }
 
-func inKMS(key string) bool { return strings.Contains(key, "://") }
+// inVariable begins a key that is in an environment variable, as for cosign.
+const inVariable = "env://"
+
+// readKey reads a key's file, or the environment variable that holds it.
+func readKey(key string) ([]byte, error) {
+	name, ok := strings.CutPrefix(key, inVariable)
+	if !ok {
+		return redact.ReadFile(key)
+	}
+	if os.Getenv(name) == "" {
+		return nil, fmt.Errorf("the variable of %s is empty or not set", redact.Value(key))
+	}
+	return []byte(os.Getenv(name)), nil
+}
+
+func inKMS(key string) bool {
+	return strings.Contains(key, "://") && !strings.HasPrefix(key, inVariable)
+}
 
 // keypair lets sigstore-go sign with a key of sigstore's libraries.
 type keypair struct {

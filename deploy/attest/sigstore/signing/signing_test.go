@@ -295,6 +295,31 @@ func TestServeRefuses(t *testing.T) {
 	}
 }
 
+// TestKeyInVariable: as for cosign, a key may be in an environment variable, where CI systems
+// keep secrets.
+func TestKeyInVariable(t *testing.T) {
+	private, err := os.ReadFile("../../../targets/testdata/cosign.key")
+	must(t, err)
+	public, err := os.ReadFile("../../../targets/testdata/cosign.pub")
+	must(t, err)
+	t.Setenv("COSIGN_PASSWORD", "test")
+	t.Setenv("COSIGN_PRIVATE_KEY", string(private))
+	t.Setenv("COSIGN_PUBLIC_KEY", string(public))
+	signed, err := Sign(t.Context(), attest.SignRequest{Signer: attest.Signer{Key: "env://COSIGN_PRIVATE_KEY"}, Items: signItems(t)})
+	must(t, err)
+	items := []attest.VerifyItem{{SubjectDigest: digest, Bundle: signed.Bundles[0]}}
+	results, err := Verify(t.Context(), attest.VerifyRequest{Policy: attest.Policy{Key: "env://COSIGN_PUBLIC_KEY"}, Items: items})
+	must(t, err)
+	if results[0].Problem != "" {
+		t.Error(results[0].Problem)
+	}
+	t.Setenv("COSIGN_PRIVATE_KEY", "")
+	got := ask(t, attest.Request{Sign: &attest.SignRequest{Signer: attest.Signer{Key: "env://COSIGN_PRIVATE_KEY"}, Items: signItems(t)}})
+	if !strings.Contains(got.Error, "the variable of env://COSIGN_PRIVATE_KEY is empty or not set") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestKMS signs and verifies with a key that only a KMS has. It is sigstore's own fake
 // KMS, because a real one needs an account.
 func TestKMS(t *testing.T) {
