@@ -24,22 +24,38 @@ func Doctor(ctx context.Context) error {
 	return ended(gotest.Doctor(ctx, commands))
 }
 
-// New starts a filter in filter/NAME that works: it builds, has tests, runs and is released as it is.
+// New starts a filter in filter/NAME that works: it builds, has tests, runs and is released as it is (-repository=github.com/OWNER/NAME starts the repository around it, too).
 //
 // A name becomes an OCI repository and a Kubernetes name: lowercase letters, digits and
 // hyphens, a letter first, at most 40 characters. One that breaks a rule or is taken is
-// refused.
+// refused. A repository gets its two go.mod with their go.sum, a magefile with Slipway's
+// targets, .gitignore, and the workflow that releases it from GitHub Actions. It requires
+// the newest Slipway, or -slipway=VERSION.
 //
-// Example:
+// Examples:
 //
 //	go tool mage new my-filter
-func New(name string) error {
-	files, err := scaffold.New(scaffold.NewOptions{Name: name})
+//	go tool mage -w FOLDER new my-filter -repository=github.com/acme/filters
+func New(ctx context.Context, name string, repository, slipway *string) error {
+	return ended(startFilter(ctx, name, given(repository), given(slipway)))
+}
+
+func startFilter(ctx context.Context, name, repository, slipway string) error {
+	var files []string
+	var err error
+	if repository == "" {
+		files, err = scaffold.New(scaffold.NewOptions{Name: name})
+	} else {
+		files, err = scaffold.NewRepository(ctx, scaffold.RepositoryOptions{Name: name, Module: repository, Version: slipway})
+	}
 	if err != nil {
-		return ended(err)
+		return err
 	}
 	for _, file := range files {
 		printable.Fprintln(os.Stdout, file)
+	}
+	if repository != "" {
+		printable.Fprintf(os.Stdout, "\nCommit this, and push it to https://%s. \"git tag v0.1.0 && git push origin v0.1.0\" then releases it.\n", repository)
 	}
 	printable.Fprintf(os.Stdout, "\nNow edit it while it runs:\n\n  go tool mage dev %s\n", name)
 	return nil
