@@ -91,6 +91,36 @@ type claims struct {
 	// "acme/filters/.github/workflows/a.yml@refs/tags/v1". In a called reusable
 	// workflow, it is not the run's own file.
 	JobWorkflowRef string `json:"job_workflow_ref"`
+	// Issuer is who vouches for the rest.
+	Issuer string `json:"iss"`
+	// Repository is the one whose workflow runs, such as "acme/filters".
+	Repository string `json:"repository"`
+}
+
+// CheckIdentity compares the identity with which this job of GitHub Actions would sign keyless
+// with the one that a policy accepts. If they differ, the error is ErrIdentity. Without an
+// identity, the error is ErrNoSigner.
+func CheckIdentity(ctx context.Context, policy Policy) error {
+	token, err := IdentityToken(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := readClaims(token)
+	if err != nil {
+		return err
+	}
+	server := os.Getenv("GITHUB_SERVER_URL") + "/"
+	var problems []error
+	for _, part := range []struct{ what, is, accepted string }{
+		{"identity", server + c.JobWorkflowRef, policy.Identity},
+		{"issuer", c.Issuer, policy.Issuer},
+		{"repository", server + c.Repository, policy.Repository},
+	} {
+		if part.accepted != "" && part.is != part.accepted {
+			problems = append(problems, fmt.Errorf("this job's %s is %s, and %s %w", part.what, part.is, part.accepted, ErrIdentity))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // readClaims does not verify the token: GitHub has just handed it out.

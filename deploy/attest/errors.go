@@ -7,6 +7,8 @@ var (
 	// ErrNoSigner says that nothing can sign: Signer has no key, and there is no
 	// identity of a job.
 	ErrNoSigner = errors.New(`nobody says who signs: it takes a key, or a job of GitHub Actions with the permission "id-token: write"`)
+	// ErrIdentity says that a job cannot make the signatures that the policy accepts.
+	ErrIdentity = errors.New("is what signatures are accepted from")
 	// ErrPolicy says that Policy does not name whose signatures count.
 	ErrPolicy = errors.New("a signature is trusted by a key, or by an identity with its issuer")
 	// ErrSigstore says that some addresses of a private sigstore are missing.

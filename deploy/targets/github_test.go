@@ -13,14 +13,23 @@ import (
 )
 
 // recorder is a program in the place of gh, because a test cannot ask GitHub. It
-// records its arguments, and answers with the release's state in the file state and the
-// latest release in the file latest. It imitates nothing else of gh.
+// records its arguments, and answers with the release's state in the file state, the latest
+// release in the file latest and the commit of a tag in the file ref. It imitates nothing else of gh.
 const recorder = `#!/bin/sh
 echo "$@" >> "$GH_DIR/asked"
 state=$(cat "$GH_DIR/state")
 if [ "$*" = "release view --json=tagName" ]; then
 	[ -s "$GH_DIR/latest" ] || { echo "release not found" >&2; exit 1; }
 	echo "{\"tagName\":\"$(cat "$GH_DIR/latest")\"}"
+	exit
+fi
+if [ "$1" = api ]; then
+	case "$*" in *POST*) exit;; esac
+	case $(cat "$GH_DIR/ref" 2>&-) in
+	"") echo "gh: Not Found (HTTP 404)" >&2; exit 1;;
+	down) echo "gh: Bad Gateway (HTTP 502)" >&2; exit 1;;
+	*) cat "$GH_DIR/ref";;
+	esac
 	exit
 fi
 case "$1 $2 $state" in

@@ -83,8 +83,9 @@ var programs = map[string][]program{
 
 // elsewhere are the variables that a program reads by itself.
 var elsewhere = map[string][]string{
-	"attest":  {"COSIGN_PASSWORD"}, // deploy/attest/sigstore
-	"release": {"COSIGN_PASSWORD"},
+	"attest":           {"COSIGN_PASSWORD"}, // deploy/attest/sigstore
+	"github:preflight": {"COSIGN_PASSWORD"},
+	"release":          {"COSIGN_PASSWORD"},
 }
 
 // TestVariables: "go tool mage vars -target=NAME" lists exactly the variables that the

@@ -3,8 +3,10 @@ package repository
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/slipway-wasm/slipway/deploy/scaffold"
 )
 
 // workflow holds the tested parts of a workflow.
@@ -251,8 +255,7 @@ func TestCheckCommand(t *testing.T) {
 }
 
 // TestWorkflowRights: nothing is allowed by default, and every job lists its
-// permissions. The jobs that build and that verify may write nothing and know no
-// secret.
+// permissions. The jobs that build and that verify may write nothing.
 func TestWorkflowRights(t *testing.T) {
 	t.Parallel()
 	all := readWorkflows(t)
@@ -269,10 +272,22 @@ func TestWorkflowRights(t *testing.T) {
 			}
 		}
 	}
-	for _, job := range []struct{ file, name string }{{"build.yml", "plan"}, {"build.yml", "build"}, {"build.yml", "join"}, {"filters.yml", "build"}, {"filters.yml", "verify"}, {"check.yml", "check"}, {"ci.yml", "test"}} {
+	for _, job := range []struct {
+		file, name string
+		may        map[string]string
+	}{
+		{"build.yml", "plan", map[string]string{"contents": "read"}},
+		{"build.yml", "join", map[string]string{"contents": "read"}},
+		{"build.yml", "build", map[string]string{"contents": "read"}},
+		{"filters.yml", "build", map[string]string{"contents": "read"}},
+		{"filters.yml", "verify", map[string]string{"contents": "read", "packages": "read"}},
+		{"filters.yml", "check", map[string]string{"contents": "read", "packages": "read", "id-token": "write"}},
+		{"check.yml", "check", map[string]string{"contents": "read"}},
+		{"ci.yml", "test", map[string]string{"contents": "read"}},
+	} {
 		rights := all[job.file].Jobs[job.name].Permissions
-		if rights == nil || len(*rights) != 1 || (*rights)["contents"] != "read" {
-			t.Errorf("%s: job %s may %v, and should only read contents", job.file, job.name, rights)
+		if rights == nil || !maps.Equal(*rights, job.may) {
+			t.Errorf("%s: job %s may %v, and should only %v", job.file, job.name, rights, job.may)
 		}
 	}
 	for _, file := range []string{"build.yml", "filters.yml", "release.yml"} {
@@ -286,8 +301,52 @@ func TestWorkflowRights(t *testing.T) {
 	}
 }
 
-// TestCaller: the workflow that deploy/README.md gives to other teams calls ours with
-// the right inputs and permissions.
+// TestReleaseTags: in our workflow, and in the one that other repositories get, a release's tag
+// starts a release. A moving tag and that of a Go module start none.
+func TestReleaseTags(t *testing.T) {
+	t.Parallel()
+	ours, err := os.ReadFile("../../.github/workflows/release.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := scaffold.Workflow("acme/filters", "v1.4.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range [][]byte{ours, theirs} {
+		var w struct {
+			On struct {
+				Push struct{ Tags []string }
+			}
+			Concurrency any
+		}
+		if err := yaml.Unmarshal(content, &w); err != nil {
+			t.Fatal(err)
+		}
+		if w.Concurrency == nil || !bytes.Contains(content, []byte("workflow_dispatch:")) {
+			t.Errorf("two runs of one tag can meet, or it cannot be started by hand:\n%s", content)
+		}
+		for tag, want := range map[string]bool{
+			"v1.4.0": true, "v1.4.0-rc.1": true, "headers/v1.4.0": true, "v1": false, "v1.4": false, "headers/v1": false, "filter/v1.4.0": false, "deploy/rollout/v1.4.0": false,
+		} {
+			starts := false
+			for _, pattern := range w.On.Push.Tags { // the last that matches decides
+				pattern, not := strings.CutPrefix(pattern, "!")
+				if matches, err := path.Match(pattern, tag); err != nil {
+					t.Fatal(err)
+				} else if matches {
+					starts = !not
+				}
+			}
+			if starts != want {
+				t.Errorf("%s starts a release: %t, want %t:\n%s", tag, starts, want, content)
+			}
+		}
+	}
+}
+
+// TestCaller: the workflow that "new -repository" writes and deploy/README.md shows calls ours
+// with the right inputs and permissions.
 func TestCaller(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../deploy/README.md")
@@ -297,6 +356,9 @@ func TestCaller(t *testing.T) {
 	_, section, _ := strings.Cut(string(page), "\n## Release from GitHub Actions\n")
 	_, block, _ := strings.Cut(section, "```yaml\n")
 	block, _, _ = strings.Cut(block, "```")
+	if written, err := scaffold.Workflow("acme/filters", "v1.4.0"); err != nil || string(written) != block {
+		t.Errorf("the page shows\n%s\nand new writes\n%s\n%v", block, written, err)
+	}
 	var theirs struct {
 		Jobs map[string]struct {
 			Uses        string
