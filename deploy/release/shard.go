@@ -202,7 +202,7 @@ func (r *run) readParts() ([]part, error) {
 	for _, entry := range entries {
 		p := part{name: entry.Name(), dir: filepath.Join(r.Parts, entry.Name())}
 		p.state, err = readState(filepath.Join(p.dir, workFolder, stateFile))
-		if err == nil && !(p.state.complete() && p.state.Rebuilt && p.state.Tested && p.state.Played != nil) {
+		if err == nil && (!p.state.complete() || !p.state.Rebuilt || !p.state.Tested || p.state.Played == nil) {
 			err = errors.New("it was not built twice, tested and played to the end")
 		}
 		if err == nil {
