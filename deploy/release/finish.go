@@ -1,9 +1,11 @@
 package release
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -17,7 +19,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/attest"
 )
 
-// newRecord is the record of what is published by now, without Times.
+// newRecord is the record of what is published by now.
 func (r *run) newRecord() Record {
 	compiler := r.toolchain()
 	compiler.BuildTags = nil // they follow from its version and flags
@@ -43,9 +45,6 @@ func (r *run) newRecord() Record {
 			if p.Filter == m.Name {
 				f.Manifests = append(f.Manifests, ManifestRecord{Shape: p.Shape, Repository: r.recorded(p.Repository), Tag: p.Tag, ManifestDigest: p.ManifestDigest})
 			}
-		}
-		if previous, ok := r.previous[m.Name]; ok {
-			f.Previous = &previous
 		}
 		record.Filters = append(record.Filters, f)
 	}
@@ -73,29 +72,21 @@ func tools() []Tool {
 	return list
 }
 
-// writeRecord writes the record and the notes. If the record there already says the
-// same, it stays, with the times of the run that made the release.
+// writeRecord writes the record and the notes.
 func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bool, err error) {
 	path := filepath.Join(r.Dist, RecordFile)
 	record := r.newRecord()
-	if old, err := ReadRecord(path); err == nil && old.Times != nil && old.Same(record) {
-		record.Times, confirmed = old.Times, true
-	} else {
-		record.Times = &Times{
-			Started:  r.started.UTC().Truncate(time.Second),
-			Finished: time.Now().UTC().Truncate(time.Second),
-			Steps:    r.times,
-		}
-		data, err := record.encode()
-		if err != nil {
-			return "", false, err
-		}
-		if err := renameio.WriteFile(path, data, 0o644, renameio.IgnoreUmask()); err != nil {
-			return "", false, err
-		}
+	data, err := record.encode()
+	if err != nil {
+		return "", false, err
+	}
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+		confirmed = true
+	} else if err := renameio.WriteFile(path, data, 0o644, renameio.IgnoreUmask()); err != nil {
+		return "", false, err
 	}
 	notes := filepath.Join(r.Dist, NotesFile)
-	if err := renameio.WriteFile(notes, []byte(record.Notes()), 0o644, renameio.IgnoreUmask()); err != nil {
+	if err := renameio.WriteFile(notes, []byte(record.Notes(r.previous)), 0o644, renameio.IgnoreUmask()); err != nil {
 		return "", false, err
 	}
 	r.record = &record
@@ -128,7 +119,7 @@ func (r *run) table(shown func(digest string) string) string {
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "FILTER\tSIZE\tCHANGE\tWHERE\tDIGEST")
 	for _, f := range r.record.Filters {
-		size, change := fmt.Sprint(f.WasmSize), f.change()
+		size, change := fmt.Sprint(f.WasmSize), f.change(r.previous)
 		for _, m := range f.Manifests {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s:%s\t%s\n", f.Name, size, change, m.Repository, m.Tag, shown(m.ManifestDigest))
 		}

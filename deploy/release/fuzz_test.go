@@ -25,16 +25,16 @@ func FuzzWorkFolder(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	record, err := Record{RecordVersion: RecordVersion, Version: "1.4.0", Filters: []FilterRecord{{Name: "headers", Manifests: []ManifestRecord{{Tag: "1.4.0"}}, Previous: &Previous{}}}, Times: &Times{Steps: []StepTime{{}}}}.encode()
+	record, err := Record{RecordVersion: RecordVersion, Version: "1.4.0", Filters: []FilterRecord{{Name: "headers", Manifests: []ManifestRecord{{Tag: "1.4.0"}}}}}.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(record, old)
-	f.Add([]byte(`{"recordVersion": 2}`), []byte(`{}`))
+	f.Add([]byte(`{"recordVersion": 1}`), []byte(`{}`))
 	f.Add(record, bytes.Replace(old, []byte(`"headers": "00"`), nil, 1))
 	f.Add(record, bytes.Replace(old, []byte(`"played": {`), []byte(`"played": {"Modules": {}, "EnvoyVersions": []`), 1))
-	f.Add([]byte(`{"recordVersion": 1} {}`), []byte(`null`))
-	f.Add([]byte(`{"recordVersion": 1}}`), []byte(``))
+	f.Add([]byte(`{"recordVersion": 2} {}`), []byte(`null`))
+	f.Add([]byte(`{"recordVersion": 2}}`), []byte(``))
 	f.Fuzz(func(t *testing.T, record, old []byte) {
 		if parsed, err := parseRecord(record); err == nil {
 			written, err := parsed.encode()
@@ -42,7 +42,7 @@ func FuzzWorkFolder(f *testing.F) {
 				t.Fatalf("%q was read, and is not written: %v", record, err)
 			}
 			again, err := parseRecord(written)
-			if err != nil || !again.Same(*parsed) {
+			if err != nil || !reflect.DeepEqual(again, parsed) {
 				t.Errorf("%q became %q: %v", record, written, err)
 			}
 		}

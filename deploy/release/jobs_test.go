@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-wasm/slipway/deploy/release"
 )
@@ -57,8 +58,8 @@ func TestJobs(t *testing.T) {
 			m.Repository = strings.Replace(m.Repository, there.registry, once.registry, 1)
 		}
 	}
-	if !got.Same(*want) {
-		t.Errorf("the jobs' record is\n%+v\nand that of one command\n%+v", got, want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the record of one command (-), and of the jobs (+):\n%s", diff)
 	}
 }
 

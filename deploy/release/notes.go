@@ -9,10 +9,11 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
-// Notes describes the release for people, in GitHub's Markdown.
+// Notes describes the release for people, in GitHub's Markdown. previous are the versions
+// before it, by the filters' names.
 //
 // Reference: https://github.github.com/gfm/#tables-extension-
-func (r Record) Notes() string {
+func (r Record) Notes(previous map[string]Previous) string {
 	var b strings.Builder
 	if r.Rehearsal {
 		b.WriteString("This is a rehearsal: the addresses are those of an embedded registry and storage.\n\n")
@@ -22,7 +23,7 @@ func (r Record) Notes() string {
 
 	b.WriteString("\n## Size\n\n| filter | bytes | change |\n|---|--:|--:|\n")
 	for _, f := range r.Filters {
-		fmt.Fprintf(&b, "| %s | %d | %s |\n", f.Name, f.WasmSize, f.change())
+		fmt.Fprintf(&b, "| %s | %d | %s |\n", f.Name, f.WasmSize, f.change(previous))
 	}
 	r.writeScenarios(&b)
 	if r.inRegistry() {
@@ -74,13 +75,14 @@ func (r Record) inRegistry() bool { return len(r.Filters) > 0 && len(r.Filters[0
 func (r Record) inStorage() bool  { return len(r.Filters) > 0 && r.Filters[0].URL != "" }
 
 // change says how a filter's size differs from that of the version before, for people.
-func (f FilterRecord) change() string {
-	if f.Previous == nil {
+func (f FilterRecord) change(all map[string]Previous) string {
+	previous, ok := all[f.Name]
+	if !ok {
 		return "new"
 	}
-	difference := f.WasmSize - f.Previous.WasmSize
+	difference := f.WasmSize - previous.WasmSize
 	if difference == 0 {
-		return "same as " + f.Previous.Version
+		return "same as " + previous.Version
 	}
-	return fmt.Sprintf("%+d (%+.1f %%) since %s", difference, 100*float64(difference)/float64(f.Previous.WasmSize), f.Previous.Version)
+	return fmt.Sprintf("%+d (%+.1f %%) since %s", difference, 100*float64(difference)/float64(previous.WasmSize), previous.Version)
 }

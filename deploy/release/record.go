@@ -18,20 +18,21 @@ import (
 
 // RecordVersion is the version of the record's form. It changes when a reader of
 // the old form could misread the new one.
-const RecordVersion = 1
+const RecordVersion = 2
 
 // Schema is the JSON schema of the record.
 //
 // Reference: https://json-schema.org/draft/2020-12
 //
-//go:embed schema/v1.json
+//go:embed schema/v2.json
 var Schema []byte
 
 // SchemaURL is where everybody can read the schema: its $id.
-const SchemaURL = "https://raw.githubusercontent.com/slipway-wasm/slipway/main/deploy/release/schema/v1.json"
+const SchemaURL = "https://raw.githubusercontent.com/slipway-wasm/slipway/main/deploy/release/schema/v2.json"
 
 // Record is the content of release.json: everything that was released. It depends on
-// the commit, the compiler and the stores. Interruptions change nothing but Times.
+// the commit, the compilers, the Envoys and the stores, and on nothing else. So a release that
+// was interrupted leaves the same bytes, and they can be signed before the release is done.
 type Record struct {
 	// Schema is SchemaURL.
 	Schema string `json:"$schema"`
@@ -60,8 +61,6 @@ type Record struct {
 	Tools []Tool `json:"tools"`
 	// Filters are the filters that were released, by name.
 	Filters []FilterRecord `json:"filters"`
-	// Times say how long it took; nil until the release is done.
-	Times *Times `json:"times,omitempty"`
 }
 
 // FilterRecord is one filter of a release.
@@ -80,8 +79,6 @@ type FilterRecord struct {
 	// Scenarios are the scenarios of the filter that the module passed or that were left
 	// out, in each version of Envoy. What is signed says the same.
 	Scenarios attest.Tests `json:"scenarios,omitempty"`
-	// Previous is the version before this one; nil for the first.
-	Previous *Previous `json:"previous,omitempty"`
 }
 
 // ManifestRecord is a filter's manifest in one shape.
@@ -95,35 +92,19 @@ type ManifestRecord struct {
 	ManifestDigest string `json:"manifestDigest"`
 }
 
-// Previous is a version that was published before.
+// Previous is a version that was published before. No record has it, because it depends on
+// when a release looks.
 type Previous struct {
 	// Version is its version.
-	Version string `json:"version"`
+	Version string
 	// WasmSize is its module's size in bytes.
-	WasmSize int64 `json:"wasmSize"`
+	WasmSize int64
 }
 
 // Tool is a program or library with its version.
 type Tool struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
-}
-
-// Times say when a release was made and how long its steps took.
-type Times struct {
-	// Started and Finished are those of the run that finished it, in UTC.
-	Started  time.Time `json:"started"`
-	Finished time.Time `json:"finished"`
-	// Steps are the steps of that run, in their order.
-	Steps []StepTime `json:"steps"`
-}
-
-// StepTime is how long one step took.
-type StepTime struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
-	// Confirmed says that an earlier run had done it.
-	Confirmed bool `json:"confirmed,omitempty"`
 }
 
 // ReadRecord reads a record. It refuses one with another RecordVersion, and one with
@@ -162,14 +143,6 @@ func parseRecord(data []byte) (*Record, error) {
 		return nil, finding.Mismatch(err)
 	}
 	return record, nil
-}
-
-// Same reports whether two records are equal except for their Times.
-func (r Record) Same(other Record) bool {
-	r.Times, other.Times = nil, nil
-	ours, err := r.encode()
-	theirs, err2 := other.encode()
-	return err == nil && err2 == nil && bytes.Equal(ours, theirs)
 }
 
 func (r Record) encode() ([]byte, error) {

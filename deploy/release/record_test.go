@@ -2,7 +2,6 @@ package release_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -65,7 +64,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for name, change := range map[string][2]string{
-		"other form":          {`"recordVersion": 1`, `"recordVersion": 2`},
+		"other form":          {`"recordVersion": 2`, `"recordVersion": 1`},
 		"version with v":      {`"version": "1.4.0"`, `"version": "v1.4.0"`},
 		"tag without v":       {`"tag": "v1.4.0"`, `"tag": "1.4.0"`},
 		"dirty commit":        {`"commit": "`, `"commit": "dirty-`},
@@ -81,8 +80,7 @@ func TestSchema(t *testing.T) {
 		"commit misspelt":     {`"commit"`, `"comit"`},
 		"filter's bad name":   {`"name": "headers"`, `"name": "../headers"`},
 		"compiler unknown":    {`"name": "tinygo"`, `"name": "rust"`},
-		"seconds as a text":   {`"seconds": `, `"seconds": "1", "s": `},
-		"schema of another":   {`/v1.json"`, `/v2.json"`},
+		"schema of another":   {`/v2.json"`, `/v1.json"`},
 		"failed scenario":     {`"outcome": "passed"`, `"outcome": "failed"`},
 		"scenario of a kind":  {`"scenario": "answers`, `"kind": "answers`},
 		"Envoy's bad version": {`"envoyVersion": "1.`, `"envoyVersion": "v1.`},
@@ -101,11 +99,11 @@ func TestReadRecord(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "release.json")
 	for content, want := range map[string]string{
-		`{"recordVersion": 1, "version": "1.4.0"}`: "",
-		`{"recordVersion": 2}`:                     "its record version is 2, and this Slipway knows 1",
-		`{"recordVersion": 1, "extra": true}`:      "unknown field",
-		`{"recordVersion": 1} {}`:                  "something follows it",
-		`{"recordVersion": 1`:                      "unexpected EOF",
+		`{"recordVersion": 2, "version": "1.4.0"}`: "",
+		`{"recordVersion": 9}`:                     "its record version is 9, and this Slipway knows 2",
+		`{"recordVersion": 2, "extra": true}`:      "unknown field",
+		`{"recordVersion": 2} {}`:                  "something follows it",
+		`{"recordVersion": 2`:                      "unexpected EOF",
 		``:                                         "EOF",
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -132,15 +130,15 @@ func TestNotes(t *testing.T) {
 		Compiler:      build.Toolchain{Name: "go", Version: "1.26.8", GoVersion: "go1.26.8"},
 		EnvoyVersions: []string{"1.36.4", "1.40.0"},
 		Filters: []release.FilterRecord{
-			{Name: "authtoken", WasmSHA256: strings.Repeat("b", 64), WasmSize: 900, URL: "https://f.example/a.wasm", Previous: &release.Previous{Version: "1.3.0", WasmSize: 1000}},
-			{Name: "headers", WasmSHA256: strings.Repeat("c", 64), WasmSize: 1000, URL: "https://f.example/h.wasm", Previous: &release.Previous{Version: "1.2.0", WasmSize: 1000}},
+			{Name: "authtoken", WasmSHA256: strings.Repeat("b", 64), WasmSize: 900, URL: "https://f.example/a.wasm"},
+			{Name: "headers", WasmSHA256: strings.Repeat("c", 64), WasmSize: 1000, URL: "https://f.example/h.wasm"},
 			{Name: "requestlog", WasmSHA256: strings.Repeat("d", 64), WasmSize: 1000, URL: "https://f.example/r.wasm"},
 		},
 	}
 	record.Filters[0].Scenarios = attest.Tests{{Scenario: "a | b", EnvoyVersion: "1.36.4", Outcome: scenario.Passed}, {Scenario: "a | b", EnvoyVersion: "1.40.0", Outcome: scenario.LeftOut}}
 	record.Filters[1].Scenarios = attest.Tests{{Scenario: "c", EnvoyVersion: "1.40.0", Outcome: scenario.Passed}}
 	record.Filters[0].Manifests = []release.ManifestRecord{{Shape: oci.Artifact, Repository: "ghcr.io/acme/authtoken", Tag: "1.4.0", ManifestDigest: "sha256:" + strings.Repeat("e", 64)}}
-	notes := record.Notes()
+	notes := record.Notes(map[string]release.Previous{"authtoken": {Version: "1.3.0", WasmSize: 1000}, "headers": {Version: "1.2.0", WasmSize: 1000}})
 	for _, want := range []string{
 		"with go1.26.8, twice", "Tested in Envoy 1.36.4, 1.40.0.",
 		"\n| filter | scenario | Envoy 1.36.4 | Envoy 1.40.0 |\n|---|---|---|---|\n| authtoken | a \\| b | passed | left out |\n| headers | c |  | passed |\n\n",
@@ -154,16 +152,5 @@ func TestNotes(t *testing.T) {
 	}
 	if strings.Contains(notes, "rehearsal") {
 		t.Errorf("it is no rehearsal:\n%s", notes)
-	}
-	var again release.Record
-	data, err := json.Marshal(record)
-	if err == nil {
-		err = json.Unmarshal(data, &again)
-	}
-	if err != nil || !record.Same(again) {
-		t.Errorf("a record that was written and read is another one: %+v, %v", again, err)
-	}
-	if again.Filters[0].WasmSize++; record.Same(again) {
-		t.Error("records with other sizes are the same")
 	}
 }

@@ -69,7 +69,6 @@ type run struct {
 	Options
 	list    *list
 	started time.Time
-	times   []StepTime
 	// reaches has the steps that this run goes as far as. A job that stops earlier may have
 	// no credentials for the others.
 	reaches map[string]bool

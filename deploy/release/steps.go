@@ -93,7 +93,6 @@ func (r *run) do(ctx context.Context) error {
 		if confirmed {
 			result, mark = "confirmed", color.FgCyan
 		}
-		r.times = append(r.times, StepTime{Name: s.name, Seconds: took.Round(time.Millisecond).Seconds(), Confirmed: confirmed})
 		r.list.end(result, mark, took, note)
 		if s.name == r.Until && s.name != StepRecord {
 			fmt.Fprintf(r.Out, "Stopped after %s, as asked. Run it again without -until to go on.\n", s.name)
