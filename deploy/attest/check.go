@@ -46,8 +46,8 @@ func StateOf(err error) State {
 type Check struct {
 	// Subject is what was checked: a reference, a URL or a file.
 	Subject string `json:"subject"`
-	// What names the part of it: manifest, signature, provenance, sbom, tested, module,
-	// sum, tag, record or pin (how a manifest names a module).
+	// What names the part of it: manifest, signature, provenance, sbom, tested, record,
+	// module, sum, tag or pin (how a manifest names a module).
 	What string `json:"what"`
 	// State is the result.
 	State State `json:"state"`
@@ -59,6 +59,10 @@ type Check struct {
 	Optional bool `json:"optional,omitempty"`
 	// Results are the signed test results that are right, if that is what was checked.
 	Results []TestResult `json:"results,omitempty"`
+	// Filter is the filter whose record was checked.
+	Filter string `json:"-"`
+	// Records are the signed records that are right, if that is what was checked.
+	Records []SignedRecord `json:"-"`
 }
 
 // WhatTested is the What of a check of a manifest's test results.

@@ -16,6 +16,7 @@ import (
 const (
 	manifestDigest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 	wasmSHA256     = "2222222222222222222222222222222222222222222222222222222222222222"
+	recordSum      = "3333333333333333333333333333333333333333333333333333333333333333"
 	revision       = "0123456789abcdef0123456789abcdef01234567"
 )
 
@@ -23,7 +24,7 @@ const (
 // show: that the signer states something else than the manifest.
 type signedFacts struct {
 	evidence   evidence
-	statements []SignItem // in the order of predicates
+	statements []item // in the order of predicates
 }
 
 // played is the report of two scenarios. One of them is left out in one Envoy.
@@ -58,6 +59,9 @@ func newFacts(t testing.TB) signedFacts {
 		},
 		Builder: Builder{ID: LocalBuilder},
 		Played:  &played,
+		Record: ReleaseRecord{SHA256: recordSum, Filters: map[string]json.RawMessage{
+			"headers": json.RawMessage(`{"version":"1.4.0","commit":"` + revision + `","filters":[{"name":"headers","wasmSha256":"` + wasmSHA256 + `","manifests":[{"manifestDigest":"` + manifestDigest + `"}]}]}`),
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +110,15 @@ func TestJudge(t *testing.T) {
 		"a test of no Envoy":     {3, `"set in Envoy 1.40.0"`, `"set"`, `its test "set" names no scenario`},
 		"a test of an empty one": {3, `"set in Envoy 1.40.0"`, `"set in Envoy "`, `its test "set in Envoy " names no scenario`},
 		"nothing passed":         {3, `"passedTests":`, `"other":`, "no scenario that passed"},
+		"record's subject":       {4, `"digest":{"sha256":"` + manifestDigest[7:], `"digest":{"sha256":"` + strings.Repeat("0", 64), "it is not about sha256:"},
+		"record's file":          {4, `"name":"release.json"`, `"name":"other.json"`, "it is not about a release.json"},
+		"record's version":       {4, `"version":"1.4.0"`, `"version":"1.3.0"`, "it is of headers 1.3.0"},
+		"record's commit":        {4, revision, strings.Repeat("0", 40), "does not name the commit " + revision},
+		"record's module":        {4, `"wasmSha256":"` + wasmSHA256, `"wasmSha256":"` + strings.Repeat("0", 64), "it names the wasm sha256 000"},
+		"record's manifest":      {4, `"manifestDigest":"` + manifestDigest, `"manifestDigest":"sha256:0`, "it does not name the manifest " + manifestDigest},
+		"record's filter":        {4, `[{"name":"headers"`, `[{"name":"authtoken"`, "it is of authtoken 1.4.0"},
+		"record of no filter":    {4, `"filters":[`, `"filters":[],"other":[`, "it is about 0 filters"},
+		"no record":              {4, `"filters":[`, `"filters":{},"other":[`, "read the record"},
 	} {
 		statement := string(f.statements[c.predicate].Statement)
 		if !strings.Contains(statement, c.old) {

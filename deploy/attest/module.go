@@ -26,8 +26,11 @@ type StoredModule struct {
 	OCIReference string
 	// Bundle is what is stored beside the module; nil if nothing is.
 	Bundle []byte
-	// Err says why Bundle is not known. Default: it is.
-	Err error
+	// RecordBundle is the signed record that is stored there; nil if none is.
+	RecordBundle []byte
+	// Err says why Bundle is not known, and RecordErr why RecordBundle is not. Default: they
+	// are.
+	Err, RecordErr error
 }
 
 // evidenceOf is what is known about stored modules.
@@ -35,8 +38,10 @@ func evidenceOf(modules []StoredModule, version string) []*evidence {
 	all := make([]*evidence, len(modules))
 	for i, m := range modules {
 		all[i] = &evidence{filter: m.Filter, version: version, module: &modules[i], err: m.Err}
-		if m.Bundle != nil {
-			all[i].bundles = []json.RawMessage{bundleOf(m.Bundle)}
+		for _, bundle := range [][]byte{m.Bundle, m.RecordBundle} {
+			if bundle != nil {
+				all[i].bundles = append(all[i].bundles, bundleOf(bundle))
+			}
 		}
 	}
 	return all
@@ -50,12 +55,12 @@ func (e *evidence) checkModule(policy Policy) Check {
 		c.State, c.Detail, c.Err = StateOf(e.err), e.err.Error(), e.err
 	case policy.IsZero():
 		c.State, c.Detail = e.withoutPolicy(PredicateProvenance)
-		if c.State == Missing && len(e.bundles) > 0 {
+		if c.State == Missing && e.module.Bundle != nil {
 			c.State, c.Detail = Wrong, "what is stored beside it is no provenance"
 		}
 	default:
 		c.State, c.Detail = e.state(PredicateProvenance)
-		if c.State == Missing && len(e.bundles) > 0 {
+		if c.State == Missing && e.module.Bundle != nil {
 			c.State, c.Detail = Wrong, "what is signed is no provenance"
 		}
 	}
@@ -64,9 +69,6 @@ func (e *evidence) checkModule(policy Policy) Check {
 
 // judgeModule compares a statement with the stored module that it should be about.
 func (e *evidence) judgeModule(statement Statement) error {
-	if statement.PredicateType != PredicateProvenance {
-		return fmt.Errorf("it is a statement of type %s, and should be %s", statement.PredicateType, PredicateProvenance)
-	}
 	var p provenance
 	if err := json.Unmarshal(statement.Predicate, &p); err != nil {
 		return fmt.Errorf("read the provenance: %w", err)
@@ -105,16 +107,16 @@ func (e *evidence) judgeBuild(statement Statement, p provenance, wasmSHA256 stri
 	return nil
 }
 
-// moduleStatement is the statement about a stored module: the provenance of its artifact
-// manifest or, if there is none, that of the module alone.
-func moduleStatement(filter build.Built, m StoredModule, manifests []*oci.Subject, opts SignOptions) (SignItem, error) {
+// moduleStatements are the statements about a stored module: the provenance of its artifact
+// manifest or, if there is none, that of the module alone; and the record, if there is one.
+func moduleStatements(filter build.Built, m StoredModule, manifests []*oci.Subject, opts SignOptions) ([]item, error) {
 	record := filter.Module.Record
 	if m.WasmSHA256 != record.WasmSHA256 {
-		return SignItem{}, fmt.Errorf("%s: its wasm sha256 is %s, and the built module's is %s; build the version that is published", m.URL, m.WasmSHA256, record.WasmSHA256)
+		return nil, fmt.Errorf("%s: its wasm sha256 is %s, and the built module's is %s; build the version that is published", m.URL, m.WasmSHA256, record.WasmSHA256)
 	}
 	provenance, err := newProvenance(filter, opts.Release, opts.Builder)
 	if err != nil {
-		return SignItem{}, err
+		return nil, err
 	}
 	subjects := []Resource{moduleResource(record)}
 	for _, s := range manifests {
@@ -122,12 +124,22 @@ func moduleStatement(filter build.Built, m StoredModule, manifests []*oci.Subjec
 			subjects = append([]Resource{manifestResource(s.Manifest)}, subjects...)
 		}
 	}
-	statement, err := newStatement(PredicateProvenance, subjects, provenance)
-	item := SignItem{SubjectDigest: "sha256:" + m.WasmSHA256, Statement: statement}
-	if m.Bundle != nil {
-		item.Existing = []json.RawMessage{bundleOf(m.Bundle)}
+	items := []item{{predicate: signatureItem}}
+	if items[0].Statement, err = newStatement(PredicateProvenance, subjects, provenance); err != nil {
+		return nil, err
 	}
-	return item, err
+	if content := opts.Record.Filters[record.Name]; content != nil {
+		statement, err := newStatement(PredicateRecord, append(subjects, recordResource(opts.Record)), content)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item{SignItem{Statement: statement}, recordItem})
+	}
+	for i := range items {
+		items[i].SubjectDigest = "sha256:" + m.WasmSHA256
+		items[i].Existing = evidenceOf([]StoredModule{m}, "")[0].bundles
+	}
+	return items, nil
 }
 
 func manifestResource(m oci.Manifest) Resource {

@@ -41,6 +41,8 @@ type SignOptions struct {
 	// Played is the report of the scenarios, which have to have been played with the
 	// published modules. Default: no test result is made.
 	Played *scenario.Report
+	// Record is the record of the release. Default: none is signed.
+	Record ReleaseRecord
 }
 
 // Attached is a statement about a manifest.
@@ -49,7 +51,7 @@ type Attached struct {
 	Filter string `json:"filter"`
 	// Reference is the manifest, by its digest, or the URL of a stored module.
 	Reference string `json:"reference"`
-	// What is the kind of statement: signature, provenance, sbom or test result.
+	// What is the kind of statement: signature, provenance, sbom, test result or record.
 	What string `json:"what"`
 	// Unchanged says that it was there already.
 	Unchanged bool `json:"unchanged,omitempty"`
@@ -68,8 +70,8 @@ type Signed struct {
 	// Attached are all statements that are attached now, new or not.
 	Attached []Attached
 	// Bundles are the new bundles to store beside the modules of the storage, by the
-	// filters' names.
-	Bundles map[string][]byte
+	// filters' names, and RecordBundles those of their records.
+	Bundles, RecordBundles map[string][]byte
 	// PublicKey is the public key of the signatures, as PEM; empty if they are keyless.
 	PublicKey string
 }
@@ -77,7 +79,7 @@ type Signed struct {
 // Sign signs the published manifests of a version, in every shape. It attaches to each
 // manifest the bill of materials for scanners and, as sigstore bundles, a signature, the
 // provenance, the signed bill of materials and, of a filter with scenarios, the test
-// result. For stored modules it returns the bundles to store. If a record is not that of
+// result. If there is a record, that is signed as well. For stored modules it returns the bundles to store. If a record is not that of
 // the published module, or a scenario failed, it refuses. A second run adds only what is
 // missing.
 func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
@@ -122,7 +124,7 @@ func rehearsed(ctx context.Context, opts SignOptions) (Policy, error) {
 	if err == nil {
 		err = Undecided(checks)
 	}
-	if err != nil || Failed(checks) != nil || opts.Played != nil && Confirm(checks, opts.Subjects, *opts.Played) != nil {
+	if err != nil || Failed(checks) != nil || opts.Played != nil && Confirm(checks, opts.Subjects, *opts.Played) != nil || !opts.Record.signed(checks) {
 		return Policy{}, err
 	}
 	return opts.Policy, nil
@@ -149,7 +151,7 @@ func Describe(ctx context.Context, subjects []*oci.Subject, release build.Releas
 
 func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 	request := SignRequest{Signer: opts.Signer.absolute(), Policy: opts.Policy.absolute()}
-	var subjects []*oci.Subject // one for each item
+	var subjects []*oci.Subject // one for each item about a manifest
 	var made []int              // the predicate of each item
 	attachments := map[*oci.Subject][]oci.Attachment{}
 	for _, filter := range opts.Release.Filters {
@@ -167,41 +169,46 @@ func signAll(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 			if err != nil {
 				return signed, err
 			}
-			for i, item := range items {
+			for _, item := range items {
 				item.Existing = bundles
-				request.Items = append(request.Items, item)
-				subjects, made = append(subjects, s), append(made, i)
-				signed.Attached = append(signed.Attached, Attached{Filter: filter.Module.Name, Reference: s.ByDigest().String(), What: predicates[i].name})
+				request.Items = append(request.Items, item.SignItem)
+				subjects, made = append(subjects, s), append(made, item.predicate)
+				signed.Attached = append(signed.Attached, Attached{Filter: filter.Module.Name, Reference: s.ByDigest().String(), What: predicates[item.predicate].name})
 			}
 		}
 	}
 	for _, m := range opts.Modules {
 		i := slices.IndexFunc(opts.Release.Filters, func(f build.Built) bool { return f.Module.Name == m.Filter })
-		if i < 0 || m.Err != nil {
-			return signed, errors.Join(fmt.Errorf("%s: what is stored beside it is not known", m.URL), m.Err)
+		if i < 0 || m.Err != nil || m.RecordErr != nil {
+			return signed, errors.Join(fmt.Errorf("%s: what is stored beside it is not known", m.URL), m.Err, m.RecordErr)
 		}
-		item, err := moduleStatement(opts.Release.Filters[i], m, of(opts.Subjects, m.Filter), opts)
+		items, err := moduleStatements(opts.Release.Filters[i], m, of(opts.Subjects, m.Filter), opts)
 		if err != nil {
 			return signed, err
 		}
-		request.Items = append(request.Items, item)
-		signed.Attached = append(signed.Attached, Attached{Filter: m.Filter, Reference: m.URL, What: predicates[0].name})
+		for _, item := range items {
+			request.Items, made = append(request.Items, item.SignItem), append(made, item.predicate)
+			signed.Attached = append(signed.Attached, Attached{Filter: m.Filter, Reference: m.URL, What: predicates[item.predicate].name})
+		}
 	}
 	response, err := run(ctx, Request{Sign: &request})
 	if err != nil {
 		return signed, err
 	}
-	signed.PublicKey, signed.Bundles = response.PublicKey, make(map[string][]byte)
+	signed.PublicKey, signed.Bundles, signed.RecordBundles = response.PublicKey, make(map[string][]byte), make(map[string][]byte)
 	for i, bundle := range response.Bundles {
 		if isNull(bundle) {
 			signed.Attached[i].Unchanged = true
 			continue
 		}
-		if i >= len(subjects) {
+		switch {
+		case i < len(subjects):
+			attachments[subjects[i]] = append(attachments[subjects[i]], attachment(made[i], bundle))
+		case made[i] == recordItem:
+			signed.RecordBundles[signed.Attached[i].Filter] = bundle
+		default:
 			signed.Bundles[signed.Attached[i].Filter] = bundle
-			continue
 		}
-		attachments[subjects[i]] = append(attachments[subjects[i]], attachment(made[i], bundle))
 	}
 	for _, s := range slices.Compact(subjects) {
 		if _, err := s.Attach(ctx, attachments[s]...); err != nil {
@@ -236,9 +243,24 @@ func of(subjects []*oci.Subject, filter string) []*oci.Subject {
 // isNull reports whether there is no bundle. A RawMessage keeps JSON's null as text.
 func isNull(bundle json.RawMessage) bool { return len(bundle) == 0 || string(bundle) == "null" }
 
-// statements are the statements about a manifest, in the order of predicates. The last
-// one is left out if no scenario was played.
-func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignItem, error) {
+// item is a statement to sign, with the index of its type among predicates.
+type item struct {
+	SignItem
+	predicate int
+}
+
+// Indexes of predicates.
+const (
+	signatureItem = iota
+	_
+	_
+	testResultItem
+	recordItem
+)
+
+// statements are the statements about a manifest, in the order of predicates. The last two
+// are left out if no scenario was played, and if there is no record.
+func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]item, error) {
 	record := filter.Module.Record
 	if record.WasmSHA256 == "" || opts.Release.Revision == "" {
 		return nil, errors.New("neither the module's wasm sha256 nor the release's revision may be empty")
@@ -261,20 +283,29 @@ func statements(filter build.Built, m oci.Manifest, opts SignOptions) ([]SignIte
 	if err != nil {
 		return nil, err
 	}
-	all := []any{struct{}{}, provenance, json.RawMessage(sbom.Content)}
+	all := []any{struct{}{}, provenance, json.RawMessage(sbom.Content), nil, nil}
 	if slices.Contains(tested(opts), record.Name) {
-		all = append(all, newTestResult(TestsOf(*opts.Played, record.Name), opts.Release))
+		all[testResultItem] = newTestResult(TestsOf(*opts.Played, record.Name), opts.Release)
 	}
-	items := make([]SignItem, len(all))
+	if content := opts.Record.Filters[record.Name]; content != nil {
+		all[recordItem] = content
+	}
+	var items []item
 	for i, predicate := range all {
 		about := subjects
-		if predicates[i].uri == PredicateSignature {
+		switch {
+		case predicate == nil:
+			continue
+		case i == signatureItem:
 			about = []Resource{{Digest: manifest.Digest}} // like cosign
+		case i == recordItem:
+			about = append(about, recordResource(opts.Record))
 		}
-		items[i] = SignItem{SubjectDigest: m.ManifestDigest}
-		if items[i].Statement, err = newStatement(predicates[i].uri, about, predicate); err != nil {
+		statement, err := newStatement(predicates[i].uri, about, predicate)
+		if err != nil {
 			return nil, err
 		}
+		items = append(items, item{SignItem{SubjectDigest: m.ManifestDigest, Statement: statement}, i})
 	}
 	return items, nil
 }

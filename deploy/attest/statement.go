@@ -28,12 +28,13 @@ const (
 )
 
 // predicates are the types of the statements about each manifest, in the order in which
-// they are made, with their names for people and the names of their checks.
+// they are checked, with their names for people and the names of their checks.
 var predicates = []struct{ name, uri, check string }{
 	{"signature", PredicateSignature, "signature"},
 	{"provenance", PredicateProvenance, "provenance"},
 	{"sbom", PredicateSBOM, "sbom"},
 	{"test result", PredicateTestResult, WhatTested},
+	{"record", PredicateRecord, WhatRecord},
 }
 
 // statementType is the version of the statement's format.

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/internal/purl"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -197,7 +195,7 @@ func (e *evidence) tests(statement Statement) (Tests, error) {
 	if err := json.Unmarshal(statement.Predicate, &p); err != nil {
 		return nil, fmt.Errorf("read the test result: %w", err)
 	}
-	revision := e.manifest.Annotations[ocispec.AnnotationRevision]
+	revision := e.revision()
 	switch {
 	case revision == "":
 		return nil, errNoCommit

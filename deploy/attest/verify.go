@@ -37,8 +37,9 @@ type VerifyOptions struct {
 	Tested []string
 }
 
-// Verify checks the signature, the provenance, the bill of materials and the test result
-// of every manifest of a version, and the signature of every stored module. A statement
+// Verify checks the signature, the provenance, the bill of materials, the test result and the
+// record of every manifest of a version, and the signature and the record of every stored
+// module. Only a release makes a record; if there is none, there is no check of it. A statement
 // counts if it satisfies the policy, is about this manifest or module, and agrees with it
 // and the version. The state is Unknown if something could not be read, or not be compared
 // with the policy.
@@ -59,10 +60,14 @@ func Verify(ctx context.Context, opts VerifyOptions) ([]Check, error) {
 	var checks []Check
 	for _, e := range all {
 		if e.module != nil {
-			checks = append(checks, e.checkModule(opts.Policy))
+			checks = append(append(checks, e.checkModule(opts.Policy)), e.checkRecord(e.module.URL, opts.Policy)...)
 			continue
 		}
 		for _, predicate := range predicates {
+			if predicate.uri == PredicateRecord {
+				checks = append(checks, e.checkRecord(e.manifest.Reference.String(), opts.Policy)...)
+				continue
+			}
 			c := Check{Subject: e.manifest.Reference.String(), What: predicate.check, Optional: e.err == nil && opts.Policy.IsZero()}
 			if predicate.uri == PredicateTestResult {
 				c.Optional = e.err == nil && !slices.Contains(opts.Tested, e.filter)
@@ -207,7 +212,10 @@ func (e *evidence) judge(result VerifyResult, predicateType string) error {
 	if err != nil {
 		return err
 	}
-	if e.module != nil {
+	switch {
+	case predicateType == PredicateRecord:
+		return e.judgeRecord(statement)
+	case e.module != nil:
 		return e.judgeModule(statement)
 	}
 	switch predicateType {
@@ -247,14 +255,21 @@ var errNoModule = fmt.Errorf("the manifest names no module: annotation %s is mis
 
 var errNoCommit = fmt.Errorf("the manifest names no commit: annotation %s is missing", ocispec.AnnotationRevision)
 
-func (e *evidence) wasmSHA256() string { return e.manifest.Annotations[oci.AnnotationWasmSHA256] }
+func (e *evidence) wasmSHA256() string {
+	if e.module != nil {
+		return e.module.WasmSHA256
+	}
+	return e.manifest.Annotations[oci.AnnotationWasmSHA256]
+}
+
+func (e *evidence) revision() string { return e.manifest.Annotations[ocispec.AnnotationRevision] }
 
 func (e *evidence) judgeProvenance(statement Statement) error {
 	var p provenance
 	if err := json.Unmarshal(statement.Predicate, &p); err != nil {
 		return fmt.Errorf("read the provenance: %w", err)
 	}
-	revision := e.manifest.Annotations[ocispec.AnnotationRevision]
+	revision := e.revision()
 	switch {
 	case revision == "":
 		return errNoCommit

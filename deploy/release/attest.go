@@ -3,9 +3,11 @@ package release
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/attest/stored"
@@ -42,6 +44,9 @@ func (r *run) attest(ctx context.Context, out io.Writer) (note string, confirmed
 	opts := attest.SignOptions{
 		Registry: r.stores.registry, Subjects: subjects, Release: r.release, Builder: builder,
 		Signer: *r.Signer, Policy: r.policy(), KeyFile: r.keyFile(), Played: r.state.Played,
+	}
+	if opts.Record, err = r.newRecord().signable(); err != nil {
+		return "", false, err
 	}
 	var signed attest.Signed
 	if r.stores.storage == nil {
@@ -146,5 +151,18 @@ func (r *run) verifyAttached(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(attest.WriteChecks(out, checks), attest.Failed(checks), attest.Confirm(checks, subjects, *r.state.Played))
+	if err := errors.Join(attest.WriteChecks(out, checks), attest.Failed(checks), attest.Confirm(checks, subjects, *r.state.Played)); err != nil || opts.Policy.IsZero() {
+		return err
+	}
+	record := r.newRecord()
+	file, err := record.encode()
+	if err != nil {
+		return err
+	}
+	bundles, problems := record.Signed(file, checks)
+	if len(problems) > 0 {
+		return fmt.Errorf("the record is not the one that is signed: %s; release with what made it, or sign it", strings.Join(problems, "; "))
+	}
+	r.bundle = bundles[0]
+	return nil
 }

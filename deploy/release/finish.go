@@ -3,8 +3,10 @@ package release
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -72,7 +74,7 @@ func tools() []Tool {
 	return list
 }
 
-// writeRecord writes the record and the notes.
+// writeRecord writes the record, its bundle and the notes.
 func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bool, err error) {
 	path := filepath.Join(r.Dist, RecordFile)
 	record := r.newRecord()
@@ -83,6 +85,15 @@ func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bo
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
 		confirmed = true
 	} else if err := renameio.WriteFile(path, data, 0o644, renameio.IgnoreUmask()); err != nil {
+		return "", false, err
+	}
+	bundle := filepath.Join(r.Dist, BundleFile)
+	if r.bundle == nil {
+		err = os.Remove(bundle)
+	} else {
+		err = renameio.WriteFile(bundle, r.bundle, 0o644, renameio.IgnoreUmask())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", false, err
 	}
 	notes := filepath.Join(r.Dist, NotesFile)

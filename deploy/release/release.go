@@ -88,6 +88,8 @@ type run struct {
 	objects   []storage.Object
 	// Set by the step render.
 	facts []manifest.Source
+	// Set by the step verify: the bundle of the record; nil if it is not signed.
+	bundle []byte
 	// Set by the step tags.
 	previous map[string]Previous
 	// Set by the step record.

@@ -25,15 +25,18 @@ type Bundle struct {
 type AttachOptions struct {
 	// Version is the version of all modules.
 	Version version.Version
-	// Bundles are the bundles by the filters' names.
+	// Bundles are those about the modules, by the filters' names. They go under BundleKey.
 	Bundles map[string]Bundle
+	// Records are those with the records of the release, by the filters' names. They go under
+	// RecordKey.
+	Records map[string]Bundle
 }
 
-// Attach stores signed statements beside the modules of a version, under BundleKey, and fetches
-// each as readers do. If there is another bundle than Old, it changes nothing there and returns
+// Attach stores signed statements beside the modules of a version, and fetches each as readers
+// do. If there is another bundle than Old, it changes nothing there and returns
 // ErrPrecondition: somebody else signed at the same time.
 func Attach(ctx context.Context, s *Storage, opts AttachOptions) error {
-	err := checkNames(opts.Version, slices.Collect(maps.Keys(opts.Bundles)))
+	err := checkNames(opts.Version, slices.AppendSeq(slices.Collect(maps.Keys(opts.Bundles)), maps.Keys(opts.Records)))
 	if err == nil && s.bucket == nil {
 		_, err = s.handOver(ctx, CloudRequest{Attach: &opts})
 	} else if err == nil {
@@ -47,8 +50,15 @@ func Attach(ctx context.Context, s *Storage, opts AttachOptions) error {
 
 func (s *Storage) attach(ctx context.Context, opts AttachOptions) error {
 	u := &upload{s, UploadOptions{Version: opts.Version}}
-	for _, filter := range slices.Sorted(maps.Keys(opts.Bundles)) {
-		bundle, key := opts.Bundles[filter], BundleKey(filter, opts.Version.String())
+	bundles := make(map[string]Bundle)
+	for filter, bundle := range opts.Bundles {
+		bundles[BundleKey(filter, opts.Version.String())] = bundle
+	}
+	for filter, bundle := range opts.Records {
+		bundles[RecordKey(filter, opts.Version.String())] = bundle
+	}
+	for _, key := range slices.Sorted(maps.Keys(bundles)) {
+		bundle := bundles[key]
 		if err := u.amend(ctx, key, func(old []byte) ([]byte, error) {
 			if len(old) > 0 && !bytes.Equal(old, bundle.Old) && !bytes.Equal(old, bundle.Content) {
 				return nil, fmt.Errorf("%w; run it again", ErrPrecondition)
@@ -71,11 +81,21 @@ func (s *Storage) attach(ctx context.Context, opts AttachOptions) error {
 
 // ReadBundle fetches the signed statement about a module as readers do. If there is none, it
 // returns nil.
-func ReadBundle(ctx context.Context, s *Storage, filter string, v version.Version) (bundle []byte, err error) {
+func ReadBundle(ctx context.Context, s *Storage, filter string, v version.Version) ([]byte, error) {
+	return s.readBundle(ctx, filter, v, BundleKey)
+}
+
+// ReadRecord fetches the signed statement with the record of a module's release as readers do.
+// If there is none, it returns nil.
+func ReadRecord(ctx context.Context, s *Storage, filter string, v version.Version) ([]byte, error) {
+	return s.readBundle(ctx, filter, v, RecordKey)
+}
+
+func (s *Storage) readBundle(ctx context.Context, filter string, v version.Version, key func(filter, version string) string) (bundle []byte, err error) {
 	if err := checkNames(v, []string{filter}); err != nil {
 		return nil, fmt.Errorf("read the signature of %s: %w", filter, err)
 	}
-	err = s.fetchSmall(ctx, BundleKey(filter, v.String()), false, func(data []byte) error {
+	err = s.fetchSmall(ctx, key(filter, v.String()), false, func(data []byte) error {
 		bundle = data
 		return nil
 	})

@@ -20,6 +20,12 @@ func SumKey(filter, version string) string { return ModuleKey(filter, version) +
 // BundleKey is where the signed statement about a module is: a sigstore bundle.
 func BundleKey(filter, version string) string { return ModuleKey(filter, version) + ".sigstore.json" }
 
+// RecordKey is where the signed statement is that holds the record of a module's release: a
+// sigstore bundle.
+func RecordKey(filter, version string) string {
+	return filter + "/" + version + "/release.json.sigstore.json"
+}
+
 // SumsKey is where the checksums of all filters of one version are.
 func SumsKey(version string) string { return version + "/SHA256SUMS" }
 

@@ -29,7 +29,7 @@ import (
 // Github makes the GitHub release of a git tag, with gh.
 type Github mg.Namespace
 
-// Draft makes a draft of the GitHub release of a git tag, from dist/release.md, dist/release.json and the modules.
+// Draft makes a draft of the GitHub release of a git tag, from dist/release.md, dist/release.json with its signature, and the modules.
 //
 // It updates an existing draft, and leaves a published release as it is. gh has to be
 // installed, and logged in by "gh auth login" or GH_TOKEN.
@@ -266,6 +266,9 @@ func gitHubDraft(ctx context.Context, tag string, out Output) error {
 		return fmt.Errorf(`the record in %s is that of %s; run "go tool mage release %s" first`, dist, record.Tag, tag)
 	}
 	files := []string{filepath.Join(dist, rel.RecordFile)}
+	if bundle := filepath.Join(dist, rel.BundleFile); exists(bundle) {
+		files = append(files, bundle)
+	}
 	for _, f := range record.Filters {
 		file := filepath.Join(dist, f.Name+".wasm")
 		sum, err := checksum.File(os.Open, file)
@@ -348,6 +351,11 @@ func becomesLatest(ctx context.Context, v version.Version) (bool, error) {
 		return true, nil // it should not be there
 	}
 	return v.Compare(shown) > 0, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // The states of a GitHub release.

@@ -101,6 +101,14 @@ func TestGitHubDraft(t *testing.T) {
 			}
 		})
 	}
+	// A signed record has its signature beside it.
+	asked := withRecorder(t, "none")
+	writeRecord(t, func(*rel.Record) {})
+	write(t, filepath.Join(dist, rel.BundleFile), "{}")
+	run(t, func(o Output) error { return draftOnGitHub(t.Context(), "v1.4.0", o) })
+	if want := " dist/release.json dist/release.json.sigstore.json dist/authtoken.wasm"; !strings.Contains(asked(), want) {
+		t.Errorf("gh was asked\n%s\nwant%s", asked(), want)
+	}
 }
 
 // GitHub's "Latest" is the newest release of all filters. The call that publishes decides it.

@@ -46,7 +46,7 @@ func (l *requestLog) take() []string {
 // TestReleaseRequests pins the number of requests that a release of one filter sends to
 // the registry. The release is signed, has all attachments, and is read back from the
 // outside. The distribution registry takes no blob in one request and has no API for
-// referrers: each of seven blobs takes two, besides one look and one refusal, and the index
+// referrers: each of eight blobs takes two, besides one look and one refusal, and the index
 // of referrers is read, written once and read again.
 func TestReleaseRequests(t *testing.T) {
 	keys, err := filepath.Abs("testdata") // a key pair for tests only
@@ -64,8 +64,8 @@ func TestReleaseRequests(t *testing.T) {
 		name, address          string
 		atFirst, whenUnchanged int
 	}{
-		{"embedded", small.Addr(), 29, 9},
-		{"distribution", distributiontest.Start(t, distributiontest.Options{}), 42, 10},
+		{"embedded", small.Addr(), 30, 9},
+		{"distribution", distributiontest.Start(t, distributiontest.Options{}), 44, 10},
 	} {
 		t.Run(registry.name, func(t *testing.T) {
 			folder := t.TempDir()

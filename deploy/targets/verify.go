@@ -46,7 +46,7 @@ func Verify(ctx context.Context, versionReferenceOrFolder string, beforeTags, js
 // verifyPublished verifies a reference, or a version of all filters, or the version of
 // a git tag. A version is verified with everything that belongs to it: the manifests,
 // the modules and sums in the storage, the signatures, provenances, bills of
-// materials and test results, and the record of the release in dist/. Of a reference, the same holds for
+// materials, test results and records, and the record of the release in dist/. Of a reference, the same holds for
 // its manifest. All is read without credentials, except for REGISTRY_USERNAME and
 // REGISTRY_PASSWORD. beforeTags says that the moving tags have not moved yet.
 func verifyPublished(ctx context.Context, c variables.Values, what string, beforeTags bool, out Output) error {
@@ -168,33 +168,83 @@ func findVersion(ctx context.Context, c variables.Values, v version.Version, bef
 	if found, err = verify.Version(ctx, opts); err != nil {
 		return nil, err
 	}
-	if check := checkRecord(filepath.Join(dist, rel.RecordFile), v.String(), opts.Filters, found); check != nil {
+	if check := checkRecord(ctx, opts, found); check != nil {
 		found.Checks = append(found.Checks, *check)
 	}
 	return found, nil
 }
 
-// checkRecord compares a release's record with what was found. It returns nil if there
-// is no record of this version.
-func checkRecord(path, version string, filters []string, found *verify.Report) *attest.Check {
-	check := &attest.Check{Subject: path, What: "record", State: attest.OK}
+// checkRecord compares a release's record with what was found and with what is signed. It
+// returns nil if there is no record.
+func checkRecord(ctx context.Context, opts verify.Options, found *verify.Report) *attest.Check {
+	path, version := filepath.Join(dist, rel.RecordFile), opts.Version.String()
+	check := &attest.Check{Subject: path, What: attest.WhatRecord, State: attest.OK}
 	record, err := rel.ReadRecord(path)
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && record.Version != version) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err == nil && record.Version != version && !names(record, found) {
+		check.State, check.Optional = attest.Missing, true
+		check.Detail = fmt.Sprintf("version is %q there, and it names nothing of %s", record.Version, version)
+		return check
 	}
 	if err != nil {
 		check.State, check.Detail = attest.StateOf(err), err.Error()
 		return check
 	}
 	if slices.ContainsFunc(found.Checks, func(c attest.Check) bool {
-		return c.State == attest.Unknown && (c.What == "manifest" || c.What == "sum")
+		return c.State == attest.Unknown && (c.What == "manifest" || c.What == "sum" || c.What == attest.WhatRecord)
 	}) {
 		check.State, check.Detail = attest.Unknown, "not everything that it names could be looked at"
 	}
-	if problems := recordProblems(record, filters, found); len(problems) > 0 {
+	problems := recordProblems(record, opts.Filters, found)
+	if record.Version != version {
+		problems = append(problems, fmt.Sprintf("version is %q, and what it names is %s", record.Version, version))
+	}
+	if opts.Policy.IsZero() {
+		check.Detail = cmp.Or(check.Detail, "it is not signed")
+	} else if check.State == attest.OK {
+		unlike, err := notSigned(ctx, opts.Policy, record, found)
+		if err != nil {
+			check.State, check.Detail = attest.StateOf(err), err.Error()
+		}
+		problems = append(problems, unlike...)
+	}
+	if len(problems) > 0 {
 		check.State, check.Detail = attest.Wrong, strings.Join(problems, "; ")
 	}
 	return check
+}
+
+// notSigned names the differences between the record's files and what is signed.
+func notSigned(ctx context.Context, policy attest.Policy, record *rel.Record, found *verify.Report) ([]string, error) {
+	file, err := os.ReadFile(filepath.Join(dist, rel.RecordFile))
+	if err != nil {
+		return nil, err
+	}
+	_, problems := record.Signed(file, found.Checks)
+	beside := filepath.Join(dist, rel.BundleFile)
+	bundle, err := os.ReadFile(beside)
+	if len(problems) > 0 || errors.Is(err, fs.ErrNotExist) {
+		return problems, nil // what is published signs it as well
+	}
+	if err == nil {
+		err = attest.CheckFile(ctx, policy, file, bundle)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("check its signature %s: %w", beside, err)
+	}
+	return nil, nil
+}
+
+// names reports whether a record names a manifest or a module that was found.
+func names(record *rel.Record, found *verify.Report) bool {
+	return slices.ContainsFunc(record.Filters, func(f rel.FilterRecord) bool {
+		return slices.ContainsFunc(found.Objects, func(o storage.Object) bool { return o.Filter == f.Name && o.URL == f.URL }) ||
+			slices.ContainsFunc(f.Manifests, func(m rel.ManifestRecord) bool {
+				return slices.ContainsFunc(found.Manifests, func(v *oci.Verification) bool { return v.ManifestDigest == m.ManifestDigest })
+			})
+	})
 }
 
 // recordProblems names the differences between the record and what was found.

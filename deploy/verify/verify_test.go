@@ -766,13 +766,13 @@ func TestUnknown(t *testing.T) {
 		}, "manifest unknown, sum ok", "403 Forbidden"},
 		"no referrer may be listed": {func(t *testing.T, p *place) {
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/referrers/", Fault: faultproxytest.Status(403)}), nil)
-		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown", "403 Forbidden"},
+		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown, record unknown", "403 Forbidden"},
 		"no bundle may be read": {func(t *testing.T, p *place) {
 			sum := sha256.Sum256(p.bundle(t, "provenance.sigstore.json"))
 			p.throughFaults(t, rules(faultproxytest.Rule{Match: "/blobs/sha256:" + hex.EncodeToString(sum[:]), Fault: faultproxytest.Status(403)}), nil)
-		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown", "403 Forbidden"},
+		}, "manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown, record unknown", "403 Forbidden"},
 		"no key": {func(_ *testing.T, p *place) { p.policy.Key += ".gone" },
-			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown, signature unknown", "there is no file of that name"},
+			"manifest ok, sum ok, signature unknown, provenance unknown, sbom unknown, tested unknown, record unknown, signature unknown, record unknown", "there is no file of that name"},
 		"no module": {func(t *testing.T, p *place) {
 			p.throughFaults(t, nil, rules(faultproxytest.Rule{Match: "[.]wasm$", Fault: faultproxytest.Status(403)}))
 		}, "manifest ok, sum unknown" + signatures, "proxies send no credentials"},
@@ -831,7 +831,7 @@ func TestUnknownAtDeadline(t *testing.T) {
 	}}})
 	found, err := verify.Version(over, verify.Options{Filters: []string{"headers"}, Version: released, Registry: p.registry, Storage: p.storage, Policy: p.policy})
 	check(t, err)
-	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown, tested unknown, tag unknown" || attest.Failed(found.Checks) == nil {
+	if got := describe(found.Checks); got != "manifest ok, sum unknown, signature unknown, provenance unknown, sbom unknown, tested unknown, record unknown, tag unknown" || attest.Failed(found.Checks) == nil {
 		t.Errorf("%s: %v", got, attest.Failed(found.Checks))
 	}
 	ctx, cancel := context.WithCancel(t.Context())

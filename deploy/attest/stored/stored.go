@@ -11,12 +11,13 @@ import (
 )
 
 // Modules reads what is signed about the modules of a version, as storage.Verify returns them.
-// What cannot be read is in the result's Err.
+// What cannot be read is in the result's Err and RecordErr.
 func Modules(ctx context.Context, s *storage.Storage, v version.Version, objects []storage.Object) []attest.StoredModule {
 	modules := make([]attest.StoredModule, len(objects))
 	for i, o := range objects {
 		modules[i] = attest.StoredModule{Filter: o.Filter, URL: o.URL, WasmSHA256: o.WasmSHA256, OCIReference: o.OCIReference}
 		modules[i].Bundle, modules[i].Err = storage.ReadBundle(ctx, s, o.Filter, v)
+		modules[i].RecordBundle, modules[i].RecordErr = storage.ReadRecord(ctx, s, o.Filter, v)
 	}
 	return modules
 }
@@ -32,14 +33,17 @@ func Sign(ctx context.Context, s *storage.Storage, opts attest.SignOptions) (att
 	}
 	opts.Modules = Modules(ctx, s, v, objects)
 	signed, err := attest.Sign(ctx, opts)
-	if err != nil || len(signed.Bundles) == 0 {
+	if err != nil || len(signed.Bundles)+len(signed.RecordBundles) == 0 {
 		return signed, err
 	}
-	bundles := make(map[string]storage.Bundle)
+	attached := storage.AttachOptions{Version: v, Bundles: map[string]storage.Bundle{}, Records: map[string]storage.Bundle{}}
 	for _, m := range opts.Modules {
 		if content, ok := signed.Bundles[m.Filter]; ok {
-			bundles[m.Filter] = storage.Bundle{Content: content, Old: m.Bundle}
+			attached.Bundles[m.Filter] = storage.Bundle{Content: content, Old: m.Bundle}
+		}
+		if content, ok := signed.RecordBundles[m.Filter]; ok {
+			attached.Records[m.Filter] = storage.Bundle{Content: content, Old: m.RecordBundle}
 		}
 	}
-	return signed, storage.Attach(ctx, s, storage.AttachOptions{Version: v, Bundles: bundles})
+	return signed, storage.Attach(ctx, s, attached)
 }

@@ -32,7 +32,7 @@ func (s *signer) judgeOfExisting(ctx context.Context, policy attest.Policy) (exi
 }
 
 // has reports whether a valid bundle makes a statement of the same type about the
-// same subjects. Of a test result, what it says has to be the same: other tests are news.
+// same subjects. Of a test result and a record, what it says has to be the same: other tests are news.
 func (e existing) has(item attest.SignItem) bool {
 	var wanted attest.Statement
 	if e.judge == nil || json.Unmarshal(item.Statement, &wanted) != nil {
@@ -44,7 +44,7 @@ func (e existing) has(item attest.SignItem) bool {
 		if err != nil || json.Unmarshal(found.Statement, &made) != nil || !made.Covers(wanted) {
 			continue
 		}
-		if wanted.PredicateType != attest.PredicateTestResult || bytes.Equal(made.Predicate, wanted.Predicate) {
+		if wanted.PredicateType != attest.PredicateTestResult && wanted.PredicateType != attest.PredicateRecord || bytes.Equal(made.Predicate, wanted.Predicate) {
 			return true
 		}
 	}
