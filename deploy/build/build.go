@@ -172,7 +172,7 @@ func (j job) run(ctx context.Context, force bool) (Module, string, error) {
 	if err != nil {
 		return fail(err)
 	}
-	report, err := inspect.Check(ctx, wasm, inspect.StartOptions{Configuration: &example})
+	report, err := inspect.Check(ctx, wasm, inspect.StartOptions{Configuration: &example, Memory: inspect.EnvoyMemory})
 	if err != nil {
 		if report != nil {
 			err = advised(err, report.Trapped())

@@ -137,7 +137,7 @@ func (m Module) Check(ctx context.Context, metadata catalog.Metadata) (*inspect.
 	if err != nil {
 		return nil, fmt.Errorf("module %s: %w", m.Path, err)
 	}
-	report, err := inspect.File(ctx, m.Path, inspect.StartOptions{Configuration: &example})
+	report, err := inspect.File(ctx, m.Path, inspect.StartOptions{Configuration: &example, Memory: inspect.EnvoyMemory})
 	if err != nil {
 		return nil, fmt.Errorf("module %s: %w", m.Path, err)
 	}

@@ -112,7 +112,8 @@ type module struct {
 	shape    *shape
 	wasm     []byte // bounded, see shape
 	features api.CoreFeatures
-	outlined bool // its functions' bodies were not read
+	size     uint64 // of the module as it was given
+	outlined bool   // its functions' bodies were not read
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 }
@@ -131,7 +132,12 @@ func read(ctx context.Context, wasm []byte) (*module, error) {
 	if err != nil {
 		return invalid(err)
 	}
-	m := &module{shape: shape, wasm: shape.bounded(wasm[:8], list, contents), features: api.CoreFeaturesV2}
+	m := &module{shape: shape, features: api.CoreFeaturesV2, size: uint64(len(wasm)), outlined: shape.code > maxCode}
+	if m.outlined {
+		m.wasm = outline(wasm[:8], list, contents)
+	} else {
+		m.wasm = shape.bounded(wasm[:8], list, contents)
+	}
 	err = m.compile(ctx, interpreter)
 	newer := disabled(err)
 	if newer != "" {

@@ -15,7 +15,24 @@ const (
 	maxTableEntries = 10_000_000 // in all tables, initially or at their maximum
 	maxLocals       = 50_000     // of one function, without its parameters
 	maxParameters   = 1_000      // of one function type; the same limit for results
+	maxBody         = 7_654_321  // bytes of one function's code
 )
+
+// What wazero's reader takes for an entry, in bytes of memory: measured with a million bytes of
+// the smallest entries of each kind, and rounded up.
+const (
+	costOfType     = 512
+	costOfImport   = 256
+	costOfFunction = 384
+	costOfGlobal   = 256
+	costOfExport   = 256
+	costOfElement  = 72
+	costOfData     = 96
+)
+
+// maxCode is the size in bytes of the code that is read. The interpreter takes up to 160 bytes
+// of memory for each. A module with more code is described without it, and is not started.
+const maxCode = 16 << 20
 
 // Envoy gives a module no more memory than this, in pages of 64 KiB: 1 GiB.
 //
@@ -55,6 +72,8 @@ type shape struct {
 	tables       []table  // its own
 	globals      []byte   // the types of its globals, imported ones first
 	locals       uint64   // of all functions
+	cost         uint64   // of all entries, see costOfType
+	code         int      // bytes of the code section
 }
 
 // table is the type of a table: the bytes before, within and after its limits.
@@ -77,21 +96,30 @@ type limits struct {
 func shapeOf(list []Section, contents [][]byte) (*shape, error) {
 	s := &shape{}
 	total := 0
-	for _, content := range contents {
+	for i, content := range contents {
 		total += len(content)
+		if list[i].Name == sectionNames[sectionCode] {
+			s.code += len(content)
+		}
+	}
+	// counted reads an entry after adding what it costs.
+	counted := func(cost uint64, read func()) func() {
+		return func() { s.cost += cost; read() }
 	}
 	for i, section := range list {
 		read, ok := map[string]func(*reader){
-			sectionNames[sectionType]:      func(b *reader) { b.each(maxEntries, b.functionType) },
-			sectionNames[sectionImport]:    func(b *reader) { b.each(maxEntries, func() { s.readImport(b) }) },
-			sectionNames[sectionFunction]:  func(b *reader) { b.each(maxEntries, b.skipNumber) },
-			sectionNames[sectionTable]:     func(b *reader) { b.each(maxEntries, func() { s.readTable(b) }) },
-			sectionNames[sectionMemory]:    func(b *reader) { b.each(maxEntries, func() { s.readMemory(b.limits()) }) },
-			sectionNames[sectionGlobal]:    func(b *reader) { b.each(maxEntries, func() { s.readGlobal(b); b.constant() }) },
-			sectionNames[sectionExport]:    func(b *reader) { b.each(maxEntries, func() { s.readExport(b) }) },
-			sectionNames[sectionElement]:   func(b *reader) { b.each(maxEntries, b.element) },
+			sectionNames[sectionType]:     func(b *reader) { b.each(maxEntries, func() { s.cost += costOfType * b.functionType() }) },
+			sectionNames[sectionImport]:   func(b *reader) { b.each(maxEntries, counted(costOfImport, func() { s.readImport(b) })) },
+			sectionNames[sectionFunction]: func(b *reader) { b.each(maxEntries, counted(costOfFunction, b.skipNumber)) },
+			sectionNames[sectionTable]:    func(b *reader) { b.each(maxEntries, func() { s.readTable(b) }) },
+			sectionNames[sectionMemory]:   func(b *reader) { b.each(maxEntries, func() { s.readMemory(b.limits()) }) },
+			sectionNames[sectionGlobal]:   func(b *reader) { b.each(maxEntries, counted(costOfGlobal, func() { s.readGlobal(b); b.constant() })) },
+			sectionNames[sectionExport]:   func(b *reader) { b.each(maxEntries, counted(costOfExport, func() { s.readExport(b) })) },
+			sectionNames[sectionElement]: func(b *reader) {
+				b.each(maxEntries, counted(costOfElement, func() { s.cost += costOfElement * b.element() }))
+			},
 			sectionNames[sectionCode]:      func(b *reader) { b.each(maxEntries, func() { s.readCode(b) }) },
-			sectionNames[sectionData]:      func(b *reader) { b.each(maxEntries, b.data) },
+			sectionNames[sectionData]:      func(b *reader) { b.each(maxEntries, counted(costOfData, b.data)) },
 			sectionNames[sectionTag]:       func(b *reader) { b.each(maxEntries, func() { b.byte(); b.number() }) },
 			sectionNames[sectionStart]:     (*reader).skipNumber,
 			sectionNames[sectionDataCount]: (*reader).skipNumber,
@@ -108,6 +136,9 @@ func shapeOf(list []Section, contents [][]byte) (*shape, error) {
 	// 50000 locals, again and again.
 	if s.locals > maxLocals+uint64(total) {
 		return nil, fmt.Errorf("its functions have %d locals in %d bytes", s.locals, total)
+	}
+	if most := 32<<20 + 2*uint64(total); s.cost > most {
+		return nil, fmt.Errorf("its types, functions and other entries would take %d bytes of memory, and for %d bytes no more than %d are used", s.cost, total, most)
 	}
 	return s, nil
 }
@@ -179,7 +210,11 @@ func (s *shape) readExport(b *reader) {
 }
 
 func (s *shape) readCode(b *reader) {
-	body := &reader{rest: b.skip(b.number())}
+	size := b.number()
+	body := &reader{rest: b.skip(size)}
+	if size > maxBody {
+		body.fail(fmt.Errorf("a function with %d bytes of code, and Envoy's V8 takes no more than %d", size, maxBody))
+	}
 	var locals uint64
 	body.each(maxLocals, func() {
 		locals += body.number()
@@ -339,7 +374,8 @@ func (r *reader) valueType() byte {
 	return t
 }
 
-func (r *reader) functionType() {
+// functionType reads an entry of the type section, and returns how many types it has.
+func (r *reader) functionType() (types uint64) {
 	const alone, group = 0x60, 0x4e // or several types that refer to each other
 	one := func() {
 		r.each(maxParameters, func() { r.valueType() })
@@ -347,9 +383,11 @@ func (r *reader) functionType() {
 	}
 	switch r.byte() {
 	case alone:
+		types = 1
 		one()
 	case group:
 		r.each(maxEntries, func() {
+			types++
 			if r.byte() != alone {
 				r.fail(errSections)
 			}
@@ -358,6 +396,7 @@ func (r *reader) functionType() {
 	default:
 		r.fail(errSections)
 	}
+	return types
 }
 
 func (r *reader) limits() limits {
@@ -368,10 +407,10 @@ func (r *reader) limits() limits {
 	return l
 }
 
-// element reads an element segment, which fills a table.
+// element reads an element segment, which fills a table. It returns how many elements there are.
 //
 // Reference: https://webassembly.github.io/spec/core/binary/modules.html#element-section
-func (r *reader) element() {
+func (r *reader) element() (elements uint64) {
 	const (
 		passive     = 1 << iota // or declarative
 		explicit                // the index of the table or, if passive, declarative
@@ -388,10 +427,11 @@ func (r *reader) element() {
 		r.valueType() // the type or the kind of the elements
 	}
 	if flags&expressions != 0 {
-		r.each(maxTableEntries, r.constant)
+		r.each(maxTableEntries, func() { elements++; r.constant() })
 	} else {
-		r.each(maxTableEntries, r.skipNumber)
+		r.each(maxTableEntries, func() { elements++; r.skipNumber() })
 	}
+	return elements
 }
 
 // data reads a data segment, which fills the memory.

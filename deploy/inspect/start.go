@@ -10,6 +10,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
 )
 
@@ -23,7 +24,41 @@ type StartOptions struct {
 	// CallTimeout limits each call of the module. Default: 30 seconds, far more than a filter
 	// needs.
 	CallTimeout time.Duration
+	// Memory limits the memory that the module has, in bytes. A module that asks for more is
+	// not started, or its start counts as unknown if it fails then: Envoy gives it more.
+	// Default: 24 MiB and twice the module's size. EnvoyMemory is for a module that one made
+	// oneself.
+	Memory uint64
 }
+
+// EnvoyMemory is the most that Envoy gives a module, in bytes.
+const EnvoyMemory = maxPages << 16
+
+// memory is the memory of a module that is started.
+type memory struct {
+	data    []byte
+	most    uint64
+	refused *bool // becomes true when the module asks for more
+}
+
+// Reallocate implements experimental.LinearMemory. It makes room for twice the size, so that a
+// module that grows by a page at a time does not leave a copy behind for each.
+func (m *memory) Reallocate(size uint64) []byte {
+	if size > m.most {
+		*m.refused = true
+		return nil
+	}
+	if size > uint64(cap(m.data)) {
+		grown := make([]byte, size, min(max(size, 2*uint64(len(m.data))), m.most))
+		copy(grown, m.data)
+		m.data = grown
+	}
+	m.data = m.data[:size]
+	return m.data
+}
+
+// Free implements experimental.LinearMemory.
+func (m *memory) Free() { m.data = nil }
 
 // Started is the result of starting a module.
 type Started struct {
@@ -42,9 +77,7 @@ const rootContext = 1
 // main, or else _start; it creates the root context, starts the VM, and configures the plugin.
 // Failures end up among the report's problems or defects. The error is ctx's.
 //
-// Envoy gives a module 1 GiB of memory and all the time in the world; here it has the
-// Envoy gives a module 1 GiB of memory and unlimited time. Here the memory is the same, and
-// each call has a time limit.
+// Envoy gives a module 1 GiB of memory and unlimited time. Here opts limit both.
 //
 // Reference: startVm in https://github.com/proxy-wasm/proxy-wasm-cpp-host/blob/main/src/wasm.cc,
 // onStart and onConfigure in src/context.cc.
@@ -52,10 +85,15 @@ func (m *module) start(ctx context.Context, opts StartOptions) error {
 	if len(m.report.problems) > 0 {
 		return nil
 	}
-	m.report.started = &Started{Skipped: m.unstartable()}
+	opts.Memory = cmp.Or(opts.Memory, 24<<20+2*m.size)
+	m.report.started = &Started{Skipped: m.unstartable(opts.Memory)}
 	if m.report.started.Skipped != "" {
 		return nil
 	}
+	refused := false
+	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory {
+		return &memory{most: opts.Memory, refused: &refused}
+	}))
 	s := &starting{module: m, opts: opts, host: newHost()}
 	err := s.run(ctx)
 	if tooDeep(err) {
@@ -69,6 +107,10 @@ func (m *module) start(ctx context.Context, opts StartOptions) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if refused && (err != nil || s.refuses != "") {
+		m.report.started.Skipped = tooMuchMemory(opts.Memory)
+		return nil
 	}
 	m.report.calls = s.host.calls
 	for _, since := range s.host.calls {
@@ -95,8 +137,12 @@ func (m *module) start(ctx context.Context, opts StartOptions) error {
 
 // unstartable returns the reason why a module cannot be started here, although Envoy may start
 // it.
-func (m *module) unstartable() string {
+func (m *module) unstartable(memory uint64) string {
 	switch {
+	case m.shape.code > maxCode:
+		return fmt.Sprintf("it has more than %d MiB of code, which is not read here", maxCode>>20)
+	case m.shape.pages<<16 > memory:
+		return tooMuchMemory(memory)
 	case m.outlined:
 		return "it uses legacy exception handling, which cannot be run here"
 	case m.shape.importsOther:
@@ -105,6 +151,10 @@ func (m *module) unstartable() string {
 		return "its memory is shared by threads, which cannot be run here"
 	}
 	return ""
+}
+
+func tooMuchMemory(given uint64) string {
+	return fmt.Sprintf("it wants more memory than the %d MiB that it is given here", given>>20)
 }
 
 // startDefect says that Envoy loads the module, and that the module then fails every request.
