@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-wasm/slipway/deploy/build"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 	"github.com/slipway-wasm/slipway/deploy/version"
@@ -102,7 +102,7 @@ func Sign(ctx context.Context, opts SignOptions) (signed Signed, err error) {
 		}
 	}
 	if err == nil && opts.KeyFile != "" && opts.Signer.Rehearsal && opts.Policy.IsZero() {
-		err = renameio.WriteFile(opts.KeyFile, []byte(signed.PublicKey), 0o644, renameio.IgnoreUmask())
+		err = scratch.WriteFile(opts.KeyFile, []byte(signed.PublicKey), 0o644)
 	}
 	if err != nil {
 		return Signed{}, fmt.Errorf("attest %s: %w", opts.Release.Version, err)

@@ -11,12 +11,11 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/concurrent"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // RecordVersion is the version of the record's format. It changes when a reader of the old
@@ -174,7 +173,7 @@ func place(dist, built string, record Record) (Module, error) {
 	if err := os.Rename(built, path); err != nil {
 		return Module{}, err
 	}
-	if err := renameio.WriteFile(recordPath(dist, record.Name), append(data, '\n'), 0o644, renameio.IgnoreUmask()); err != nil {
+	if err := scratch.WriteFile(recordPath(dist, record.Name), append(data, '\n'), 0o644); err != nil {
 		return Module{}, err
 	}
 	// What Load returns is compared with it, and knows only what is written.

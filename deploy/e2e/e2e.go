@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/envoy"
@@ -143,12 +141,12 @@ func write(dir string, r scenario.Report) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(filepath.Join(dir, scenario.ReportFile), append(data, '\n'), 0o644); err != nil {
+	if err := scratch.WriteFile(filepath.Join(dir, scenario.ReportFile), append(data, '\n'), 0o644); err != nil {
 		return err
 	}
 	junit, err := junitXML(r)
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(dir, scenario.JUnitFile), junit, 0o644)
+	return scratch.WriteFile(filepath.Join(dir, scenario.JUnitFile), junit, 0o644)
 }

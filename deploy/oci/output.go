@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
@@ -44,14 +42,14 @@ func openOutput(path string) (*output, error) {
 	if path, err = followLinks(path); err != nil {
 		return nil, err
 	}
-	pending, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.IgnoreUmask())
+	pending, closePending, err := scratch.NewFile(path, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	return &output{
 		File:    pending.File,
 		finish:  func(context.Context) error { return pending.CloseAtomicallyReplace() },
-		cleanup: pending.Cleanup,
+		cleanup: closePending,
 	}, nil
 }
 

@@ -16,9 +16,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/slipway-wasm/slipway/deploy/attest"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // newRecord is the record of what is published by now.
@@ -84,20 +84,20 @@ func (r *run) writeRecord(context.Context, io.Writer) (note string, confirmed bo
 	}
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
 		confirmed = true
-	} else if err := renameio.WriteFile(path, data, 0o644, renameio.IgnoreUmask()); err != nil {
+	} else if err := scratch.WriteFile(path, data, 0o644); err != nil {
 		return "", false, err
 	}
 	bundle := filepath.Join(r.Dist, BundleFile)
 	if r.bundle == nil {
 		err = os.Remove(bundle)
 	} else {
-		err = renameio.WriteFile(bundle, r.bundle, 0o644, renameio.IgnoreUmask())
+		err = scratch.WriteFile(bundle, r.bundle, 0o644)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", false, err
 	}
 	notes := filepath.Join(r.Dist, NotesFile)
-	if err := renameio.WriteFile(notes, []byte(record.Notes(r.previous)), 0o644, renameio.IgnoreUmask()); err != nil {
+	if err := scratch.WriteFile(notes, []byte(record.Notes(r.previous)), 0o644); err != nil {
 		return "", false, err
 	}
 	r.record = &record

@@ -9,11 +9,10 @@ import (
 	"os"
 	"reflect"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
@@ -135,7 +134,7 @@ func (r *run) unchanged(ctx context.Context) error {
 	return nil
 }
 
-func writeFile(path string, data []byte) error { return renameio.WriteFile(path, data, 0o644) }
+func writeFile(path string, data []byte) error { return scratch.WriteFile(path, data, 0o644) }
 
 func sumsOf(modules []build.Module) map[string]string {
 	sums := make(map[string]string, len(modules))

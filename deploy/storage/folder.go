@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
+
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
 // folder is a Bucket in a directory that some web server serves. Several processes on one
@@ -67,7 +68,8 @@ func (f *folder) Replace(ctx context.Context, key string, old State, content Con
 	})
 }
 
-// write makes a complete file beside the key and calls place to move it there.
+// write makes a complete file in a temporary folder beside all objects, and calls place to move it
+// to the key.
 func (f *folder) write(key string, content Content, place func(root *os.Root, temp string) error) error {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
 		return err
@@ -80,8 +82,12 @@ func (f *folder) write(key string, content Content, place func(root *os.Root, te
 	if err := root.MkdirAll(path.Dir(key), 0o755); err != nil {
 		return err
 	}
-	temp := path.Join(path.Dir(key), tempPrefix+rand.Text())
-	defer func() { _ = root.Remove(temp) }() // if it was renamed, there is nothing to remove
+	dir, remove, err := scratch.Dir(f.dir, tempPrefix+"upload-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = remove() }()
+	temp := path.Join(filepath.Base(dir), path.Base(key))
 	if err := writeFile(root, temp, content); err != nil {
 		return err
 	}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/internal/finding"
+	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 	"github.com/slipway-wasm/slipway/deploy/version"
 )
 
@@ -197,6 +200,36 @@ func TestFolderKeepsWritersApart(t *testing.T) {
 		if strings.Contains(name, tempPrefix) && name != tempPrefix+"lock" {
 			t.Errorf("%s was left behind", name)
 		}
+	}
+}
+
+// TestFolderSweeps: what a killed upload left goes with the next one, and a living one's stays.
+func TestFolderSweeps(t *testing.T) {
+	t.Parallel()
+	f := &folder{dir: t.TempDir()}
+	dead := filepath.Join(f.dir, tempPrefix+"upload-1")
+	alive, remove, err := scratch.Dir(f.dir, tempPrefix+"upload-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dead, 0o700); err != nil { // nobody has locked it
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dead, "headers.wasm"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	content := Content{Size: 4, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("both")), nil }}
+	if err := f.Create(t.Context(), "headers/1.0.0/headers.wasm", content); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dead); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a killed upload's folder is still there: %v", err)
+	}
+	if _, err := os.Stat(alive); err != nil {
+		t.Errorf("a living upload's folder is gone: %v", err)
+	}
+	if err := remove(); err != nil {
+		t.Error(err)
 	}
 }
 

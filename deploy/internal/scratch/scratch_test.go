@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// TestMain makes this test binary a process that holds a folder until it is killed.
+// TestMain makes this test binary a process that holds a folder or a file until it is killed.
 func TestMain(m *testing.M) {
 	if parent := os.Getenv("SLIPWAY_TEST_SCRATCH"); parent != "" {
 		dir, _, err := Dir(parent, "work-")
@@ -23,6 +23,15 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println(dir)
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
+	}
+	if path := os.Getenv("SLIPWAY_TEST_SCRATCH_FILE"); path != "" {
+		file, _, err := NewFile(path, 0o644)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println(file.Name())
 		_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed
 	}
 	os.Exit(m.Run())
