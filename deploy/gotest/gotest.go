@@ -336,7 +336,9 @@ func packagesOf(ctx context.Context, opts Options, module string) (packages []st
 // raceFlags returns the flags for the race detector. If it cannot be built, raceFlags says so
 // and returns none.
 func raceFlags(ctx context.Context, opts Options) []string {
-	output, err := exec.CommandContext(ctx, "go", "env", "CC").Output()
+	cmd := exec.CommandContext(ctx, "go", "env", "CC")
+	cmd.Env = children.Environment(os.Environ())
+	output, err := cmd.Output()
 	if err == nil {
 		_, err = exec.LookPath(strings.TrimSpace(string(output)))
 	}
