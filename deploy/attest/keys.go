@@ -30,7 +30,7 @@ func CheckKeys(ctx context.Context, signer *Signer, policy Policy) error {
 	}
 	data, err := os.ReadFile(policy.Key)
 	if err != nil {
-		return nil // it is no file, and the program opened it
+		return nil //nolint:nilerr // it is no file, and the program opened it
 	}
 	ours, _ := pem.Decode([]byte(response.PublicKey))
 	theirs, _ := pem.Decode(data)

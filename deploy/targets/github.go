@@ -348,7 +348,7 @@ func becomesLatest(ctx context.Context, v version.Version) (bool, error) {
 	}
 	shown, err := version.ParseTag(release.TagName)
 	if err != nil || shown.Filter() != "" {
-		return true, nil // it should not be there
+		return true, nil //nolint:nilerr // it should not be there
 	}
 	return v.Compare(shown) > 0, nil
 }
