@@ -18,7 +18,7 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 )
 
-// TestMain makes this test binary a process that looks at one module, and then prints the most
+// TestMain makes a test binary of this package a process that looks at one module, and then prints the most
 // memory that it had at once, in KiB.
 func TestMain(m *testing.M) {
 	if os.Getenv("SLIPWAY_TEST_LOOK") == "" {
@@ -40,9 +40,9 @@ func TestMain(m *testing.M) {
 
 // look looks at a module in a process of its own, and returns the peak of memory in bytes and what
 // was said.
-func look(t *testing.T, wasm []byte) (int, string) {
+func look(t *testing.T, program string, wasm []byte) (int, string) {
 	t.Helper()
-	process := exec.CommandContext(t.Context(), os.Args[0])
+	process := exec.CommandContext(t.Context(), program)
 	process.Env = append(os.Environ(), "SLIPWAY_TEST_LOOK=1")
 	process.Stdin = bytes.NewReader(wasm)
 	out, err := process.CombinedOutput()
@@ -58,6 +58,11 @@ func look(t *testing.T, wasm []byte) (int, string) {
 // for each byte of code.
 func TestMemory(t *testing.T) {
 	t.Parallel()
+	program := filepath.Join(t.TempDir(), "inspect.test")
+	// The race detector takes several times the memory.
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-race=false", "-c", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go test -c: %v\n%s", err, out)
+	}
 	section := func(id byte, content []byte) []byte {
 		return append(binary.AppendUvarint([]byte{id}, uint64(len(content))), content...)
 	}
@@ -107,7 +112,7 @@ func TestMemory(t *testing.T) {
 		"memory":         {wasm: wasmtest.Encode(huge), want: "it wants more memory than the 24 MiB that it is given here"},
 		"growing memory": {wasm: wasmtest.Encode(grows), want: "it wants more memory than the 24 MiB that it is given here"},
 	} {
-		t.Run(name, func(t *testing.T) { inside(t, test.wasm, test.code, test.want) })
+		t.Run(name, func(t *testing.T) { inside(t, program, test.wasm, test.code, test.want) })
 	}
 	files, err := filepath.Glob("testdata/count-*.wasm")
 	if err != nil || len(files) == 0 {
@@ -118,16 +123,16 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(filepath.Base(file), func(t *testing.T) { inside(t, wasm, 0, "it is too short") })
+		t.Run(filepath.Base(file), func(t *testing.T) { inside(t, program, wasm, 0, "it is too short") })
 	}
 }
 
 // inside fails the test if looking at a module takes more memory than TestMemory promises, or if
 // what is said about it lacks want.
-func inside(t *testing.T, wasm []byte, code int, want string) {
+func inside(t *testing.T, program string, wasm []byte, code int, want string) {
 	t.Helper()
-	none, _ := look(t, []byte("\x00asm\x01\x00\x00\x00")) // what the process itself takes
-	peak, said := look(t, wasm)
+	none, _ := look(t, program, []byte("\x00asm\x01\x00\x00\x00")) // what the process itself takes
+	peak, said := look(t, program, wasm)
 	if most := 64<<20 + 4*len(wasm) + 160*code; peak-none > most {
 		t.Errorf("%d KiB were taken for %d bytes with %d of code, and %d KiB are promised: %s", (peak-none)>>10, len(wasm), code, most>>10, said)
 	}
