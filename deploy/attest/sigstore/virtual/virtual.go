@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,8 +49,21 @@ const (
 // RequestSecret and IDToken are the secrets of a job. Neither may appear anywhere.
 const RequestSecret = "request-s3cret"
 
-// IDToken is the token that the identity service hands out.
-var IDToken = "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+Issuer+`","sub":"repo:acme/filters:ref:refs/tags/v1.4.0","aud":"sigstore","job_workflow_ref":"`+workflowRef+`"}`)) + ".c2lnbmF0dXJl"
+// IDToken is the token that the identity service of Start hands out.
+var IDToken = Job{WorkflowRef: workflowRef, Repository: Repository}.token()
+
+// Job is whom the identity service vouches for.
+type Job struct {
+	// WorkflowRef is the file that defines the job, with its repository and ref, such as
+	// "acme/pipeline/.github/workflows/release.yml@refs/tags/v2".
+	WorkflowRef string
+	// Repository is the URL of the repository whose run calls the workflow.
+	Repository string
+}
+
+func (j Job) token() string {
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"`+Issuer+`","sub":"repo:acme/filters:ref:refs/tags/v1.4.0","repository":"`+strings.TrimPrefix(j.Repository, "https://github.com/")+`","aud":"sigstore","job_workflow_ref":"`+j.WorkflowRef+`"}`)) + ".c2lnbmF0dXJl"
+}
 
 // Sigstore has the addresses and files of the started servers.
 type Sigstore struct {
@@ -66,6 +80,13 @@ type Sigstore struct {
 // GitHub Actions with the permission to ask for an identity.
 func Start(t *testing.T) *Sigstore {
 	t.Helper()
+	return StartFor(t, Job{WorkflowRef: workflowRef, Repository: Repository})
+}
+
+// StartFor is Start for another job.
+func StartFor(t *testing.T, job Job) *Sigstore {
+	t.Helper()
+	idToken := job.token()
 	sigstore, err := ca.NewVirtualSigstore()
 	must(t, err)
 	rootCert, rootKey, err := ca.GenerateRootCa()
@@ -81,7 +102,7 @@ func Start(t *testing.T) *Sigstore {
 				ProofOfPossession []byte
 			}
 		}
-		if r.URL.Path != "/api/v2/signingCert" || r.Header.Get("Authorization") != "Bearer "+IDToken || json.NewDecoder(r.Body).Decode(&request) != nil {
+		if r.URL.Path != "/api/v2/signingCert" || r.Header.Get("Authorization") != "Bearer "+idToken || json.NewDecoder(r.Body).Decode(&request) != nil {
 			http.Error(w, "refused", http.StatusUnauthorized)
 			return
 		}
@@ -93,7 +114,7 @@ func Start(t *testing.T) *Sigstore {
 			return
 		}
 		v.Certificates++
-		chain := []string{leaf(t, public, intermediate, intermediateKey), certificatePEM(intermediate.Raw), certificatePEM(rootCert.Raw)}
+		chain := []string{leaf(t, job, public, intermediate, intermediateKey), certificatePEM(intermediate.Raw), certificatePEM(rootCert.Raw)}
 		answer := map[string]any{"signedCertificateEmbeddedSct": map[string]any{"chain": map[string]any{"certificates": chain}}}
 		_ = json.NewEncoder(w).Encode(answer)
 	}))
@@ -133,7 +154,7 @@ func Start(t *testing.T) *Sigstore {
 			http.Error(w, "refused", http.StatusForbidden)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"value": IDToken})
+		_ = json.NewEncoder(w).Encode(map[string]string{"value": idToken})
 	}))
 	t.Cleanup(actions.Close)
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", actions.URL+"/token?run=7")
@@ -172,9 +193,9 @@ func logs(t *testing.T, all map[string]*root.TransparencyLog) map[string]*root.T
 // leaf is a certificate as Fulcio makes it for a job of GitHub Actions.
 //
 // Reference: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
-func leaf(t *testing.T, public crypto.PublicKey, parent *x509.Certificate, key crypto.Signer) string {
+func leaf(t *testing.T, job Job, public crypto.PublicKey, parent *x509.Certificate, key crypto.Signer) string {
 	t.Helper()
-	san, err := url.Parse(Identity)
+	san, err := url.Parse("https://github.com/" + job.WorkflowRef)
 	must(t, err)
 	extension := func(arc int, value string) pkix.Extension {
 		der, err := asn1.MarshalWithParams(value, "utf8")
@@ -190,7 +211,7 @@ func leaf(t *testing.T, public crypto.PublicKey, parent *x509.Certificate, key c
 		NotAfter:        time.Now().Add(10 * time.Minute),
 		KeyUsage:        x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
-		ExtraExtensions: []pkix.Extension{extension(8, Issuer), extension(12, Repository), workflowRepository},
+		ExtraExtensions: []pkix.Extension{extension(8, Issuer), extension(12, job.Repository), workflowRepository},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, key)
 	must(t, err)
