@@ -88,7 +88,7 @@ func commit(t *testing.T, dir string) {
 func requireModule(t *testing.T, dir, folder, rest string) {
 	t.Helper()
 	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module %s\n\n%s\nrequire %s %s\n",
-		path.Join("example.com/acme/filters", folder), rest, path.Join(slipway, folder), released.version))
+		path.Join("example.com/acme/filters", folder), rest, path.Join(slipway, folder), released.Version))
 	run(t, dir, "go", "mod", "tidy")
 }
 
@@ -151,7 +151,7 @@ func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
 	// The configuration of this machine does not reach this repository.
-	cmd.Env = append(slices.Concat(os.Environ(), released.environment), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=",
+	cmd.Env = append(slices.Concat(os.Environ(), released.Environment), "GOWORK=off", "COMPILER=go", "FILTERS=", "REGISTRY=", "STORAGE_URL=", "STORAGE_PUBLIC_URL=", "SHAPES=",
 		"SLIPWAY_DIST="+filepath.Join(dir, "dist"))
 	return cmd
 }

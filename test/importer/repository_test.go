@@ -12,7 +12,7 @@ import (
 func TestNewRepository(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	arguments := []string{"tool", "mage", "-w", dir, "new", "hello", "-repository=github.com/Acme/Filters", "-slipway=" + released.version}
+	arguments := []string{"tool", "mage", "-w", dir, "new", "hello", "-repository=github.com/Acme/Filters", "-slipway=" + released.Version}
 	list := run(t, "../..", "go", arguments...)
 	for _, want := range []string{".github/workflows/release.yml", ".gitignore", "filter/go.mod", "filter/go.sum", "filter/hello/main.go", "go.mod", "go.sum", "magefile.go"} {
 		if !strings.Contains("\n"+list, "\n"+filepath.FromSlash(want)+"\n") {
@@ -22,7 +22,7 @@ func TestNewRepository(t *testing.T) {
 	for file, want := range map[string]string{
 		"go.mod":                        "module github.com/Acme/Filters\n",
 		"filter/go.mod":                 "\ngo 1.22.0\n",
-		".github/workflows/release.yml": "      registry: ghcr.io/acme/filters\n      slipway: refs/tags/" + released.version + " #",
+		".github/workflows/release.yml": "      registry: ghcr.io/acme/filters\n      slipway: refs/tags/" + released.Version + " #",
 	} {
 		content, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil || !strings.Contains(string(content), want) || strings.Contains(string(content), "replace") {

@@ -1,4 +1,6 @@
-package importer
+// Package proxy gives the working tree to the go command as published modules, so that a
+// repository in a test can require Slipway as every other repository does.
+package proxy
 
 import (
 	"context"
@@ -13,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 
 	modversion "golang.org/x/mod/module"
 	"golang.org/x/mod/zip"
@@ -24,48 +25,46 @@ import (
 // slipway is the path of Slipway's module. Those of its other modules begin with it.
 const slipway = "github.com/slipway-wasm/slipway"
 
-// released is the version under which the module proxy has the working tree, and the
-// environment with which the go command asks that proxy first. The version changes with
-// the files, because the go command's cache keeps a version for ever.
-var released struct {
-	version     string
-	environment []string
+// Released is what the module proxy has.
+type Released struct {
+	// Version is that of each module. It changes with the files, because the go command's
+	// cache keeps a version for ever.
+	Version string
+	// Environment makes the go command ask that proxy first.
+	Environment []string
 }
 
-func TestMain(m *testing.M) {
-	code, err := withProxy(m.Run)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// withProxy publishes the working tree's modules as files of a module proxy, runs the
-// tests, and removes what the go command has cached of them:
-// https://go.dev/ref/mod#goproxy-protocol
-func withProxy(run func() int) (code int, err error) {
+// Run publishes the modules of the working tree in the folder root as files of a module
+// proxy, runs the tests, and removes what the go command has cached of them. It returns
+// the code of run.
+//
+// Reference: https://go.dev/ref/mod#goproxy-protocol
+func Run(root string, run func(Released) int) (code int, err error) {
 	dir, err := os.MkdirTemp("", "slipway-proxy-")
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	root, err := filepath.Abs("../..")
+	if root, err = filepath.Abs(root); err != nil {
+		return 0, err
+	}
+	files, err := Files(root)
 	if err != nil {
 		return 0, err
 	}
-	files, sum, err := workingTree(root)
+	sum, err := sumOf(root, files)
 	if err != nil {
 		return 0, err
 	}
-	released.version = fmt.Sprintf("v0.0.0-test.h%x", sum[:8])
+	var released Released
+	released.Version = fmt.Sprintf("v0.0.0-test.h%x", sum[:8])
 	modules, err := gotest.Modules(root)
 	if err != nil {
 		return 0, err
 	}
 	for _, module := range modules {
 		if !strings.HasPrefix(module, "test") {
-			if err := publish(dir, root, module, files); err != nil {
+			if err := publish(dir, root, module, released.Version, files); err != nil {
 				return 0, fmt.Errorf("publish module %s: %w", module, err)
 			}
 		}
@@ -74,50 +73,53 @@ func withProxy(run func() int) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	released.environment = []string{
+	released.Environment = []string{
 		"GOPROXY=file://" + filepath.ToSlash(dir) + "," + strings.TrimSpace(string(ordinary)),
 		"GONOSUMDB=" + slipway, // nobody else has these versions
 	}
-	defer func() { err = errors.Join(err, forget(released.version)) }()
-	return run(), nil
+	defer func() { err = errors.Join(err, forget(released.Version)) }()
+	return run(released), nil
 }
 
-// workingTree lists the files that git has or would add, and returns the sum of their
-// names and content.
-func workingTree(root string) (files []string, sum []byte, err error) {
+// Files lists the files that git has in a working tree or would add, sorted.
+func Files(root string) ([]string, error) {
 	cmd := exec.CommandContext(context.Background(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	cmd.Dir = root
 	list, err := cmd.Output()
 	if err != nil {
-		return nil, nil, fmt.Errorf("git ls-files: %w", err)
+		return nil, fmt.Errorf("git ls-files: %w", err)
 	}
-	files = strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00")
+	files := strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00")
 	slices.Sort(files)
-	files = slices.DeleteFunc(slices.Compact(files), func(name string) bool {
+	return slices.DeleteFunc(slices.Compact(files), func(name string) bool {
 		info, err := os.Lstat(filepath.Join(root, name))
 		return err != nil || !info.Mode().IsRegular() // removed, but not in the index
-	})
+	}), nil
+}
+
+// sumOf returns the sum of the files' names and content.
+func sumOf(root string, files []string) ([]byte, error) {
 	hash := sha256.New()
 	for _, name := range files {
 		content, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		fmt.Fprintf(hash, "%s %x\n", name, sha256.Sum256(content))
 	}
-	return files, hash.Sum(nil), nil
+	return hash.Sum(nil), nil
 }
 
 // publish writes one module into the proxy's folder. As for the public proxy, what is in the
 // modules below it is left out.
-func publish(proxy, root, module string, files []string) error {
+func publish(proxy, root, module, version string, files []string) error {
 	name := path.Join(slipway, filepath.ToSlash(module))
 	versions := filepath.Join(proxy, filepath.FromSlash(name), "@v")
 	if err := os.MkdirAll(versions, 0o755); err != nil {
 		return err
 	}
-	base := filepath.Join(versions, released.version)
-	info := fmt.Sprintf(`{"Version": %q, "Time": "2026-01-01T00:00:00Z"}`, released.version)
+	base := filepath.Join(versions, version)
+	info := fmt.Sprintf(`{"Version": %q, "Time": "2026-01-01T00:00:00Z"}`, version)
 	if err := os.WriteFile(base+".info", []byte(info), 0o644); err != nil {
 		return err
 	}
@@ -138,7 +140,7 @@ func publish(proxy, root, module string, files []string) error {
 			contained = append(contained, treeFile{filepath.Join(root, file), filepath.ToSlash(inModule)})
 		}
 	}
-	err = zip.Create(archive, modversion.Version{Path: name, Version: released.version}, contained)
+	err = zip.Create(archive, modversion.Version{Path: name, Version: version}, contained)
 	return errors.Join(err, archive.Close())
 }
 
