@@ -23,6 +23,9 @@ func (w *world) strangers() {
 		module := filepath.Join(kept, "filter")
 		must(w.t, os.MkdirAll(module, 0o755))
 		write(w.t, filepath.Join(kept, ".gitignore"), "/dist/\n")
+		public, err := os.ReadFile(filepath.Join(keys, "cosign.pub"))
+		must(w.t, err)
+		write(w.t, filepath.Join(kept, "cosign.pub"), string(public))
 		write(w.t, filepath.Join(module, "go.mod"), "module example.com/acme/filters/filter\n\ngo 1.22.0\n\nrequire github.com/slipway-wasm/slipway/filter "+released.Version+"\n")
 		for _, name := range []string{"hello", "greeting"} {
 			w.output("../../..", "go", "tool", "mage", "-w", kept, "new", name)
