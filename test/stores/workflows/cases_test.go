@@ -3,6 +3,7 @@ package workflows
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -24,10 +25,14 @@ func TestPrivate(t *testing.T) {
 	passed(t, r, r.again(t.Context(), false))
 	w.published()
 
+	// Another registry asks everybody for a password.
 	w = newWorld(t)
 	w.publishSlipway(nil)
-	w.privateNew = true
-	r, err = w.release(func(r *run) { r.lines = adding("private: true")(r.lines) })
+	r, err = w.release(func(r *run) {
+		r.lines = strings.Replace(adding("private: true")(r.lines), "registry: "+ghcr+"/", "registry: "+otherRegistry+"/", 1) +
+			"    secrets:\n      registry-username: reader\n      registry-password: ${{ secrets.PASSWORD }}\n"
+		r.secrets = map[string]any{"PASSWORD": readerPassword}
+	})
 	passed(t, r, err)
 	w.published()
 }
