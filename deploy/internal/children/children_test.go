@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,6 +29,13 @@ wait`
 // TestMain makes this test binary a parent to kill.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("SLIPWAY_TEST_PARENT"); dir != "" {
+		// Under nohup, Go programs would take no notice of it.
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		go func() {
+			<-hangup
+			os.Exit(1)
+		}()
 		err := children.Run(command(context.Background(), dir))
 		fmt.Println(err)
 		os.Exit(1)
@@ -89,8 +97,8 @@ func until(t *testing.T, see func() error) {
 // TestParentKilled kills a process in all ways. What it started ends, and what that started.
 func TestParentKilled(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(signal.String(), func(t *testing.T) {
+	for _, way := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(way.String(), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			parent := exec.Command(os.Args[0])
@@ -99,7 +107,7 @@ func TestParentKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			ids := started(t, dir)
-			if err := parent.Process.Signal(signal); err != nil {
+			if err := parent.Process.Signal(way); err != nil {
 				t.Fatal(err)
 			}
 			_ = parent.Wait() // it was killed
