@@ -47,6 +47,10 @@ func TestKey(t *testing.T) {
 	w.private = true
 	r, err := w.release(func(r *run) { r.lines = adding("compiler: go")(lines(t)) })
 	failed(t, r, err, "filters/check", "public log")
+
+	w = newWorld(t)
+	w.publishSlipway(nil)
+	w.private = true
 	r, err = w.release(func(r *run) {
 		r.lines = adding("sign: key", "verify-key: cosign.pub")(r.lines) +
 			"    secrets:\n      sign-key: ${{ secrets.KEY }}\n      sign-password: ${{ secrets.PASSWORD }}\n"
