@@ -17,7 +17,6 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/scenario"
@@ -29,12 +28,8 @@ import (
 func TestAttestWithoutASigner(t *testing.T) {
 	project(t)
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_URL", "")
-	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = registry.Close() })
-	c := variables.Values{Registry: registry.Addr() + "/acme", RegistryPlainHTTP: true}
+	registry := startRegistry(t)
+	c := variables.Values{Registry: registry + "/acme", RegistryPlainHTTP: true}
 	git(t, "tag", "v1.4.0")
 	maker := builtBefore(t)
 	step := func() string {
@@ -102,14 +97,10 @@ func TestTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	builder := secretProject(t)
-	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = registry.Close() })
+	registry := startRegistry(t)
 	t.Setenv("COSIGN_PASSWORD", "test")
 	c := variables.Values{
-		Registry: registry.Addr() + "/acme", VerifyTested: true,
+		Registry: registry + "/acme", VerifyTested: true,
 		SignKey: filepath.Join(keys, "cosign.key"), VerifyKey: filepath.Join(keys, "cosign.pub"),
 	}
 	ctx := t.Context()

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/gitinfo"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
@@ -50,21 +49,17 @@ func TestGitHubCheck(t *testing.T) {
 	}
 	secretProject(t)
 	asJob(t)
-	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = registry.Close() })
+	registry := startRegistry(t)
 	key, err := os.ReadFile(filepath.Join(keys, "cosign.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("COSIGN_PRIVATE_KEY", string(key))
 	withKey := variables.Values{
-		Registry: registry.Addr() + "/acme", Sign: variables.SignWithKey, SignKey: "env://COSIGN_PRIVATE_KEY", VerifyKey: filepath.Join(keys, "cosign.pub"),
+		Registry: registry + "/acme", Sign: variables.SignWithKey, SignKey: "env://COSIGN_PRIVATE_KEY", VerifyKey: filepath.Join(keys, "cosign.pub"),
 	}
 	keyless := variables.Values{
-		Registry: registry.Addr() + "/acme", Sign: variables.SignKeyless, VerifyIssuer: "https://issuer.example", VerifyRepository: "https://github.com/acme/filters",
+		Registry: registry + "/acme", Sign: variables.SignKeyless, VerifyIssuer: "https://issuer.example", VerifyRepository: "https://github.com/acme/filters",
 		VerifyIdentity: "https://github.com/slipway-wasm/slipway/.github/workflows/filters.yml@refs/tags/v1.4.0",
 	}
 	private := filepath.Join(t.TempDir(), "private.json")

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/internal/faultproxytest"
 	"github.com/slipway-wasm/slipway/deploy/variables"
 )
@@ -14,12 +13,8 @@ import (
 // choice verify does not ask where the moving tags are.
 func TestImmutableTags(t *testing.T) {
 	project(t)
-	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = registry.Close() })
-	proxy := faultproxytest.Start(t, registry.Addr(), faultproxytest.Rule{
+	registry := startRegistry(t)
+	proxy := faultproxytest.Start(t, registry, faultproxytest.Rule{
 		Match: "^PUT .*/manifests/[^:]*$", Fault: faultproxytest.ImmutableTags(http.StatusBadRequest, "tag is immutable"),
 	})
 	ctx, c := t.Context(), variables.Values{Registry: proxy.Addr + "/acme"}

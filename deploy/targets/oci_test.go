@@ -54,6 +54,17 @@ func project(t *testing.T) {
 	git(t, "commit", "-q", "-m", "first")
 }
 
+// startRegistry starts an empty registry, and returns its address.
+func startRegistry(t *testing.T) string {
+	t.Helper()
+	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	return server.Addr()
+}
+
 // writeBuilt writes to dist what a build of all filters would leave, with such modules.
 func writeBuilt(t *testing.T, options wasmtest.Options) {
 	t.Helper()
@@ -199,12 +210,8 @@ func TestTargetsRefuse(t *testing.T) {
 	project(t)
 	const secret = "s3cret-t0ken"
 	ctx := t.Context()
-	server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	configured := variables.Values{Registry: server.Addr() + "/acme", RegistryUsername: "me", RegistryPassword: secret}
+	server := startRegistry(t)
+	configured := variables.Values{Registry: server + "/acme", RegistryUsername: "me", RegistryPassword: secret}
 	with := func(change func(*variables.Values)) variables.Values {
 		c := configured
 		change(&c)

@@ -26,7 +26,6 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/variables"
@@ -175,17 +174,14 @@ func TestReleaseKeepsSecrets(t *testing.T) {
 	for name, secret := range canaries {
 		t.Setenv(name, secret)
 	}
-	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	registry := startRegistry(t)
 	folder := t.TempDir()
 	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: folder})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = registry.Close(), store.Close() })
-	closed := httptest.NewServer(passwordProtected(&url.URL{Scheme: "http", Host: registry.Addr()}))
+	t.Cleanup(func() { _ = store.Close() })
+	closed := httptest.NewServer(passwordProtected(&url.URL{Scheme: "http", Host: registry}))
 	t.Cleanup(closed.Close)
 	parrot := httptest.NewServer(http.HandlerFunc(repeatSecrets))
 	t.Cleanup(parrot.Close)

@@ -14,7 +14,6 @@ import (
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/build/buildtest"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/manifest"
@@ -30,12 +29,8 @@ func TestPublished(t *testing.T) {
 	t.Chdir(t.TempDir())
 	module := buildtest.Filter(t, "headers", "").Module
 
-	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	configured := variables.Values{Registry: server.Addr() + "/acme"}
+	server := startRegistry(t)
+	configured := variables.Values{Registry: server + "/acme"}
 	pushTo := func(c variables.Values) string {
 		r, done, err := openRegistry(t.Context(), c, "", Output{})
 		if err != nil {
@@ -108,12 +103,8 @@ func TestRenderRefuses(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "filter/headers/main.go", "package main\n")
 	write(t, "filter/headers/filter.yaml", "title: T\ndescription: D.\nlicense: MIT\napply:\n  failStrategy: FAIL_CLOSE\n  pluginConfig: {heders: []}\n")
-	server, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	configured := variables.Values{Registry: server.Addr() + "/acme"}
+	server := startRegistry(t)
+	configured := variables.Values{Registry: server + "/acme"}
 	for version, module := range map[string]build.Built{
 		"1.0.0": buildtest.Filter(t, "headers", ""),
 		"1.1.0": buildtest.Module(t, "headers", wasmtest.Encode(wasmtest.Starts()["false from proxy_on_configure"].Options)),
@@ -137,7 +128,7 @@ func TestRenderRefuses(t *testing.T) {
 	if err := os.RemoveAll("dist"); err != nil {
 		t.Fatal(err)
 	}
-	err = renderManifests(t.Context(), configured, "1.1.0", "", Output{Out: io.Discard, Err: io.Discard})
+	err := renderManifests(t.Context(), configured, "1.1.0", "", Output{Out: io.Discard, Err: io.Discard})
 	if !errors.Is(err, inspect.ErrRefusesShipped) || !strings.Contains(err.Error(), filepath.Join("headers", "filter.yaml")+": apply.pluginConfig: ") {
 		t.Errorf("error is %v", err)
 	}

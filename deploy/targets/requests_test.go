@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	"github.com/slipway-wasm/slipway/deploy/oci/distributiontest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
@@ -55,16 +54,12 @@ func TestReleaseRequests(t *testing.T) {
 	}
 	builder := secretProject(t)
 	t.Setenv("COSIGN_PASSWORD", "test")
-	small, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = small.Close() })
+	small := startRegistry(t)
 	for _, registry := range []struct {
 		name, address          string
 		atFirst, whenUnchanged int
 	}{
-		{"embedded", small.Addr(), 30, 9},
+		{"embedded", small, 30, 9},
 		{"distribution", distributiontest.Start(t, distributiontest.Options{}), 44, 10},
 	} {
 		t.Run(registry.name, func(t *testing.T) {

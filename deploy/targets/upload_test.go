@@ -13,7 +13,6 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/oci"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -40,11 +39,7 @@ func TestUploadRefuses(t *testing.T) {
 func TestUploadNamesManifests(t *testing.T) {
 	project(t)
 	ctx := t.Context()
-	server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
+	server := startRegistry(t)
 	bucket := t.TempDir()
 	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: bucket})
 	if err != nil {
@@ -90,7 +85,7 @@ func TestUploadNamesManifests(t *testing.T) {
 	if got := reference(bucket, "1.0.0"); got != "" {
 		t.Errorf("a storage for everybody names the embedded registry: %s", got)
 	}
-	public.Registry = server.Addr() + "/acme"
+	public.Registry = server + "/acme"
 	pushed = push(public, "1.1.0")
 	upload(public, "1.1.0")
 	if got := reference(bucket, "1.1.0"); got != pushed.Reference() {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/inspect/wasmtest"
 	"github.com/slipway-wasm/slipway/deploy/internal/checksum"
 	"github.com/slipway-wasm/slipway/deploy/oci"
@@ -19,12 +18,8 @@ import (
 func TestVerifyManifests(t *testing.T) {
 	project(t)
 	ctx := t.Context()
-	server, err := embedded.Start(ctx, embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	c := variables.Values{Registry: server.Addr() + "/acme", Filters: []string{"headers"}}
+	server := startRegistry(t)
+	c := variables.Values{Registry: server + "/acme", Filters: []string{"headers"}}
 	pushed := runJSON[[]oci.Published](t, func(o Output) error { return push(ctx, c, "1.4.0", o) })[0]
 	wasm := wasmtest.Encode(wasmtest.Filter())
 	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
 	"github.com/slipway-wasm/slipway/deploy/embedded/httpstore"
-	embedded "github.com/slipway-wasm/slipway/deploy/embedded/registry"
 	"github.com/slipway-wasm/slipway/deploy/gotest"
 	rel "github.com/slipway-wasm/slipway/deploy/release"
 	"github.com/slipway-wasm/slipway/deploy/storage"
@@ -32,18 +31,15 @@ func signedRelease(t *testing.T) (c variables.Values, folder string) {
 	}
 	builder := secretProject(t)
 	t.Setenv("COSIGN_PASSWORD", "test")
-	registry, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	registry := startRegistry(t)
 	folder = t.TempDir()
 	store, err := httpstore.Serve(httpstore.ServeOptions{Dir: folder})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = registry.Close(), store.Close() })
+	t.Cleanup(func() { _ = store.Close() })
 	c = variables.Values{
-		Registry: registry.Addr() + "/acme", StorageURL: "file://" + folder, StoragePublicURL: strings.TrimSuffix(store.URL(""), "/"),
+		Registry: registry + "/acme", StorageURL: "file://" + folder, StoragePublicURL: strings.TrimSuffix(store.URL(""), "/"),
 		SignKey: filepath.Join(keys, "cosign.key"), VerifyKey: filepath.Join(keys, "cosign.pub"),
 	}
 	var log bytes.Buffer
