@@ -208,7 +208,7 @@ func gitHubTag(ctx context.Context, tag string, out Output) error {
 		if name == tag {
 			continue // the release's own
 		}
-		there, err := gitHubAPI(ctx, "repos/{owner}/{repo}/git/ref/tags/"+name, "--jq=.object.sha")
+		there, err := ghOutput(ctx, "api", "repos/{owner}/{repo}/git/ref/tags/"+name, "--jq=.object.sha")
 		switch {
 		case err == nil && there == git.Commit:
 			printable.Fprintf(out.Out, "%s is there already.\n", name)
@@ -218,27 +218,12 @@ func gitHubTag(ctx context.Context, tag string, out Output) error {
 		case !strings.Contains(err.Error(), "HTTP 404"):
 			return err
 		}
-		if _, err := gitHubAPI(ctx, "repos/{owner}/{repo}/git/refs", "--method=POST", "--raw-field=ref=refs/tags/"+name, "--raw-field=sha="+git.Commit); err != nil {
+		if _, err := ghOutput(ctx, "api", "repos/{owner}/{repo}/git/refs", "--method=POST", "--raw-field=ref=refs/tags/"+name, "--raw-field=sha="+git.Commit); err != nil {
 			return err
 		}
 		printable.Fprintln(out.Out, name)
 	}
 	return nil
-}
-
-// gitHubAPI sends one request with gh, and returns what gh prints.
-func gitHubAPI(ctx context.Context, args ...string) (string, error) {
-	cmd, err := ghCommand(ctx, append([]string{"api"}, args...)...)
-	if err != nil {
-		return "", err
-	}
-	var said strings.Builder
-	cmd.Stderr = &said
-	text, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("gh api %s: %w: %s", args[0], err, strings.TrimSpace(said.String()))
-	}
-	return strings.TrimSpace(string(text)), nil
 }
 
 // draftOnGitHub makes a draft of the GitHub release of a git tag, with the record and
@@ -385,45 +370,43 @@ func gitHubState(ctx context.Context, tag string) (int, error) {
 // gitHubRelease reads what gh says about a release, without a tag about the latest. found is
 // false if there is none.
 func gitHubRelease(ctx context.Context, release any, args ...string) (found bool, err error) {
-	cmd, err := ghCommand(ctx, append([]string{"release", "view"}, args...)...)
-	if err != nil {
-		return false, err
-	}
-	var said strings.Builder
-	cmd.Stderr = &said
-	data, err := cmd.Output()
+	text, err := ghOutput(ctx, append([]string{"release", "view"}, args...)...)
 	if err != nil {
 		// gh has one exit code for all failures.
-		if strings.Contains(said.String(), "release not found") {
+		if strings.Contains(err.Error(), "release not found") {
 			return false, nil
 		}
-		return false, fmt.Errorf("gh release view: %w: %s", err, strings.TrimSpace(said.String()))
+		return false, err
 	}
-	if err := json.Unmarshal(data, release); err != nil {
+	if err := json.Unmarshal([]byte(text), release); err != nil {
 		return false, fmt.Errorf("gh release view: %w", err)
 	}
 	return true, nil
 }
 
+// gh runs gh with at least two arguments, and shows what it says.
 func gh(ctx context.Context, out Output, args ...string) error {
-	cmd, err := ghCommand(ctx, args...)
+	return runGH(ctx, out.Out, out.Err, args...)
+}
+
+// ghOutput runs gh as gh does, and returns what it prints.
+func ghOutput(ctx context.Context, args ...string) (string, error) {
+	var text strings.Builder
+	err := runGH(ctx, &text, io.Discard, args...)
+	return strings.TrimSpace(text.String()), err
+}
+
+func runGH(ctx context.Context, stdout, stderr io.Writer, args ...string) error {
+	path, err := exec.LookPath("gh")
 	if err != nil {
-		return err
+		return errors.New("gh is not on PATH; install it from https://cli.github.com")
 	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(os.Environ(), "GH_PROMPT_DISABLED=1")
 	var said strings.Builder
-	cmd.Stdout, cmd.Stderr = out.Out, io.MultiWriter(out.Err, &said)
+	cmd.Stdout, cmd.Stderr = stdout, io.MultiWriter(stderr, &said)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("gh %s: %w: %s", strings.Join(args[:2], " "), err, strings.TrimSpace(said.String()))
 	}
 	return nil
-}
-
-func ghCommand(ctx context.Context, args ...string) (*exec.Cmd, error) {
-	path, err := exec.LookPath("gh")
-	if err != nil {
-		return nil, errors.New("gh is not on PATH; install it from https://cli.github.com")
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), "GH_PROMPT_DISABLED=1")
-	return cmd, nil
 }
