@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -137,11 +136,7 @@ func write(dir string, r scenario.Report) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := scratch.WriteFile(filepath.Join(dir, scenario.ReportFile), append(data, '\n'), 0o644); err != nil {
+	if err := r.Write(dir); err != nil {
 		return err
 	}
 	junit, err := junitXML(r)

@@ -2,7 +2,6 @@ package release
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/slipway-wasm/slipway/deploy/build"
 	"github.com/slipway-wasm/slipway/deploy/catalog"
-	"github.com/slipway-wasm/slipway/deploy/scenario"
 )
 
 // MaxUnsharded is how many filters one machine releases in a time that people wait for.
@@ -72,13 +70,12 @@ func Divide(filters []catalog.Filter, dist string, n int) ([][]string, error) {
 	if n == 0 {
 		n = (len(filters) + MaxUnsharded - 1) / MaxUnsharded
 	}
-	weights := map[string]int64{}
-	if modules, err := build.Load(dist, catalog.NamesOf(filters)); err == nil {
+	names, weights := catalog.NamesOf(filters), map[string]int64{}
+	if modules, err := build.Load(dist, names); err == nil {
 		for _, m := range modules {
 			weights[m.Name] = m.Size
 		}
 	}
-	names := catalog.NamesOf(filters)
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(cmp.Compare(weights[b], weights[a]), strings.Compare(a, b))
 	})
@@ -293,11 +290,7 @@ func (r *run) take(parts []part, joined *state) error {
 			}
 		}
 	}
-	report, err := json.MarshalIndent(joined.Played, "", "  ")
-	if err == nil {
-		err = writeFile(filepath.Join(r.Dist, scenario.ReportFile), append(report, '\n'))
-	}
-	if err != nil {
+	if err := joined.Played.Write(r.Dist); err != nil {
 		return fmt.Errorf("join the parts in %s: %w", r.Parts, err)
 	}
 	r.state = joined
