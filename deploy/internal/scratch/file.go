@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/gofrs/flock"
 	"github.com/google/renameio/v2"
 )
 
@@ -60,11 +59,6 @@ func sweepFiles(dir, prefix string) {
 		if !ok || !entry.Type().IsRegular() || number == "" || strings.Trim(number, "0123456789") != "" {
 			continue
 		}
-		path := filepath.Join(dir, entry.Name())
-		l := flock.New(path, flock.SetFlag(os.O_RDONLY))
-		if dead, err := l.TryLock(); err == nil && dead {
-			_ = os.Remove(path)
-		}
-		_ = l.Close()
+		removeDead(filepath.Join(dir, entry.Name()))
 	}
 }

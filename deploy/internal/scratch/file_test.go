@@ -3,11 +3,8 @@
 package scratch
 
 import (
-	"bufio"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -24,33 +21,14 @@ func TestFileOfKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	process := exec.CommandContext(t.Context(), os.Args[0])
-	process.Env = append(os.Environ(), "SLIPWAY_TEST_SCRATCH_FILE="+path)
-	if _, err := process.StdinPipe(); err != nil { // it stays open
-		t.Fatal(err)
-	}
-	out, err := process.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	half := strings.TrimSpace(line)
+	half, kill := holder(t, "SLIPWAY_TEST_SCRATCH_FILE="+path)
 	if err := WriteFile(path, []byte("whole"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if !exists(t, half) {
 		t.Fatal("the file of a living process was removed")
 	}
-	if err := process.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = process.Wait() // it was killed
+	kill()
 	if err := WriteFile(path, []byte("again"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func own(dir string) error {
 	return nil
 }
 
-// lock locks a folder, and reports whether it did. For the parent it waits.
+// lock locks a file or folder, and reports whether it did. For the parent it waits.
 func lock(dir string) (*flock.Flock, bool) {
 	l := flock.New(dir, flock.SetFlag(os.O_RDONLY))
 	if runtime.GOOS == "windows" {
@@ -85,11 +85,15 @@ func sweep(parent, prefix string) {
 		if !entry.IsDir() || !strings.HasPrefix(entry.Name(), prefix) {
 			continue
 		}
-		dir := filepath.Join(parent, entry.Name())
-		l := flock.New(dir, flock.SetFlag(os.O_RDONLY))
-		if dead, err := l.TryLock(); err == nil && dead {
-			_ = os.RemoveAll(dir)
-		}
-		_ = l.Close()
+		removeDead(filepath.Join(parent, entry.Name()))
 	}
+}
+
+// removeDead removes a file or folder unless somebody holds it.
+func removeDead(path string) {
+	l := flock.New(path, flock.SetFlag(os.O_RDONLY))
+	if dead, err := l.TryLock(); err == nil && dead {
+		_ = os.RemoveAll(path)
+	}
+	_ = l.Close()
 }

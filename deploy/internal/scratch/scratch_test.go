@@ -43,16 +43,11 @@ func exists(t *testing.T, dir string) bool {
 	return err == nil
 }
 
-// TestKilled: a folder stays as long as its process lives, and goes when the next is made.
-func TestKilled(t *testing.T) {
-	t.Parallel()
-	parent := t.TempDir()
-	other := filepath.Join(parent, "other-1")
-	if err := os.Mkdir(other, 0o700); err != nil {
-		t.Fatal(err)
-	}
+// holder starts this test binary as TestMain says, and returns what it holds, and what kills it.
+func holder(t *testing.T, variable string) (held string, kill func()) {
+	t.Helper()
 	process := exec.CommandContext(t.Context(), os.Args[0])
-	process.Env = append(os.Environ(), "SLIPWAY_TEST_SCRATCH="+parent)
+	process.Env = append(os.Environ(), variable)
 	if _, err := process.StdinPipe(); err != nil { // it stays open
 		t.Fatal(err)
 	}
@@ -67,7 +62,24 @@ func TestKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held := strings.TrimSpace(line)
+	return strings.TrimSpace(line), func() {
+		t.Helper()
+		if err := process.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = process.Wait() // it was killed
+	}
+}
+
+// TestKilled: a folder stays as long as its process lives, and goes when the next is made.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	other := filepath.Join(parent, "other-1")
+	if err := os.Mkdir(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	held, kill := holder(t, "SLIPWAY_TEST_SCRATCH="+parent)
 	if err := os.WriteFile(filepath.Join(held, "module.wasm"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +90,7 @@ func TestKilled(t *testing.T) {
 	if !exists(t, held) {
 		t.Fatal("the folder of a living process was removed")
 	}
-	if err := process.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = process.Wait() // it was killed
+	kill()
 	second, _, err := Dir(parent, "work-")
 	if err != nil {
 		t.Fatal(err)
