@@ -114,15 +114,7 @@ func TestMemory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { inside(t, program, test.wasm, test.code, test.want) })
 	}
-	files, err := filepath.Glob("testdata/count-*.wasm")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("files %v, error %v", files, err)
-	}
-	for _, file := range files {
-		wasm, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for file, wasm := range shortCounts(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) { inside(t, program, wasm, 0, "it is too short") })
 	}
 }
