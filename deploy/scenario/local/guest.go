@@ -148,7 +148,7 @@ func (*Guest) alone(ctx context.Context, parts []*part, dir string, o Options, r
 	if err != nil {
 		return err
 	}
-	r.playAll(ctx, p, o)
+	r.playAll(ctx, p, o.Envoys[0].Version, make(chan struct{}, len(p.Stages)), new(sync.Mutex))
 	return errors.Join(ctx.Err(), p.Close())
 }
 
@@ -176,24 +176,8 @@ func (g *Guest) group(ctx context.Context, proxy *envoy.Proxy, parts []*part, o 
 	if err := p.locate(ctx); err != nil {
 		return err
 	}
-	r.playAll(ctx, p, o)
+	r.playAll(ctx, p, o.Envoys[0].Version, make(chan struct{}, len(p.Stages)), new(sync.Mutex))
 	return ctx.Err()
-}
-
-// playAll plays the scenarios of an Envoy side by side.
-func (r *Results) playAll(ctx context.Context, p *Proxy, o Options) {
-	var mu sync.Mutex
-	var playing sync.WaitGroup
-	for _, s := range p.Stages {
-		playing.Go(func() {
-			began := time.Now()
-			played, err := play.Play(ctx, s.Scenario, s)
-			mu.Lock()
-			defer mu.Unlock()
-			r.add(s.Scenario, o.Envoys[0].Version, played, time.Since(began), err)
-		})
-	}
-	playing.Wait()
 }
 
 // errRefused says that Envoy refuses a listener.

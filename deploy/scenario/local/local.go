@@ -164,11 +164,6 @@ func (r *Results) play(ctx context.Context, all []scenario.Scenario, o Options) 
 		}
 	}
 	var mu sync.Mutex
-	add := func(s *scenario.Scenario, version string, played play.Played, took time.Duration, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		r.add(s, version, played, took, err)
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	starting := make(chan struct{}, max(1, runtime.NumCPU()/2))
 	limit := make(chan struct{}, sideBySide)
@@ -178,17 +173,7 @@ func (r *Results) play(ctx context.Context, all []scenario.Scenario, o Options) 
 		if err != nil {
 			return err
 		}
-		var playing sync.WaitGroup
-		for _, s := range p.Stages {
-			playing.Go(func() {
-				limit <- struct{}{}
-				defer func() { <-limit }()
-				began := time.Now()
-				played, err := play.Play(ctx, s.Scenario, s)
-				add(s.Scenario, binary.Version, played, time.Since(began), err)
-			})
-		}
-		playing.Wait()
+		r.playAll(ctx, p, binary.Version, limit, &mu)
 		return errors.Join(ctx.Err(), p.Close())
 	}
 	for i := range o.Envoys {
@@ -203,6 +188,24 @@ func (r *Results) play(ctx context.Context, all []scenario.Scenario, o Options) 
 		}
 	}
 	return group.Wait()
+}
+
+// playAll plays the scenarios of an Envoy side by side, as many at once as limit has room for. mu
+// guards the results.
+func (r *Results) playAll(ctx context.Context, p *Proxy, version string, limit chan struct{}, mu *sync.Mutex) {
+	var playing sync.WaitGroup
+	for _, s := range p.Stages {
+		playing.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			began := time.Now()
+			played, err := play.Play(ctx, s.Scenario, s)
+			mu.Lock()
+			defer mu.Unlock()
+			r.add(s.Scenario, version, played, time.Since(began), err)
+		})
+	}
+	playing.Wait()
 }
 
 // parts are the scenarios that an Envoy version plays. The others are among the results.
