@@ -114,6 +114,11 @@ func ReadRecord(path string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the release's record: %w", err)
 	}
+	return ParseRecord(path, data)
+}
+
+// ParseRecord does the same with what was read from the path.
+func ParseRecord(path string, data []byte) (*Record, error) {
 	record, err := parseRecord(data)
 	if err != nil {
 		return nil, fmt.Errorf("read the release's record %s: %w", path, err)

@@ -179,9 +179,16 @@ func findVersion(ctx context.Context, c variables.Values, v version.Version, bef
 func checkRecord(ctx context.Context, opts verify.Options, found *verify.Report) *attest.Check {
 	path, version := filepath.Join(dist, rel.RecordFile), opts.Version.String()
 	check := &attest.Check{Subject: path, What: attest.WhatRecord, State: attest.OK}
-	record, err := rel.ReadRecord(path)
+	// It is read once: what is compared is what was signed.
+	file, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	var record *rel.Record
+	if err == nil {
+		record, err = rel.ParseRecord(path, file)
+	} else {
+		err = fmt.Errorf("read the release's record: %w", err)
 	}
 	if err == nil && record.Version != version && !names(record, found) {
 		check.State, check.Optional = attest.Missing, true
@@ -204,7 +211,7 @@ func checkRecord(ctx context.Context, opts verify.Options, found *verify.Report)
 	if opts.Policy.IsZero() {
 		check.Detail = cmp.Or(check.Detail, "it is not signed")
 	} else if check.State == attest.OK {
-		unlike, err := notSigned(ctx, opts.Policy, record, found)
+		unlike, err := notSigned(ctx, opts.Policy, record, file, found)
 		if err != nil {
 			check.State, check.Detail = attest.StateOf(err), err.Error()
 		}
@@ -216,12 +223,8 @@ func checkRecord(ctx context.Context, opts verify.Options, found *verify.Report)
 	return check
 }
 
-// notSigned names the differences between the record's files and what is signed.
-func notSigned(ctx context.Context, policy attest.Policy, record *rel.Record, found *verify.Report) ([]string, error) {
-	file, err := os.ReadFile(filepath.Join(dist, rel.RecordFile))
-	if err != nil {
-		return nil, err
-	}
+// notSigned names the differences between the record, with its file, and what is signed.
+func notSigned(ctx context.Context, policy attest.Policy, record *rel.Record, file []byte, found *verify.Report) ([]string, error) {
 	_, problems := record.Signed(file, found.Checks)
 	beside := filepath.Join(dist, rel.BundleFile)
 	bundle, err := os.ReadFile(beside)
