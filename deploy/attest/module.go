@@ -135,9 +135,9 @@ func moduleStatements(filter build.Built, m StoredModule, manifests []*oci.Subje
 		}
 		items = append(items, item{SignItem{Statement: statement}, recordItem})
 	}
+	existing := evidenceOf([]StoredModule{m}, "")[0].bundles
 	for i := range items {
-		items[i].SubjectDigest = "sha256:" + m.WasmSHA256
-		items[i].Existing = evidenceOf([]StoredModule{m}, "")[0].bundles
+		items[i].SubjectDigest, items[i].Existing = "sha256:"+m.WasmSHA256, existing
 	}
 	return items, nil
 }

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/slipway-wasm/slipway/deploy/attest"
-
 	"github.com/slipway-wasm/slipway/deploy/internal/scratch"
 )
 
